@@ -1,0 +1,234 @@
+"""Everything between fork and exec, and what a status is worth as a code."""
+
+import os
+from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT  # builtin
+
+from pyinit import signals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import NoReturn
+
+SHELL = b"/bin/sh"
+DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) of the GNU C library searches without PATH
+SEARCH_GOES_ON = frozenset({EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT})
+COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
+
+
+class Child:
+    """A process that was forked to run the command.
+
+    Attributes:
+        pid: its pid and, as it leads one of its own, its process group.
+    """
+
+    __slots__ = ("_failure", "pid")
+
+    def __init__(self, pid: int, failure: int) -> None:
+        """Keep the pid and the descriptor on which a failed exec is told."""
+        self.pid = pid
+        self._failure = failure
+
+    def exec_failure(self) -> tuple[int, bytes] | None:
+        """Return errno and path of the exec that failed, None if the program began.
+
+        To be asked once the child is dead: then the pipe is at its end and this does not block.
+        """
+        try:
+            told = os.read(self._failure, 65536)
+        except OSError:
+            return None
+        number, _, path = told.partition(b" ")
+        return (int(number), path) if told else None
+
+
+def spawn(command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | None) -> Child:
+    """Fork a child that becomes ``command`` in a process group of its own.
+
+    Args:
+        command: the program, searched in PATH unless it has a slash, and its arguments.
+        inherited_mask: the mask that the child gets.
+        terminal: the descriptor of a terminal whose foreground group it becomes.
+
+    Raises:
+        OSError: EAGAIN or ENOMEM of fork(2), EMFILE of pipe(2).
+    """
+    fill_holes()
+    ignore_sigchld = signals.default_sigchld()
+    failure_out, failure_in = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        _become(command, inherited_mask, terminal, failure_in, ignore_sigchld=ignore_sigchld)
+    _join_own_group(pid)
+    os.close(failure_in)
+    return Child(pid, failure_out)
+
+
+def exit_code(status: int) -> int:
+    """Return the code of a status of waitpid: the child's own, or 128 + the signal's number."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def fill_holes() -> None:
+    """Open /dev/null where 0, 1 or 2 is closed, or the next descriptor opened would land there.
+
+    The child gets the holes back: what Python opens is closed by exec.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            _plug()
+
+
+def _plug() -> None:
+    # The lowest free descriptor is the hole. A root directory is there even where /dev is not.
+    for path, flags in (("/dev/null", os.O_RDWR), ("/", os.O_PATH)):
+        try:
+            os.open(path, flags)
+        except OSError:
+            continue
+        return
+
+
+def foreground_terminal() -> int | None:
+    """Return a descriptor of the terminal whose foreground process group is ours, or None.
+
+    Only then may the terminal be handed to the child: it was not taken from anybody else.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            foreground = os.tcgetpgrp(descriptor)
+        except OSError:
+            continue
+        if foreground != os.getpgrp() or (foreground == 0 and not _may_read_terminal()):
+            return None
+        return descriptor
+    return None
+
+
+def _may_read_terminal() -> bool:
+    # Under unshare(1) both groups are of the outer namespace and read as 0 in here, the same or
+    # not. Job control tells: from a background group even a read of nothing fails with EIO where
+    # SIGTTIN is blocked (tty_ioctl(4), n_tty.c: job_control()).
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        os.read(terminal, 0)
+    except BlockingIOError:  # somebody else of the foreground group is reading
+        return True
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(terminal)
+
+
+def take_foreground(terminal: int, group: int) -> None:
+    """Make ``group`` the terminal's foreground group; that it cannot be is normal.
+
+    SIGTTOU is blocked, so that a background group may ask. ENOTTY, ENXIO, EPERM, EBADF, ESRCH
+    and EIO all occur: another terminal, another session, a group that is gone, a line that hung up.
+    """
+    try:
+        os.tcsetpgrp(terminal, group)
+    except OSError:
+        pass
+
+
+def _join_own_group(pid: int) -> None:
+    # On both sides of the fork, or a signal for the group sent before the child ran would be lost.
+    try:
+        os.setpgid(pid, pid)
+    except OSError:  # EACCES: it has done so and exec'd; ESRCH: it is dead
+        pass
+
+
+def _become(
+    command: tuple[str, ...],
+    mask: "set[int]",
+    terminal: int | None,
+    failure: int,
+    *,
+    ignore_sigchld: bool,
+) -> "NoReturn":
+    try:
+        _join_own_group(0)
+        if terminal is not None:
+            take_foreground(terminal, os.getpgrp())
+        _restore_locale()
+        arguments = [os.fsencode(word) for word in command]
+        signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
+        signals.set_mask(mask)  # from here on it may be killed like any other program
+        error, path = _exec(arguments)
+        os.write(failure, b"%d %s" % (error, path))
+    finally:
+        os._exit(127)  # the parent, told why, has the better code
+
+
+def _restore_locale() -> None:
+    # PEP 538: in the C locale CPython puts LC_CTYPE into its environment, for us to take out.
+    if os.environb.get(b"LC_CTYPE") not in COERCED_LOCALES or os.environb.get(b"LC_ALL"):
+        return
+    try:
+        with open("/proc/self/environ", "rb") as original:
+            entries = original.read().split(b"\0")
+    except OSError:
+        return
+    given = [entry for entry in entries if entry.startswith(b"LC_CTYPE=")]
+    if given:
+        os.putenv(b"LC_CTYPE", given[0].partition(b"=")[2])
+    else:
+        os.unsetenv(b"LC_CTYPE")
+
+
+def _exec(arguments: list[bytes]) -> tuple[int, bytes]:
+    # As execvp(3): a file that may not be run does not end the search, one that fails in another
+    # way does. os.execv hands on the environment as it is; os.execve would drop what is not
+    # NAME=VALUE.
+    worst = (ENOENT, arguments[0])
+    for path in _candidates(arguments[0]):
+        error = _exec_file(path, arguments)
+        if error not in SEARCH_GOES_ON:
+            return error, path
+        if error == EACCES or (worst[0] == ENOENT and os.path.lexists(path)):
+            worst = (error, path)
+    return worst
+
+
+def _candidates(name: bytes) -> "Iterator[bytes]":
+    if b"/" in name:
+        yield name
+    elif name:
+        for directory in os.environb.get(b"PATH", DEFAULT_PATH).split(b":"):
+            yield directory + b"/" + name if directory else name
+
+
+def _exec_file(path: bytes, arguments: list[bytes]) -> int:
+    try:
+        os.execv(path, arguments)  # noqa: S606 - a shell is just what must not be in between
+    except OSError as error:
+        if error.errno == ENOEXEC and _is_text(path):
+            return _exec_shell(path, arguments)
+        return error.errno or ENOENT
+
+
+def _exec_shell(path: bytes, arguments: list[bytes]) -> int:
+    try:
+        os.execv(SHELL, [SHELL, path, *arguments[1:]])  # noqa: S606 - the user's own words
+    except OSError:
+        return ENOEXEC
+
+
+def _is_text(path: bytes) -> bool:
+    # A shell given a program for another machine would only complain about its syntax.
+    try:
+        with open(path, "rb") as file:
+            return b"\0" not in file.read(256)
+    except OSError:
+        return True

@@ -1,0 +1,210 @@
+"""The command line and the environment: Settings, or one sentence on what is wrong with them."""
+
+import os
+import sys
+
+from pyinit import signals, supervise
+from pyinit.settings import DEBUG, WARNING, Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, NoReturn
+
+# What each option is about, by every way to write it.
+FLAGS = {
+    "-s": "subreaper",
+    "-v": "verbosity",
+    "-w": "warn_on_reap",
+    "-g": "group",
+    "-l": "licence",
+    "-h": "help",
+    "--help": "help",
+    "-V": "version",
+    "--version": "version",
+}
+VALUES = {"-p": "parent_death_signal", "-e": "expected_codes", "--log-format": "log_format"}
+PAGES = frozenset({"licence", "help", "version"})
+LOG_FORMATS = ("auto", "console", "json")
+MAX_CODE = 255
+ON = ("1", "true", "yes", "on")
+OFF = ("0", "false", "no", "off")
+
+
+class UsageError(Exception):
+    """The command line or the environment is wrong.
+
+    Attributes:
+        word: the bad word as it was written; empty where one is missing.
+        place: the option or variable that the word was given to; empty where it stands alone.
+        expected: what would have been right.
+        known: the right words to suggest the nearest of.
+    """
+
+    def __init__(
+        self, word: str, expected: str, *, place: str = "", known: "Iterable[str]" = ()
+    ) -> None:
+        """Keep the parts; ``usage.sentence`` joins them."""
+        super().__init__(word, expected)
+        self.word = word
+        self.expected = expected
+        self.place = place
+        self.known = tuple(known)
+
+
+def main(inherited_mask: "set[int]") -> "NoReturn":
+    """Do what the command line says, then leave.
+
+    Args:
+        inherited_mask: which signals were blocked before all were.
+    """
+    try:
+        wish = parse(sys.argv[1:], os.environ)
+        if isinstance(wish, Settings):
+            code = supervise.run(wish, inherited_mask)
+        else:
+            from pyinit import usage
+
+            code = usage.show(wish)
+    except Exception as error:  # noqa: BLE001 - raised before the child runs only: it may give up
+        from pyinit import usage
+
+        code = usage.complain(error)
+    os._exit(code)  # sys.exit would run exit handlers, one of which might change the code
+
+
+def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings | str":
+    """Return the settings, or the page to show: ``licence``, ``help`` or ``version``.
+
+    Raises:
+        UsageError: an option, a value or a variable is wrong, or there is no command.
+    """
+    found: dict[str, Any] = {"verbosity": 0, "expected_codes": set()}
+    rest = list(arguments)
+    for option, value in _options(rest):
+        topic = FLAGS.get(option) or VALUES[option]
+        if topic in PAGES:
+            return topic
+        _note(found, topic, option, value)
+    if not rest:
+        raise _lacking(expected="a command to run, as in: pyinit -- COMMAND [ARG]...")
+    return _with_environment(found, tuple(rest), environment)
+
+
+def _options(words: list[str]) -> "Iterator[tuple[str, str]]":
+    """Take the options off the front of ``words``, each with its value or an empty one."""
+    while words and words[0].startswith("-") and words[0] != "-":
+        word = words.pop(0)
+        if word == "--":
+            return
+        if word.startswith("--"):
+            yield _long(word, words)
+        else:
+            yield from _grouped(word, words)
+
+
+def _long(word: str, words: list[str]) -> tuple[str, str]:
+    option, joined, value = word.partition("=")
+    if option in VALUES:
+        return option, value if joined else _following(option, words)
+    if option not in FLAGS:
+        raise _unknown(option)
+    if joined:
+        raise UsageError(value, "no value", place=option)
+    return option, ""
+
+
+def _grouped(word: str, words: list[str]) -> "Iterator[tuple[str, str]]":
+    letters = word[1:]
+    while letters:
+        option, letters = "-" + letters[0], letters[1:]
+        if option in VALUES:
+            yield option, letters or _following(option, words)
+            return
+        if option not in FLAGS:
+            raise _unknown(option)
+        yield option, ""
+
+
+def _following(option: str, words: list[str]) -> str:
+    if not words:
+        raise _lacking(expected="a value", place=option)
+    return words.pop(0)
+
+
+def _lacking(*, expected: str, place: str = "") -> UsageError:
+    return UsageError("", expected, place=place)
+
+
+def _unknown(option: str) -> UsageError:
+    return UsageError(option, "an option of pyinit", known=(*FLAGS, *VALUES))
+
+
+def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
+    if topic == "parent_death_signal":
+        found[topic] = _signal(option, value)
+    elif topic == "expected_codes":
+        found[topic].add(_integer(option, value, MAX_CODE))
+    elif topic == "log_format":
+        found[topic] = _log_format(option, value)
+    elif topic == "verbosity":
+        found[topic] += 1
+    else:
+        found[topic] = True
+
+
+def _with_environment(
+    found: "dict[str, Any]", command: tuple[str, ...], environment: "Mapping[str, str]"
+) -> Settings:
+    verbosity = _verbosity(environment) + found.pop("verbosity")
+    subreaper = found.pop("subreaper", False) or _switch(environment, "SUBREAPER")
+    group = found.pop("group", False) or _switch(environment, "KILL_PROCESS_GROUP")
+    variable = "PYINIT_LOG_FORMAT"
+    if "log_format" not in found and environment.get(variable):
+        found["log_format"] = _log_format(variable, environment[variable])
+    return Settings(
+        command,
+        verbosity=min(verbosity, DEBUG),
+        subreaper=subreaper,
+        group=group,
+        expected_codes=frozenset(found.pop("expected_codes")),
+        **found,
+    )
+
+
+def _verbosity(environment: "Mapping[str, str]") -> int:
+    if environment.get("PYINIT_VERBOSITY"):
+        return _integer("PYINIT_VERBOSITY", environment["PYINIT_VERBOSITY"], DEBUG)
+    if environment.get("TINI_VERBOSITY"):  # tini knows a fourth level and takes any number
+        return _integer("TINI_VERBOSITY", environment["TINI_VERBOSITY"], None)
+    return WARNING
+
+
+def _switch(environment: "Mapping[str, str]", name: str) -> bool:
+    value = environment.get("PYINIT_" + name)
+    if not value:
+        return "TINI_" + name in environment  # tini asks whether it is there, not what it says
+    if value.lower() in ON or value.lower() in OFF:
+        return value.lower() in ON
+    raise UsageError(value, "1 or 0", place="PYINIT_" + name, known=(*ON, *OFF))
+
+
+def _integer(place: str, value: str, most: int | None) -> int:
+    if signals.is_count(value) and (most is None or int(value) <= most):
+        return int(value)
+    upper = "up" if most is None else f"to {most}"
+    raise UsageError(value, f"a whole number from 0 {upper}", place=place)
+
+
+def _signal(place: str, value: str) -> int:
+    try:
+        return signals.number(value)
+    except ValueError:
+        expected = "a signal, such as TERM, SIGTERM, 15 or RTMIN+3"
+        raise UsageError(value, expected, place=place, known=signals.numbers()) from None
+
+
+def _log_format(place: str, value: str) -> str:
+    if value in LOG_FORMATS:
+        return value
+    raise UsageError(value, "auto, console or json", place=place, known=LOG_FORMATS)

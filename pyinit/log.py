@@ -1,0 +1,161 @@
+"""Write events to stderr, one line each, from a thread that may wait where PID 1 may not.
+
+Loaded at the first event. The thread loads structlog (150 ms) and writes; the loop only puts
+events into a queue. So neither the import nor a reader that stopped reading delays a signal, and
+a SIGPIPE or SIGXFSZ that a write causes is the thread's own (POSIX: they are sent to the thread),
+not one for the loop to forward.
+"""
+
+import os
+import sys
+from queue import SimpleQueue
+from select import POLLOUT, poll
+from threading import Event as Flag
+from threading import Thread
+from time import gmtime, strftime
+
+from pyinit.settings import WARNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyinit.report import Event
+
+QUEUE_LIMIT = 4096
+LOADING_SECONDS = 5.0
+FLUSH_SECONDS = 1.0
+SWITCH_SECONDS = 0.0005
+STDERR = 2
+LEVEL_NAMES = ("error", "warning", "info", "debug")
+
+
+class Log:
+    """A bounded queue of events and the thread that writes them."""
+
+    def __init__(self, style: str, dropped: int = 0) -> None:
+        """Begin the thread.
+
+        Args:
+            style: ``auto``, ``console`` or ``json``.
+            dropped: how many events were lost before there was a log.
+
+        Raises:
+            RuntimeError: the system has no thread to give.
+        """
+        self._style = style
+        self._queue: SimpleQueue[Event | None] = SimpleQueue()
+        self._overflowed = dropped  # counted by the loop
+        self._failed = 0  # counted by the thread; two counters need no lock
+        self._told = 0
+        self._loaded = Flag()
+        self._finished = Flag()
+        # The loop wants the interpreter back 10 times sooner than CPython's default gives it.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        Thread(target=self._run, name="pyinit-log", daemon=True).start()
+
+    def put(self, event: "Event") -> None:
+        """Hand over one event, or count it as dropped where the queue is full."""
+        if self._queue.qsize() < QUEUE_LIMIT:
+            self._queue.put(event)
+        else:
+            self._overflowed += 1
+
+    def close(self) -> None:
+        """Wait for what is queued to be written, but not for a reader that does not read.
+
+        Takes at most LOADING_SECONDS where structlog is still being loaded, then FLUSH_SECONDS.
+        """
+        self._queue.put(None)
+        self._loaded.wait(LOADING_SECONDS)
+        self._finished.wait(FLUSH_SECONDS)
+
+    def _run(self) -> None:
+        emit, trouble = load_emitter(self._style, write_line)
+        self._loaded.set()
+        now = 0.0
+        while (event := self._queue.get()) is not None:
+            now = event[1]
+            if trouble is not None:
+                self._emit(emit, (WARNING, now, "structlog_unavailable", {"error": repr(trouble)}))
+                trouble = None
+            self._emit(emit, event)
+            if self._queue.empty():
+                self._tell_dropped(emit, now)
+        self._tell_dropped(emit, now)
+        self._finished.set()
+
+    def _emit(self, emit: "Callable[[Event], None]", event: "Event") -> bool:
+        try:
+            emit(event)
+        except Exception:  # noqa: BLE001 - a closed stderr or a full disk does not concern PID 1
+            self._failed += 1
+            return False
+        return True
+
+    def _tell_dropped(self, emit: "Callable[[Event], None]", now: float) -> None:
+        count = self._overflowed + self._failed - self._told
+        if count == 0:
+            return
+        if self._emit(emit, (WARNING, now, "events_dropped", {"count": count})):
+            self._told += count
+        else:
+            self._failed -= 1  # nobody misses this one
+
+
+def load_emitter(
+    style: str, write: "Callable[[str], None]"
+) -> "tuple[Callable[[Event], None], Exception | None]":
+    """Return what writes one event: structlog, or less and the reason where it cannot be loaded.
+
+    Args:
+        style: ``auto``, ``console`` or ``json``.
+        write: takes a finished line without its newline.
+    """
+    if style == "auto":
+        style = "console" if os.isatty(STDERR) else "json"
+    try:
+        from pyinit.rendering import structlog_emitter
+
+        return structlog_emitter(style, write), None
+    except Exception as error:  # noqa: BLE001 - whatever a broken installation raises
+        return plain_emitter(style, write), error
+
+
+def plain_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[Event], None]":
+    """Return an emitter that does without structlog: the same keys, and no thought for beauty."""
+
+    def emit(event: "Event") -> None:
+        level, seconds, name, keys = event
+        timestamp = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
+        fields = {**keys, "event": name, "level": LEVEL_NAMES[level], "timestamp": timestamp}
+        write(_dump(style, fields))
+
+    return emit
+
+
+def _dump(style: str, fields: dict[str, object]) -> str:
+    if style == "json":
+        try:
+            from json import dumps
+
+            return dumps(fields)
+        except ImportError:
+            pass
+    return f"pyinit: {fields['event']} {fields!a}"
+
+
+def write_line(line: str) -> None:
+    """Write all of ``line`` and a newline to stderr, waiting as long as that takes.
+
+    Raises:
+        OSError: stderr is closed, its disk is full, its reader or its terminal is gone.
+    """
+    data = (line + "\n").encode("utf-8", "backslashreplace")
+    while data:
+        try:
+            data = data[os.write(STDERR, data) :]
+        except BlockingIOError:  # the workload made the shared descriptor non-blocking
+            ready = poll()
+            ready.register(STDERR, POLLOUT)
+            ready.poll()

@@ -1,0 +1,121 @@
+"""Signal names, sets, masks and waits: the only user of the C module ``_signal``.
+
+``import signal`` would wrap every number in an enum and cost 5 to 10 ms before the child runs;
+``_signal`` is part of the interpreter and costs nothing.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from collections.abc import Iterable
+else:
+    import _signal
+
+SIGCHLD = int(_signal.SIGCHLD)
+SIGPIPE = int(_signal.SIGPIPE)
+SIGXFSZ = int(_signal.SIGXFSZ)
+
+LONGEST_COUNT = 9
+
+# Two names for one number: the one on the right is the one that users know.
+_PREFERRED = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}
+
+
+def block_all() -> "set[int]":
+    """Block every signal that can be blocked and return the mask from before.
+
+    SIGKILL and SIGSTOP cannot be, and the C library keeps 32 and 33 to itself (signal(7)).
+    Threads begun later inherit the mask, children too until they set their own.
+    """
+    return set(_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals()))
+
+
+def set_mask(mask: "Iterable[int]") -> None:
+    """Make ``mask`` the set of blocked signals of the calling thread."""
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+
+
+def wait() -> "_signal.struct_siginfo | None":
+    """Take the next pending signal, waiting for one as long as it takes: sigtimedwait(2), no time.
+
+    All signals must be blocked. Of several that are pending the lowest number comes first, and a
+    standard signal that was sent twice comes once (signal(7)).
+
+    Returns:
+        Who sent what; None where the kernel ended the wait without a signal.
+    """
+    try:
+        return _signal.sigwaitinfo(_signal.valid_signals())
+    except OSError:
+        return None
+
+
+def default_sigchld() -> bool:
+    """Give SIGCHLD its default disposition; return whether it was ignored.
+
+    Who inherits it as ignored gets no zombies to wait for: wait(2) then blocks until the last
+    child is gone and fails with ECHILD, and every exit code is lost.
+    """
+    ignored = _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN
+    if ignored:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    return ignored
+
+
+def restore_dispositions(*, ignore_sigchld: bool) -> None:
+    """Undo in the child what CPython and :func:`default_sigchld` did to the dispositions.
+
+    CPython ignores SIGPIPE and SIGXFSZ at start and keeps no record of what they were, so they
+    become the default. Its handler for SIGINT would raise KeyboardInterrupt between here and exec.
+    """
+    for signum in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        _signal.signal(signum, _signal.SIG_DFL)
+    if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+    if ignore_sigchld:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
+
+
+def numbers() -> dict[str, int]:
+    """Return every name without its ``SIG`` and the number it stands for."""
+    return {
+        name[3:]: int(value)
+        for name, value in vars(_signal).items()
+        if name.startswith("SIG") and not name.startswith("SIG_")
+    }
+
+
+def number(word: str) -> int:
+    """Return the number of a signal written ``TERM``, ``SIGTERM``, ``term``, ``15`` or ``RTMIN+3``.
+
+    Raises:
+        ValueError: it is not the name or number of a signal.
+    """
+    known = numbers()
+    name = word.upper().removeprefix("SIG")
+    base, sign, distance = name.partition("-" if "-" in name else "+")
+    if sign and base in {"RTMIN", "RTMAX"} and is_count(distance):
+        found = known[base] + int(sign + distance)
+        if known["RTMIN"] <= found <= known["RTMAX"]:
+            return found
+    elif is_count(name) and name == word and 1 <= int(name) < _signal.NSIG:
+        return int(name)
+    elif name in known:
+        return known[name]
+    raise ValueError(word)
+
+
+def name(signum: int) -> str:
+    """Return the name of a signal as users know it, such as ``SIGTERM`` or ``SIGRTMIN+3``."""
+    distance = signum - int(_signal.SIGRTMIN)
+    if distance > 0 and signum != _signal.SIGRTMAX:
+        return f"SIGRTMIN+{distance}"
+    for known, value in numbers().items():
+        if value == signum and known not in _PREFERRED:
+            return f"SIG{known}"
+    return f"signal {signum}"
+
+
+def is_count(word: str) -> bool:
+    """Tell whether ``word`` is a number of plain digits, and of few enough for ``int``."""
+    return word.isascii() and word.isdigit() and len(word) <= LONGEST_COUNT

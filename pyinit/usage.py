@@ -1,0 +1,155 @@
+"""What pyinit says of itself: pages, and one sentence on what is wrong. Never on the hot path."""
+
+import os
+from difflib import get_close_matches
+
+from pyinit import __version__
+from pyinit.cli import UsageError
+from pyinit.supervise import StartError
+
+STDOUT, STDERR = 1, 2
+LONGEST_WORD = 200
+
+# Words from other inits, and words that one would guess.
+GUESSES = {
+    "--foreground": "--",
+    "--group": "-g",
+    "--kill-process-group": "-g",
+    "--licence": "-l",
+    "--license": "-l",
+    "--parent-death-signal": "-p",
+    "--single-child": "leave -g away",
+    "--subreaper": "-s",
+    "--verbose": "-v",
+    "--warn": "-w",
+    "-?": "--help",
+}
+
+HELP = """\
+Usage: pyinit [OPTION]... [--] COMMAND [ARG]...
+
+Run COMMAND as the one child of a small init: for PID 1 of a container. Every
+signal goes on to the child, zombies are reaped, and the exit code is the
+child's. Options end at the first word that is not one.
+
+  -g             forward signals to the child's whole process group
+                 (PYINIT_KILL_PROCESS_GROUP=1)
+  -e CODE        exit with 0 where the code would be CODE (0-255); may be repeated
+  -p SIGNAL      get SIGNAL when the parent of pyinit dies
+  -s             be a subreaper: adopt orphans although not PID 1; done anyway
+                 where pyinit is not PID 1 (PYINIT_SUBREAPER=1)
+  -w             warn of each orphan reaped, with its name
+  -v             say more; may be repeated: starts, signals and exits with -v,
+                 each orphan with -vv (PYINIT_VERBOSITY=N: 0 errors, 1 warnings,
+                 2 info, 3 debug)
+  --log-format auto|console|json
+                 auto is console on a terminal and one JSON object a line
+                 elsewhere (PYINIT_LOG_FORMAT)
+  -l             print the licence
+  -h, --help     print this page
+  -V, --version  print the version
+
+TINI_SUBREAPER, TINI_VERBOSITY and TINI_KILL_PROCESS_GROUP work as well. A
+signal is written TERM, SIGTERM, term, 15 or RTMIN+3.
+
+Exit code: the child's; 128+N where signal N killed it; 127 where COMMAND is
+not found, 126 where it cannot be run; 1 where pyinit could not start. pyinit
+writes to stderr only.
+
+In a Dockerfile:
+  ENTRYPOINT ["pyinit", "--"]
+  CMD ["gunicorn", "app:app"]
+"""
+
+LICENCE = """\
+MIT License
+
+Copyright (c) 2026 the pyinit authors
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+"""
+
+OTHERS = """
+pyinit uses structlog (MIT or Apache-2.0) and, off PID 1 or with -p, loads
+python-prctl, which is GPL-3.0-or-later.
+"""
+
+
+def show(page: str) -> int:
+    """Write a page to stdout; return the code to leave with."""
+    pages = {"help": HELP, "version": f"pyinit {__version__}\n", "licence": LICENCE + OTHERS}
+    try:
+        _write(STDOUT, pages[page])
+    except OSError as error:
+        _complain(f"cannot write to stdout: {error.strerror}")
+        return 1
+    return 0
+
+
+def complain(error: Exception) -> int:
+    """Write one line to stderr on why nothing was started; return the code to leave with."""
+    if isinstance(error, UsageError):
+        _complain(sentence(error))
+    elif isinstance(error, StartError):
+        _complain(str(error))
+    else:
+        _complain(f"internal error, nothing was started: {error!r}")
+    return 1
+
+
+def sentence(error: UsageError) -> str:
+    """Say which word is wrong, what was expected, and which right word is the nearest."""
+    word = _quote(error.word)
+    if not error.word:
+        return f"{error.place or 'no command'}: expected {error.expected}"
+    if error.place:
+        joint = " " if error.place.startswith("-") else "="
+        what = f"{error.place}{joint}{word}: expected {error.expected}"
+    else:
+        what = f"{word} is not {error.expected}"
+    guess = GUESSES.get(error.word) or nearest(error.word, error.known)
+    if guess:
+        return f"{what}; did you mean {guess}?"
+    return what if error.place else f"{what}; pyinit --help lists them"
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """Return the one of ``known`` that is most like ``word``, or nothing if none is."""
+    folded = {right.casefold(): right for right in reversed(known)}
+    wanted = word[:LONGEST_WORD].casefold().removeprefix("sig")
+    close = get_close_matches(wanted, folded, n=1)
+    return folded[close[0]] if close else ""
+
+
+def _quote(word: str) -> str:
+    quoted = ascii(word) if not word.isprintable() else repr(word)
+    return quoted if len(quoted) <= LONGEST_WORD else quoted[:LONGEST_WORD] + "...'"
+
+
+def _complain(text: str) -> None:
+    try:
+        _write(STDERR, f"pyinit: {text}\n")
+    except OSError:
+        pass  # nobody listens; the code tells
+
+
+def _write(descriptor: int, text: str) -> None:
+    data = text.encode("utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(descriptor, data) :]
