@@ -65,7 +65,7 @@ def _renderer(style: str) -> "Processor":
 
 def _order(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
     """Put what every line has before what only some have."""
-    return {key: event.pop(key) for key in _FIRST} | event
+    return {**{key: event.pop(key) for key in _FIRST}, **event}
 
 
 def _escape(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":

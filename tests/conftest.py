@@ -1,0 +1,46 @@
+"""Fixtures: start pyinit and leave nothing behind."""
+
+import subprocess
+
+import pytest
+from harness import VICTIMS, Result, Run, command_line
+
+
+@pytest.fixture
+def start():
+    """Start pyinit; whatever is left of it at the end of the test is killed."""
+    runs = []
+
+    def start_one(options=(), command=("true",), *, wrap=(), namespace=True, **popen) -> Run:
+        line = command_line(options, command, wrap=wrap, namespace=namespace)
+        runs.append(Run(line, namespace=namespace, **popen))
+        return runs[-1]
+
+    yield start_one
+    for run in runs:
+        run.kill()
+
+
+@pytest.fixture
+def run(start):
+    """Run pyinit to its end and return the result."""
+
+    def run_one(options=(), command=("true",), **how) -> Result:
+        return start(options, command, **how).finish()
+
+    return run_one
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    """Return the path of a victim written in C."""
+    folder = tmp_path_factory.mktemp("compiled")
+
+    def compile_one(name: str) -> str:
+        program = folder / name
+        if not program.exists():
+            source = VICTIMS / f"{name}.c"
+            subprocess.run(["gcc", "-O2", "-Wall", "-o", program, source], check=True)
+        return str(program)
+
+    return compile_one

@@ -1,0 +1,163 @@
+"""Run the installed `pyinit` command, as PID 1 of a namespace of its own or as any process."""
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
+PYTHON = (sys.executable, "-IS")
+VICTIMS = Path(__file__).parent / "victims"
+ROOT = os.geteuid() == 0
+
+# Without root a user namespace gives the right to make a PID namespace, where the kernel lets it.
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc")
+if not ROOT:
+    UNSHARE = (UNSHARE[0], "--user", "--map-root-user", *UNSHARE[1:])
+
+# Those that can be blocked, passed on and told apart: not KILL and STOP, which nobody can block,
+# not CHLD, which is init's own, not 32 and 33, which the C library keeps for its threads.
+FORWARDED = sorted(set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33})
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What is left of a run."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict]:
+        """The events of a run whose stderr holds nothing but JSON lines."""
+        return [json.loads(line) for line in self.err.splitlines()]
+
+    def named(self, event: str) -> list[dict]:
+        """The events of one name."""
+        return [found for found in self.events if found["event"] == event]
+
+
+class Run:
+    """A pyinit that runs, with a workload below it."""
+
+    def __init__(self, command: list[str], *, namespace: bool, **popen) -> None:
+        popen.setdefault("stdin", subprocess.DEVNULL)
+        popen.setdefault("stdout", subprocess.PIPE)
+        popen.setdefault("stderr", subprocess.PIPE)
+        self.process = subprocess.Popen(command, **popen)
+        self._namespace = namespace
+        self._init = 0 if namespace else self.process.pid
+
+    @property
+    def init(self) -> int:
+        """The pid of pyinit as seen from here; known once the workload told that it is ready."""
+        if not self._init:
+            self._init = only_child(self.process.pid)
+        return self._init
+
+    def line(self) -> str:
+        """Wait for one line of the workload's stdout."""
+        return self.process.stdout.readline().decode().rstrip("\n")
+
+    def event(self, name: str) -> dict:
+        """Wait for one event of that name on stderr."""
+        while line := self.process.stderr.readline():
+            event = json.loads(line)
+            if event["event"] == name:
+                return event
+        raise EOFError(name)
+
+    def ready(self) -> int:
+        """Wait for `ready (pid: N)` and return N, the pid in the workload's own namespace."""
+        line = self.line()
+        found = re.fullmatch(r"ready \(pid: (\d+)\)", line)
+        assert found, f"not a ready line: {line!r}, {self.kill().err!r}"
+        return int(found[1])
+
+    def send(self, signum: int) -> None:
+        """Send a signal to pyinit from out here."""
+        os.kill(self.init, signum)
+
+    def inside(self, *command: str) -> subprocess.CompletedProcess:
+        """Run a command in pyinit's namespaces, as `docker exec` would."""
+        user = () if ROOT else ("--user", "--preserve-credentials")
+        enter = ("nsenter", *user, "--target", str(self.init), "--pid", "--mount")
+        return subprocess.run((*enter, *command), check=True, capture_output=True, text=True)
+
+    def finish(self, data: bytes | None = None) -> Result:
+        """Wait until all that hold stdout and stderr are gone; return what they wrote."""
+        out, err = self.process.communicate(data)
+        return Result(
+            self.process.returncode,
+            (out or b"").decode(errors="surrogateescape"),
+            (err or b"").decode(errors="surrogateescape"),
+        )
+
+    def stop(self, signum: int = signal.SIGTERM) -> Result:
+        """Send a signal and wait for the end."""
+        self.send(signum)
+        return self.finish()
+
+    def kill(self) -> Result:
+        """End it all, whatever state it is in."""
+        if self.process.returncode is None:
+            for pid in (self.process.pid, *descendants(self.process.pid)):
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        return self.finish()
+
+
+def command_line(options=(), command=(), *, wrap=(), namespace=True) -> list[str]:
+    """Return what starts pyinit: unshare, `wrap` (as `env -i`) and pyinit, each exec'ing the next."""
+    return [*(UNSHARE if namespace else ()), *wrap, PYINIT, *options, "--", *command]
+
+
+def victim(name: str, *arguments: object) -> list[str]:
+    """Return the command that runs a program of `tests/victims`."""
+    return [*PYTHON, str(VICTIMS / f"{name}.py"), *map(str, arguments)]
+
+
+def only_child(pid: int) -> int:
+    """Return the pid of the one child of a process."""
+    (child,) = children(pid)
+    return child
+
+
+def children(pid: int) -> list[int]:
+    """Return the pids of the children of a process, of all its threads."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += map(int, task.read_text().split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the pids of all below a process."""
+    below = children(pid)
+    return below + [further for child in below for further in descendants(child)]
+
+
+def status_of(text: str) -> dict[str, str]:
+    """Return the fields of a /proc/PID/status."""
+    return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))
+
+
+def signal_set(mask: str) -> set[int]:
+    """Return the signals in a bitmap such as SigIgn of /proc/PID/status."""
+    return {bit + 1 for bit in range(64) if int(mask, 16) >> bit & 1}
+
+
+def tool(name: str) -> str:
+    """Return the path of a program, /usr/sbin included."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    assert found, f"{name} is not installed; make test installs it"
+    return found
