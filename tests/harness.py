@@ -1,5 +1,6 @@
 """Run the installed `pyinit` command, as PID 1 of a namespace of its own or as any process."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
@@ -54,6 +56,7 @@ class Run:
         self.process = subprocess.Popen(command, **popen)
         self._namespace = namespace
         self._init = 0 if namespace else self.process.pid
+        self._result: Result | None = None
 
     @property
     def init(self) -> int:
@@ -93,12 +96,11 @@ class Run:
 
     def finish(self, data: bytes | None = None) -> Result:
         """Wait until all that hold stdout and stderr are gone; return what they wrote."""
-        out, err = self.process.communicate(data)
-        return Result(
-            self.process.returncode,
-            (out or b"").decode(errors="surrogateescape"),
-            (err or b"").decode(errors="surrogateescape"),
-        )
+        if self._result is None:
+            out, err = (output or b"" for output in self.process.communicate(data))
+            out, err = (output.decode(errors="surrogateescape") for output in (out, err))
+            self._result = Result(self.process.returncode, out, err)
+        return self._result
 
     def stop(self, signum: int = signal.SIGTERM) -> Result:
         """Send a signal and wait for the end."""
@@ -107,12 +109,10 @@ class Run:
 
     def kill(self) -> Result:
         """End it all, whatever state it is in."""
-        if self.process.returncode is None:
+        if self._result is None:
             for pid in (self.process.pid, *descendants(self.process.pid)):
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
         return self.finish()
 
 
@@ -124,6 +124,14 @@ def command_line(options=(), command=(), *, wrap=(), namespace=True) -> list[str
 def victim(name: str, *arguments: object) -> list[str]:
     """Return the command that runs a program of `tests/victims`."""
     return [*PYTHON, str(VICTIMS / f"{name}.py"), *map(str, arguments)]
+
+
+def until(condition, seconds: float = 30) -> bool:
+    """Wait for what no event tells of, such as a zombie that is reaped; False if it never comes."""
+    end = time.monotonic() + seconds
+    while not (found := condition()) and time.monotonic() < end:
+        os.sched_yield()
+    return bool(found)
 
 
 def only_child(pid: int) -> int:

@@ -1,0 +1,76 @@
+"""The code that pyinit leaves with."""
+
+import signal
+
+import pytest
+from harness import ROOT, UNSHARE
+
+# A process that got one of these by default dies of it; the others stop it or do nothing.
+HARMLESS = {
+    signal.SIGCHLD,
+    signal.SIGCONT,
+    signal.SIGSTOP,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGURG,
+    signal.SIGWINCH,
+}
+DEADLY = sorted({*range(1, 32), *range(34, 65)} - HARMLESS)
+
+
+@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@pytest.mark.parametrize("code", [0, 1, 2, 42, 126, 127, 128, 137, 143, 255])
+def test_code_of_the_child_comes_back(run, code, namespace):
+    """The child's code is pyinit's code, and pyinit adds nothing to the output."""
+    result = run(command=["sh", "-c", f"exit {code}"], namespace=namespace)
+
+    assert (code, "", "") == (result.code, result.out, result.err)
+
+
+def test_every_code_comes_back(start):
+    """All 256 of them, each from a pyinit that is PID 1."""
+    for low in range(0, 256, 16):
+        codes = range(low, low + 16)
+        runs = [start(command=["sh", "-c", f"exit {code}"]) for code in codes]
+
+        assert list(codes) == [run.finish().code for run in runs]
+
+
+def test_death_by_any_signal_becomes_128_and_its_number(start):
+    """Signal N that kills the child makes the code 128 + N, for all that can kill."""
+    runs = [start(command=["sh", "-c", f"ulimit -c 0; kill -{n} $$"]) for n in DEADLY]
+
+    assert [128 + n for n in DEADLY] == [run.finish().code for run in runs]
+
+
+@pytest.mark.parametrize(
+    ("options", "child", "expected"),
+    [
+        (["-e", "42"], "exit 42", 0),
+        (["-e42"], "exit 42", 0),
+        (["-e", "42"], "exit 41", 41),
+        (["-e", "42"], "exit 0", 0),
+        (["-e", "1", "-e", "2"], "exit 2", 0),
+        (["-e", "0"], "exit 0", 0),
+        (["-e", "255"], "exit 255", 0),
+        (["-e", "143"], "kill -TERM $$", 0),
+        (["-e", "15"], "kill -TERM $$", 143),
+        (["-e", "127"], "exit 127", 0),
+    ],
+)
+def test_expected_codes_become_zero(run, options, child, expected):
+    """-e CODE makes 0 of the code pyinit would leave with, of a signal's 128+N too."""
+    assert expected == run(options, ["sh", "-c", child]).code
+
+
+def test_expected_code_of_a_failed_exec_becomes_zero(run):
+    """-e 127 covers a command that does not exist, as it does with tini."""
+    assert 0 == run(["-e", "127"], ["no-such-program"]).code
+
+
+@pytest.mark.skipif(not ROOT, reason="without root UNSHARE has other words")
+def test_unshare_as_documented(run):
+    """The tests run pyinit just as the README says."""
+    assert ("unshare", "--pid", "--fork", "--mount-proc") == UNSHARE
+    assert "1\n" == run(command=["sh", "-c", "echo $PPID"]).out

@@ -1,0 +1,68 @@
+"""Orphans are adopted and reaped, all of them and at once."""
+
+import collections
+import json
+import subprocess
+
+import pytest
+from harness import children, until
+
+ORPHANS = 20_000
+
+
+def test_twenty_thousand_orphans_leave_no_zombie(start, compiled, tmp_path):
+    """20,000 orphans, made as fast as one core can: none stays a zombie, each exit is told."""
+    log = tmp_path / "log"
+    with log.open("wb") as stderr:
+        run = start(["-w"], [compiled("orphans"), str(ORPHANS)], stderr=stderr)
+        assert "gone" == run.line()
+        workload = children(run.init)[0]
+        assert until(lambda: children(run.init) == [workload])
+        assert 0 == run.stop().code
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+
+    assert {"orphan_reaped"} == {event["event"] for event in events}
+    wanted = collections.Counter(number % 256 for number in range(ORPHANS))
+    assert wanted == collections.Counter(event["code"] for event in events)
+
+
+def test_orphans_are_reaped_while_the_child_lives(start, compiled):
+    """At the default verbosity, too, nothing but the child remains below pyinit."""
+    run = start(command=[compiled("orphans"), "500"])
+    assert "gone" == run.line()
+    workload = children(run.init)[0]
+
+    assert until(lambda: children(run.init) == [workload])
+    assert (0, "") == (run.stop().code, run.finish().err)
+
+
+@pytest.mark.parametrize(
+    ("options", "level"), [(["-w"], "warning"), (["-vv"], "debug"), (["-wvv"], "warning")]
+)
+def test_orphan_is_named(start, options, level):
+    """-w and -vv name each orphan, its pid, and how it ended."""
+    orphan = "echo $BASHPID; echo -n orphan >/proc/self/comm; exit 9"
+    command = ["bash", "-c", f"(bash -c '{orphan}' &); read x"]
+    run = start(options, command, stdin=subprocess.PIPE)
+    pid = int(run.line())
+    event = run.event("orphan_reaped")
+    wanted = {"level": level, "name": "orphan", "pid": pid, "code": 9}
+
+    assert wanted == {key: event[key] for key in wanted}
+
+
+def test_orphan_killed_by_a_signal_is_told_so(start):
+    """An orphan that a signal killed has the signal in its event, not a code."""
+    run = start(["-w"], ["sh", "-c", "(sh -c 'kill -KILL $$' &); read x"], stdin=subprocess.PIPE)
+    event = run.event("orphan_reaped")
+
+    assert "SIGKILL" == event["signal"]
+    assert "code" not in event
+
+
+def test_without_w_orphans_are_not_told(start, compiled):
+    """At the default verbosity an orphan's end is not worth a word."""
+    run = start(command=[compiled("orphans"), "10"])
+    run.line()
+
+    assert "" == run.stop().err
