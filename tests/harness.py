@@ -107,6 +107,11 @@ class Run:
         self.send(signum)
         return self.finish()
 
+    def close_stdin(self) -> None:
+        """Let the other end see the end of its input."""
+        self.process.stdin.close()
+        self.process.stdin = None
+
     def kill(self) -> Result:
         """End it all, whatever state it is in."""
         if self._result is None:

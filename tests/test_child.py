@@ -1,0 +1,156 @@
+"""What the child gets is what pyinit got."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+from harness import PYTHON, signal_set, status_of
+
+SIGNALS = "SigBlk", "SigIgn", "SigPnd", "ShdPnd"
+# CPython ignores these two when it starts and does not tell what they were.
+LOST = {signal.SIGPIPE, signal.SIGXFSZ}
+
+# Block or ignore some signals, then become another program.
+PREPARE = """
+import _signal, os, sys
+for number in map(int, filter(None, sys.argv[1].split(","))):
+    _signal.signal(number, _signal.SIG_IGN)
+_signal.pthread_sigmask(_signal.SIG_SETMASK, map(int, filter(None, sys.argv[2].split(","))))
+for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+    _signal.signal(number, _signal.SIG_DFL)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+
+
+def prepared(ignored=(), blocked=()) -> list[str]:
+    """Return the command that runs another one with these signals ignored and blocked."""
+    words = (",".join(str(int(number)) for number in numbers) for numbers in (ignored, blocked))
+    return [*PYTHON, "-c", PREPARE, *words]
+
+
+@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@pytest.mark.parametrize(
+    ("ignored", "blocked"),
+    [
+        ((), ()),
+        ((signal.SIGINT, signal.SIGQUIT, signal.SIGHUP), ()),
+        ((signal.SIGCHLD,), ()),
+        ((), (signal.SIGTERM, signal.SIGUSR1, 40)),
+        ((signal.SIGCHLD, signal.SIGTTOU, 50), (signal.SIGCHLD, signal.SIGINT)),
+        ([n for n in range(1, 65) if n not in {9, 13, 19, 25, 32, 33}], range(1, 65)),
+    ],
+    ids=["none", "ignored", "sigchld", "blocked", "both", "all"],
+)
+def test_mask_and_dispositions_are_the_callers(run, ignored, blocked, namespace):
+    """The child blocks and ignores just the signals that pyinit's caller did."""
+    command = ["cat", "/proc/self/status"]
+    result = run(command=command, wrap=prepared(ignored, blocked), namespace=namespace)
+    direct = subprocess.run(
+        [*prepared(ignored, blocked), *command], capture_output=True, text=True, check=True
+    )
+    got, wanted = (
+        {name: signal_set(status_of(text)[name]) for name in SIGNALS}
+        for text in (result.out, direct.stdout)
+    )
+
+    assert wanted == got
+    assert set(ignored) == got["SigIgn"]
+
+
+@pytest.mark.parametrize("signum", sorted(LOST))
+def test_ignored_sigpipe_and_sigxfsz_become_default(run, signum):
+    """These two are the exception: the child gets the default, whatever the caller had."""
+    ignore = ["env", f"--ignore-signal={signum.name[3:]}"]
+    result = run(command=["cat", "/proc/self/status"], wrap=ignore)
+
+    assert signum not in signal_set(status_of(result.out)["SigIgn"])
+
+
+ENVIRONMENTS = {
+    "empty": [],
+    "plain": [b"PATH=/usr/bin:/bin", b"A=1"],
+    "c-locale": [b"LC_CTYPE=C", b"X=1"],
+    "posix-locale": [b"LANG=POSIX", b"B=2"],
+    "coerced-by-the-user": [b"LC_CTYPE=C.UTF-8"],
+    "lc-all": [b"LC_ALL=C", b"LC_CTYPE=C.UTF-8"],
+    "no-equals-sign": [b"JUSTAWORD", b"C=3"],
+    "twice": [b"D=4", b"D=5"],
+    "undecodable": [b"E=\xff\xfe", b"\xe4\xf6=6", b"F=\n\t"],
+    "order": [b"Z=1", b"A=2", b"LC_CTYPE=POSIX", b"M=3"],
+    "python": [b"PYTHONPATH=/nowhere", b"PYTHONINSPECT=1", b"PYTHONWARNINGS=error", b"G="],
+    "pyinit": [b"PYINIT_VERBOSITY=1", b"TINI_SUBREAPER="],
+    "large": [b"BIG" + str(n).encode() + b"=" + b"x" * 120_000 for n in range(8)],
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_environment_is_byte_for_byte_the_same(start, compiled, environment):
+    """The child's environment equals pyinit's: no variable more, none less, none moved."""
+    run = start(
+        command=["/bin/cat", "/proc/self/environ"],
+        wrap=[compiled("with_environment")],
+        stdin=subprocess.PIPE,
+    )
+    wanted = b"".join(entry + b"\0" for entry in environment)
+    result = run.finish(wanted)
+
+    assert (0, wanted) == (result.code, result.out.encode(errors="surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-v", "--", "-g"],
+        ["a b", "", "'", '"', "\n", "\\", "*", "$HOME"],
+        ["\udcff\udc80", "grün", "日本"],
+        ["x" * 131_000],
+    ],
+    ids=["options", "quoting", "bytes", "long"],
+)
+def test_arguments_are_handed_on_as_they_are(run, words):
+    """Nothing that follows the command is looked at, and no byte of it changes."""
+    result = run(command=["printf", "%s|", *words])
+
+    assert "".join(f"{word}|" for word in words) == result.out
+
+
+def test_child_leads_a_process_group_in_pyinits_session(run):
+    """The child has a process group of its own, and no session of its own."""
+    leader = (
+        "import os; print(os.getpid() == os.getpgrp(), os.getsid(0) == os.getsid(os.getppid()))"
+    )
+    result = run(command=[*PYTHON, "-c", leader])
+
+    assert "True True\n" == result.out
+
+
+def test_descriptors_belong_to_the_child(run, tmp_path):
+    """Every inherited descriptor arrives open, and pyinit adds none."""
+    with (tmp_path / "kept").open("w") as kept:
+        listed = run(command=["ls", "/proc/self/fd"], pass_fds=[kept.fileno()]).out.split()
+        # `ls` itself opens the directory that it lists.
+        opened = {"0", "1", "2", str(kept.fileno())}
+        assert opened == set(listed[:-1]) | {str(kept.fileno())}
+        assert len(opened) + 1 == len(listed)
+
+
+def test_stdin_and_stdout_are_the_childs(start):
+    """What goes in and out passes between the user and the child untouched."""
+    data = bytes(range(256)) * 1000
+    run = start(command=["cat"], stdin=subprocess.PIPE)
+
+    assert data == run.finish(data).out.encode(errors="surrogateescape")
+
+
+def test_working_directory_umask_and_limits_are_the_callers(run, tmp_path):
+    """What a process inherits besides is not touched."""
+    command = ["sh", "-c", "pwd; umask; ulimit -n; ulimit -c; nice"]
+    wrap = [
+        "sh",
+        "-c",
+        f'cd {tmp_path}; umask 027; ulimit -n 77; ulimit -c 0; exec nice -n 3 "$@"',
+        "-",
+    ]
+
+    assert [str(tmp_path), "0027", "77", "0", "3"] == run(command=command, wrap=wrap).out.split()
