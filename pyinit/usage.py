@@ -34,12 +34,12 @@ child's. Options end at the first word that is not one.
 
   -g             forward signals to the child's whole process group
                  (PYINIT_KILL_PROCESS_GROUP=1)
-  -e CODE        exit with 0 where the code would be CODE (0-255); may be repeated
+  -e CODE        exit with 0 where the code would be CODE (0-255); repeatable
   -p SIGNAL      get SIGNAL when the parent of pyinit dies
   -s             be a subreaper: adopt orphans although not PID 1; done anyway
                  where pyinit is not PID 1 (PYINIT_SUBREAPER=1)
   -w             warn of each orphan reaped, with its name
-  -v             say more; may be repeated: starts, signals and exits with -v,
+  -v             say more; repeatable: starts, signals and exits with -v,
                  each orphan with -vv (PYINIT_VERBOSITY=N: 0 errors, 1 warnings,
                  2 info, 3 debug)
   --log-format auto|console|json

@@ -78,4 +78,6 @@ def test_refusal_starts_nothing(run):
     result = run(["-p", "TERM"], ["echo", "started"], wrap=strace, namespace=False)
 
     assert (1, "") == (result.code, result.out)
-    assert result.err.startswith("pyinit: cannot get SIGTERM at the parent's death (-p): the kernel")
+    assert result.err.startswith(
+        "pyinit: cannot get SIGTERM at the parent's death (-p): the kernel"
+    )

@@ -1,0 +1,259 @@
+"""The command line and the environment: what is understood, and what is said of the rest."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import PYINIT
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pyinit
+from pyinit import cli, signals, usage
+from pyinit.settings import Settings
+
+DEFAULTS = {
+    "command": ("app",),
+    "subreaper": False,
+    "parent_death_signal": 0,
+    "verbosity": 1,
+    "warn_on_reap": False,
+    "group": False,
+    "expected_codes": frozenset(),
+    "log_format": "auto",
+}
+
+
+def parsed(words: list[str], environment: dict[str, str] | None = None) -> dict:
+    """Parse, and return the settings that are not the defaults."""
+    settings = cli.parse(words, environment or {})
+    assert isinstance(settings, Settings)
+    values = {name: getattr(settings, name) for name in DEFAULTS}
+    return {name: value for name, value in values.items() if value != DEFAULTS[name]}
+
+
+@pytest.mark.parametrize(
+    ("words", "settings"),
+    [
+        (["app"], {}),
+        (["--", "app"], {}),
+        (["app", "-v"], {"command": ("app", "-v")}),
+        (["app", "--", "-g"], {"command": ("app", "--", "-g")}),
+        (["--", "--", "x"], {"command": ("--", "x")}),
+        (["--", "-g"], {"command": ("-g",)}),
+        (["-"], {"command": ("-",)}),
+        (["-g", "-", "-v"], {"group": True, "command": ("-", "-v")}),
+        (["-g", "app"], {"group": True}),
+        (["-s", "app"], {"subreaper": True}),
+        (["-w", "app"], {"warn_on_reap": True}),
+        (["-v", "app"], {"verbosity": 2}),
+        (["-vv", "app"], {"verbosity": 3}),
+        (["-v", "-v", "-v", "app"], {"verbosity": 3}),
+        (["-gvsw", "--", "app"], {"group": True, "verbosity": 2, "subreaper": True, "warn_on_reap": True}),
+        (["-pKILL", "app"], {"parent_death_signal": 9}),
+        (["-p", "KILL", "app"], {"parent_death_signal": 9}),
+        (["-gpTERM", "app"], {"group": True, "parent_death_signal": 15}),
+        (["-gp", "TERM", "app"], {"group": True, "parent_death_signal": 15}),
+        (["-p", "HUP", "-p", "INT", "app"], {"parent_death_signal": 2}),
+        (["-e", "3", "app"], {"expected_codes": frozenset({3})}),
+        (["-e3", "-e", "04", "-ge5", "app"], {"expected_codes": frozenset({3, 4, 5}), "group": True}),
+        (["--log-format", "json", "app"], {"log_format": "json"}),
+        (["--log-format=console", "app"], {"log_format": "console"}),
+        (["--log-format=auto", "app"], {}),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_options_are_understood(words, settings):
+    """Options group, values join or follow, and everything from the first operand on is the command."""
+    assert settings == parsed(words)
+
+
+@pytest.mark.parametrize(
+    ("environment", "settings"),
+    [
+        ({"PYINIT_SUBREAPER": "1"}, {"subreaper": True}),
+        ({"PYINIT_SUBREAPER": "Yes"}, {"subreaper": True}),
+        ({"PYINIT_SUBREAPER": "0"}, {}),
+        ({"PYINIT_SUBREAPER": ""}, {}),
+        ({"TINI_SUBREAPER": ""}, {"subreaper": True}),
+        ({"TINI_SUBREAPER": "0"}, {"subreaper": True}),
+        ({"TINI_SUBREAPER": "1", "PYINIT_SUBREAPER": "off"}, {}),
+        ({"PYINIT_KILL_PROCESS_GROUP": "on"}, {"group": True}),
+        ({"TINI_KILL_PROCESS_GROUP": "1"}, {"group": True}),
+        ({"TINI_KILL_PROCESS_GROUP": "1", "PYINIT_KILL_PROCESS_GROUP": "false"}, {}),
+        ({"PYINIT_VERBOSITY": "0"}, {"verbosity": 0}),
+        ({"PYINIT_VERBOSITY": "3"}, {"verbosity": 3}),
+        ({"TINI_VERBOSITY": "2"}, {"verbosity": 2}),
+        ({"TINI_VERBOSITY": "4"}, {"verbosity": 3}),
+        ({"TINI_VERBOSITY": "3", "PYINIT_VERBOSITY": "1"}, {}),
+        ({"PYINIT_LOG_FORMAT": "json"}, {"log_format": "json"}),
+        ({"PYINIT_LOG_FORMAT": ""}, {}),
+    ],
+    ids=str,
+)
+def test_environment_is_understood(environment, settings):
+    """PYINIT_ variables win over tini's, which count when they are there; an empty one is none."""
+    assert settings == parsed(["app"], environment)
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "settings"),
+    [
+        (["-g"], {"PYINIT_KILL_PROCESS_GROUP": "0"}, {"group": True}),
+        (["-s"], {"PYINIT_SUBREAPER": "0"}, {"subreaper": True}),
+        (["-v"], {"PYINIT_VERBOSITY": "0"}, {}),
+        (["--log-format=json"], {"PYINIT_LOG_FORMAT": "console"}, {"log_format": "json"}),
+    ],
+    ids=str,
+)
+def test_command_line_wins_over_the_environment(words, environment, settings):
+    """What is typed last counts; -v adds to PYINIT_VERBOSITY."""
+    assert settings == parsed([*words, "app"], environment)
+
+
+SIGNAL_WORDS = {"TERM": 15, "SIGTERM": 15, "term": 15, "SigTerm": 15, "15": 15, "1": 1, "64": 64}
+SIGNAL_WORDS |= {"RTMIN": 34, "SIGRTMIN+3": 37, "rtmin+30": 64, "RTMAX": 64, "SIGRTMAX-1": 63}
+SIGNAL_WORDS |= {"CLD": 17, "POLL": 29, "IO": 29, "IOT": 6, "STKFLT": 16, "PWR": 30}
+
+
+@pytest.mark.parametrize(("word", "number"), SIGNAL_WORDS.items())
+def test_signals_have_many_spellings(word, number):
+    """A signal is known by name, with or without SIG, in either case, or by number."""
+    assert number == signals.number(word)
+
+
+@pytest.mark.parametrize("number", range(1, 65))
+def test_signal_names_read_back(number):
+    """Every number has a name, and the name stands for that number."""
+    if number in {32, 33}:
+        assert f"signal {number}" == signals.name(number)
+    else:
+        assert number == signals.number(signals.name(number))
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["", "0", "65", "-1", "+15", "SIG", "SIG15", "TREM", "RTMIN+31", "RTMIN-1", "RTMAX+1", "RTMIN+",
+     "RTMAX--1", "TERM+1", "15.0", " 15", "１５", "9" * 5000, "RTMIN+" + "9" * 5000],
+)  # fmt: skip
+def test_what_is_no_signal_is_refused(word):
+    """Neither 0 nor what is beyond the last signal, nor a misspelt name, is a signal."""
+    with pytest.raises(ValueError, match=""):
+        signals.number(word)
+
+
+ERRORS = [
+    (["--log-fromat", "json", "x"], {}, ["'--log-fromat'", "--log-format"]),
+    (["--versoin"], {}, ["'--versoin'", "--version"]),
+    (["--verbose", "x"], {}, ["'--verbose'", "did you mean -v?"]),
+    (["-x", "x"], {}, ["'-x'", "pyinit --help"]),
+    (["-G", "x"], {}, ["'-G'", "did you mean -g?"]),
+    (["-gx", "x"], {}, ["'-x'"]),
+    (["--help=1"], {}, ["--help '1'", "no value"]),
+    (["-p", "TREM", "x"], {}, ["-p 'TREM'", "a signal", "did you mean TERM?"]),
+    (["-pSIGTREM", "x"], {}, ["-p 'SIGTREM'", "did you mean TERM?"]),
+    (["-p", "99", "x"], {}, ["-p '99'", "a signal"]),
+    (["-p"], {}, ["-p", "a value"]),
+    (["-e", "256", "x"], {}, ["-e '256'", "0 to 255"]),
+    (["-e", "-1", "x"], {}, ["-e '-1'", "0 to 255"]),
+    (["-e", "one", "x"], {}, ["-e 'one'", "0 to 255"]),
+    (["-e"], {}, ["-e", "a value"]),
+    (["--log-format"], {}, ["--log-format", "a value"]),
+    (["--log-format", "jsno", "x"], {}, ["--log-format 'jsno'", "did you mean json?"]),
+    (["--log-format=", "x"], {}, ["--log-format", "auto, console or json"]),
+    ([], {}, ["no command", "pyinit -- COMMAND"]),
+    (["--"], {}, ["no command"]),
+    (["-v"], {}, ["no command"]),
+    (["x"], {"PYINIT_VERBOSITY": "4"}, ["PYINIT_VERBOSITY='4'", "0 to 3"]),
+    (["x"], {"PYINIT_VERBOSITY": "high"}, ["PYINIT_VERBOSITY='high'", "0 to 3"]),
+    (["x"], {"TINI_VERBOSITY": "-1"}, ["TINI_VERBOSITY='-1'", "from 0 up"]),
+    (["x"], {"PYINIT_SUBREAPER": "yse"}, ["PYINIT_SUBREAPER='yse'", "1 or 0", "did you mean yes?"]),
+    (["x"], {"PYINIT_KILL_PROCESS_GROUP": "2"}, ["PYINIT_KILL_PROCESS_GROUP='2'", "1 or 0"]),
+    (["x"], {"PYINIT_LOG_FORMAT": "jsn"}, ["PYINIT_LOG_FORMAT='jsn'", "did you mean json?"]),
+    (["-p", "a\nb\x1b[31m", "x"], {}, ["'a\\nb\\x1b[31m'"]),
+    (["--\udcff", "x"], {}, ["\\udcff"]),
+    (["-e", "9" * 100_000, "x"], {}, ["0 to 255"]),
+]
+
+
+@pytest.mark.parametrize(("words", "environment", "parts"), ERRORS)
+def test_mistake_costs_one_line_and_starts_nothing(
+    words, environment, parts, monkeypatch, tmp_path
+):
+    """One line names the word, what was expected and the nearest right word; the code is 1."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    program = tmp_path / "x"
+    program.write_text("#!/bin/sh\necho started\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    done = subprocess.run([PYINIT, *words], check=False, capture_output=True)
+    error = done.stderr.decode()
+
+    assert (1, b"") == (done.returncode, done.stdout)
+    assert error.startswith("pyinit: ")
+    assert (1, True) == (error.count("\n"), error.endswith("\n"))
+    assert [] == [part for part in parts if part not in error]
+    assert len(error) < 400
+
+
+PAGES = {
+    "-h": usage.HELP,
+    "--help": usage.HELP,
+    "-V": f"pyinit {pyinit.__version__}\n",
+    "--version": f"pyinit {pyinit.__version__}\n",
+    "-l": usage.LICENCE + usage.OTHERS,
+    "-gh": usage.HELP,
+}
+
+
+@pytest.mark.parametrize("word", PAGES)
+def test_pages_go_to_stdout(word):
+    """Help, version and licence are the whole output, with code 0, whatever follows or is set."""
+    environment = {"PYINIT_VERBOSITY": "nonsense"}
+    done = subprocess.run(
+        [PYINIT, word, "--nonsense"], check=False, capture_output=True, text=True, env=environment
+    )
+
+    assert (0, PAGES[word], "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_page_that_cannot_be_written_is_an_error():
+    """A full disk below stdout is told, with code 1, and not by a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([PYINIT, "--help"], check=False, stdout=full, stderr=subprocess.PIPE)
+
+    assert 1 == done.returncode
+    assert b"pyinit: cannot write to stdout: No space left on device\n" == done.stderr
+
+
+def test_help_fits_a_terminal():
+    """No line of the help page is wider than 80 columns."""
+    assert [] == [line for line in usage.HELP.splitlines() if len(line) > 80]
+
+
+def test_help_names_every_option():
+    """Every option and variable that is understood is on the help page."""
+    assert [] == [option for option in (*cli.FLAGS, *cli.VALUES) if option not in usage.HELP]
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\0", codec=None)) | st.sampled_from([*cli.FLAGS, *cli.VALUES, "--"])),
+    st.dictionaries(st.sampled_from(["PYINIT_VERBOSITY", "PYINIT_SUBREAPER", "PYINIT_LOG_FORMAT", "TINI_VERBOSITY"]), st.text()),
+)  # fmt: skip
+def test_any_words_are_settings_a_page_or_one_sentence(words, environment):
+    """Whatever is typed there are settings with a command of it, a page, or one printable line."""
+    try:
+        wish = cli.parse(words, environment)
+    except cli.UsageError as error:
+        sentence = usage.sentence(error)
+        assert sentence.isprintable()
+        assert len(sentence) < 400
+    else:
+        assert wish in cli.PAGES or words[-len(wish.command) :] == list(wish.command)
+
+
+def test_settings_cannot_be_changed():
+    """What was decided before the child runs stays decided."""
+    with pytest.raises(AttributeError, match="verbosity"):
+        Settings(("app",)).verbosity = 3

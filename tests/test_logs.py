@@ -1,0 +1,267 @@
+"""The log: one event is one line, and writing it never raises, blocks or slows PID 1."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from harness import PYTHON, victim
+
+QUEUE_LIMIT = 4096
+
+
+@pytest.fixture
+def sabotage(tmp_path):
+    """Return what makes Python run some lines before pyinit does, to spoil it from within."""
+
+    def prepare(lines: str) -> list[str]:
+        (tmp_path / "sitecustomize.py").write_text(lines)
+        return ["env", f"PYTHONPATH={tmp_path}"]
+
+    return prepare
+
+
+def full_pipe() -> tuple[int, int]:
+    """Return a pipe that nobody reads and that takes nothing more."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b" " * 4096)
+    except BlockingIOError:
+        pass
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+def test_run_is_told_with_v(run):
+    """-v tells the start and the end of the child, with what it used."""
+    result = run(["-v"], ["sh", "-c", "exit 3"])
+    started, exited = result.events
+
+    assert {"event": "child_started", "level": "info", "logger": "pyinit", "pid": 2} == {
+        key: started[key] for key in ("event", "level", "logger", "pid")
+    }
+    assert ("child_exited", 2, 3) == (exited["event"], exited["pid"], exited["code"])
+    assert all(exited[key] >= 0 for key in ("seconds", "user_seconds", "system_seconds"))
+    assert exited["max_rss_kib"] > 0
+
+
+def test_death_by_signal_is_told_with_v(run):
+    """A child that a signal killed has the signal in its event, not a code."""
+    (exited,) = run(["-v"], ["sh", "-c", "kill -KILL $$"]).named("child_exited")
+
+    assert "SIGKILL" == exited["signal"]
+    assert "code" not in exited
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "events"),
+    [
+        ([], [], 0),
+        (["-v"], [], 3),
+        (["-vv"], [], 4),
+        (["-v", "-v"], [], 4),
+        (["-vvvvv"], [], 4),
+        ([], ["PYINIT_VERBOSITY=2"], 3),
+        ([], ["PYINIT_VERBOSITY=3"], 4),
+        ([], ["TINI_VERBOSITY=3"], 4),
+        ([], ["TINI_VERBOSITY=9"], 4),
+        (["-v"], ["PYINIT_VERBOSITY=0"], 0),
+        (["-v"], ["PYINIT_VERBOSITY=2"], 4),
+        ([], ["PYINIT_VERBOSITY=0", "TINI_VERBOSITY=3"], 0),
+        ([], ["PYINIT_VERBOSITY=", "TINI_VERBOSITY=2"], 3),
+    ],
+)
+def test_verbosity_decides_how_much_is_told(run, options, environment, events):
+    """Each -v adds one to PYINIT_VERBOSITY, which wins over TINI_VERBOSITY."""
+    command = ["sh", "-c", "trap 'exit 0' HUP; kill -HUP 1; sleep 60 & wait"]
+    result = run([*options, "-s"], command, wrap=["env", *environment])
+    told = {event["event"] for event in result.events}
+    by_level = {
+        0: set(),
+        3: {"child_started", "signal_forwarded", "child_exited"},
+        4: {"child_started", "signal_forwarded", "child_exited", "subreaper_needless"},
+    }
+
+    assert by_level[events] == told
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "json_lines"),
+    [
+        ([], [], True),
+        (["--log-format", "json"], [], True),
+        (["--log-format=console"], [], False),
+        ([], ["PYINIT_LOG_FORMAT=console"], False),
+        ([], ["PYINIT_LOG_FORMAT=json"], True),
+        (["--log-format=auto"], ["PYINIT_LOG_FORMAT=console"], True),
+    ],
+)
+def test_format_is_json_off_a_terminal_unless_told(run, options, environment, json_lines):
+    """auto is JSON where stderr is no terminal; the command line wins over the environment."""
+    first = run(["-v", *options], wrap=["env", *environment]).err.splitlines()[0]
+
+    assert json_lines is first.startswith("{")
+    assert "child_started" in first
+    assert "\x1b" not in first
+
+
+def test_orphans_are_told_with_vv(start, compiled):
+    """-vv tells each orphan reaped."""
+    command = ["sh", "-c", f"{compiled('daemon')} 5; read x"]
+    run = start(["-vv"], command, stdin=subprocess.PIPE)
+    told = [run.event("orphan_reaped")["level"] for _ in range(5)]
+
+    assert ["debug"] * 5 == told
+
+
+def test_stdout_stays_the_childs(run):
+    """pyinit writes to stderr only."""
+    assert "" == run(["-vv"]).out
+
+
+def test_stalled_reader_delays_nothing(start, compiled):
+    """A full stderr pipe that nobody reads holds up neither forwards nor reaping nor the end."""
+    reader, writer = full_pipe()
+    run = start(["-vv"], victim("listener", 5), stderr=writer)
+    run.ready()
+    for _ in range(300):
+        run.send(signal.SIGUSR1)
+        assert f"got {int(signal.SIGUSR1)}" == run.line()
+    run.inside(compiled("daemon"), "50")
+
+    assert 5 == run.stop().code
+    os.close(reader)
+    os.close(writer)
+
+
+def test_what_was_dropped_is_counted_and_told(start):
+    """When a stalled reader reads again, it learns how many events it missed."""
+    reader, writer = full_pipe()
+    count = QUEUE_LIMIT + 500
+    run = start(["-v"], victim("listener", 0), stderr=writer)
+    os.close(writer)
+    run.ready()
+    for _ in range(count):
+        run.send(signal.SIGRTMIN + 2)
+        run.line()
+    with os.fdopen(reader, "rb") as log:
+        log.read(fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ))
+        run.send(signal.SIGTERM)
+        events = [json.loads(line) for line in log]
+    told = [event["event"] for event in events]
+    dropped = sum(event["count"] for event in events if event["event"] == "events_dropped")
+
+    assert dropped > 0
+    # child_started, the forwards, SIGTERM's forward, child_exited
+    assert count + 3 == dropped + len(told) - told.count("events_dropped")
+
+
+@pytest.mark.parametrize("options", [["-vv"], ["-vv", "--log-format=console"]])
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2</dev/null"])
+def test_stderr_that_cannot_be_written_is_survived(start, options, redirection):
+    """A closed stderr, a full disk and a descriptor to read from cost the log, not the workload."""
+    wrap = ["sh", "-c", f'exec "$@" {redirection}', "-"]
+    run = start(options, victim("listener", 6), wrap=wrap)
+    run.ready()
+    run.send(signal.SIGUSR2)
+
+    assert f"got {int(signal.SIGUSR2)}" == run.line()
+    assert 6 == run.stop().code
+
+
+def test_reader_that_left_is_survived(start):
+    """EPIPE costs the log; the SIGPIPE that comes with it is not forwarded."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = start(["-v"], victim("listener", 6), stderr=writer)
+    os.close(writer)
+    run.ready()
+    for signum in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN):
+        run.send(signum)
+        assert f"got {int(signum)}" == run.line()
+
+    assert (6, f"got {int(signal.SIGTERM)}\n") == (run.stop().code, run.finish().out)
+
+
+def test_nonblocking_stderr_loses_nothing(start):
+    """A descriptor that somebody made non-blocking is waited for, not given up."""
+    reader, writer = full_pipe()
+    os.set_blocking(writer, False)
+    run = start(["-v"], victim("listener", 0), stderr=writer)
+    os.close(writer)
+    run.ready()
+    run.send(signal.SIGUSR1)
+    run.line()
+    with os.fdopen(reader, "rb") as log:
+        log.read(fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ))
+        run.stop()
+        events = [json.loads(line)["event"] for line in log]
+
+    assert ["child_started", "signal_forwarded", "signal_forwarded", "child_exited"] == events
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_structlog_that_cannot_be_loaded_is_survived(run, sabotage, style):
+    """Without structlog the events come all the same, plainer, and the first line says why."""
+    wrap = sabotage("import sys\nsys.modules['structlog'] = None\n")
+    result = run(["-v", f"--log-format={style}"], ["sh", "-c", "exit 3"], wrap=wrap)
+    first, second, third = result.err.splitlines()
+
+    assert 3 == result.code
+    assert "structlog_unavailable" in first
+    assert "child_started" in second
+    assert "child_exited" in third
+    if style == "json":
+        assert [3, "info"] == [json.loads(third)[key] for key in ("code", "level")]
+
+
+def test_log_that_cannot_be_loaded_is_survived(run, sabotage):
+    """Without even threads the child runs and its code comes back, in silence."""
+    wrap = sabotage("import sys\nsys.modules['threading'] = None\n")
+    result = run(["-vv"], ["sh", "-c", "exit 3"], wrap=wrap)
+
+    assert (3, "") == (result.code, result.err)
+
+
+def test_thread_that_cannot_be_had_is_tried_again(run):
+    """Where the system has no thread now, the events wait for the next one."""
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=clone3:error=EAGAIN:when=1"]
+    result = run(["-v"], ["sh", "-c", "exit 3"], wrap=strace, namespace=False)
+
+    assert ["not_pid1", "child_started", "child_exited"] == [e["event"] for e in result.events]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_name_of_a_process_cannot_forge_a_line(start, style):
+    """Newlines, escapes and bytes that are no text are shown as what they are."""
+    name = "import sys; open('/proc/self/comm', 'wb').write(b'a\\nb\\x1b[31m\\xff')"
+    script = '("$@" &); read x'
+    command = ["sh", "-c", script, "-", *PYTHON, "-c", name]
+    run = start(["-w", f"--log-format={style}"], command, stdin=subprocess.PIPE)
+    line = run.process.stderr.readline().decode()
+    result = run.finish(b"\n")
+
+    assert (1, "") == (line.count("\n"), result.err)
+    assert "a\\nb\\x1b[31m\\xff" in (json.loads(line)["name"] if style == "json" else line)
+    assert "\x1b" not in line
+
+
+def test_workloads_python_variables_do_not_spoil_the_log(run, tmp_path):
+    """PYTHONPATH with a logging.py in it, PYTHONWARNINGS=error and friends are not pyinit's."""
+    for module in ("logging", "queue", "json", "structlog", "threading", "datetime"):
+        (tmp_path / f"{module}.py").write_text("raise SystemExit(77)\n")
+    variables = [
+        f"PYTHONPATH={tmp_path}",
+        "PYTHONWARNINGS=error",
+        "PYTHONINSPECT=1",
+        "PYTHONDEVMODE=1",
+        "PYTHONSTARTUP=/nowhere",
+        "PYTHONUNBUFFERED=1",
+    ]
+    result = run(["-v"], ["sh", "-c", "exit 3"], wrap=["env", *variables], cwd=tmp_path)
+
+    assert (3, "child_exited") == (result.code, result.events[-1]["event"])
