@@ -50,6 +50,7 @@ class Run:
     """A pyinit that runs, with a workload below it."""
 
     def __init__(self, command: list[str], *, namespace: bool, **popen) -> None:
+        popen.setdefault("bufsize", 0)  # what is read ahead would be lost to communicate()
         popen.setdefault("stdin", subprocess.DEVNULL)
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)

@@ -1,0 +1,296 @@
+"""The traps that bit other inits, and CPython's own, each under its name.
+
+What only a drain could fall into comes with the drain.
+"""
+
+import itertools
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from harness import (
+    PYTHON,
+    ROOT,
+    children,
+    command_line,
+    signal_set,
+    status_of,
+    until,
+    victim,
+)
+
+SILENT_STRACE = ("strace", "-qq", "-o", "/dev/null")
+
+# Have signals pending, blocked, when the command that follows begins.
+PENDING = """
+import _signal, os, sys
+_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+for number in sys.argv[1].split(","):
+    os.kill(os.getpid(), int(number))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def pending(*numbers: int) -> list[str]:
+    """Return the command that runs another one with these signals pending."""
+    return [*PYTHON, "-c", PENDING, ",".join(str(int(number)) for number in numbers)]
+
+
+@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+def test_sigchld_inherited_as_ignored(run, namespace):
+    """tini and catatonit hang for ever: pyinit gets its child's code, the child what it had."""
+    wrap = ["env", "--ignore-signal=CHLD"]
+    result = run(command=["cat", "/proc/self/status"], wrap=wrap, namespace=namespace)
+
+    assert 0 == result.code
+    assert {signal.SIGCHLD} == signal_set(status_of(result.out)["SigIgn"])
+
+
+@pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
+def test_forward_refused_with_eperm(start):
+    """tini exits 1 and the container dies: pyinit warns, and goes on to the child's own end."""
+    wrap = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
+    other_user = ["setpriv", "--reuid=65534", "--clear-groups", "sh", "-c"]
+    script = "echo 'ready (pid: 2)'; read x; exit 9"
+    run = start(command=[*other_user, script], wrap=wrap, stdin=subprocess.PIPE)
+    run.ready()
+    for signum in (signal.SIGTERM, signal.SIGUSR1):
+        run.send(signum)
+        event = run.event("forward_refused")
+
+        assert ("warning", "EPERM") == (event["level"], event["error"])
+        assert (signum.name, "process 2") == (event["signal"], event["target"])
+        assert "CAP_KILL" in event["reason"]
+    assert (9, "") == (run.finish(b"\n").code, run.finish().err)
+
+
+CLOSED = [c for n in range(4) for c in itertools.combinations((0, 1, 2), n)]
+LIST_OPEN = """
+import os, sys
+found = []
+for number in (0, 1, 2):
+    try:
+        os.fstat(number)
+        found.append(number)
+    except OSError:
+        pass
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(file, repr(found).encode())
+os._exit(4)
+"""
+
+
+@pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: f"closed{closed}")
+@pytest.mark.parametrize("options", [[], ["-vv"]], ids=["quiet", "verbose"])
+def test_standard_descriptors_closed(run, closed, options, tmp_path):
+    """tini exits 1 where stdin is closed: pyinit runs, and the child finds the same holes."""
+    closing = " ".join(f"{number}>&-" for number in closed)
+    wrap = ["sh", "-c", f'exec "$@" {closing}', "-"]
+    result = run(options, [*PYTHON, "-c", LIST_OPEN, str(tmp_path / "open")], wrap=wrap)
+
+    assert 4 == result.code
+    assert repr([n for n in (0, 1, 2) if n not in closed]) == (tmp_path / "open").read_text()
+
+
+@pytest.mark.parametrize("disposition", ["default", "ignore"])
+def test_own_sigpipe_is_not_forwarded(start, disposition):
+    """A broken stderr queues a SIGPIPE for init; forwarded, the workload would die with 141."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    script = "echo 'ready (pid: 2)'; read x; exit 9"
+    wrap = ["env", f"--{disposition}-signal=PIPE"]
+    run = start(["-vv"], ["sh", "-c", script], wrap=wrap, stderr=writer, stdin=subprocess.PIPE)
+    os.close(writer)
+    run.ready()
+    for _ in range(5):
+        run.send(signal.SIGWINCH)
+
+    assert 9 == run.finish(b"\n").code
+
+
+def test_sigpipe_from_somebody_else_is_forwarded(start):
+    """Only its own SIGPIPE is init's affair, even when it has just had one."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    run = start(["-vv"], victim("listener", 0), stderr=writer)
+    os.close(writer)
+    run.ready()
+    run.send(signal.SIGUSR1)
+    run.line()
+    run.send(signal.SIGPIPE)
+
+    assert f"got {int(signal.SIGPIPE)}" == run.line()
+
+
+def test_stderr_pipe_full(start):
+    """dumb-init -v stops forwarding: pyinit -v goes on, and leaves although nobody reads."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with pytest.raises(BlockingIOError):
+        while os.write(writer, b" " * 4096):
+            pass
+    os.set_blocking(writer, True)
+    run = start(["-vv"], victim("listener", 5), stderr=writer)
+    run.ready()
+    for _ in range(10):
+        run.send(signal.SIGUSR1)
+        assert f"got {int(signal.SIGUSR1)}" == run.line()
+
+    assert 5 == run.stop().code
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("options", [["-g"], []], ids=["group", "child"])
+def test_signal_before_the_childs_setpgid(start, options):
+    """A signal that is pending when pyinit starts reaches a group that the child is not in yet."""
+    for _ in range(20):
+        run = start(options, victim("listener", 6), wrap=pending(signal.SIGTERM))
+        run.ready()
+
+        assert (6, f"got {int(signal.SIGTERM)}\n") == (run.finish().code, run.finish().out)
+
+
+def test_sigchld_coalesces(start, compiled):
+    """Many deaths while init does not run are one SIGCHLD: all of them are reaped at it."""
+    run = start(command=victim("listener", 0))
+    run.ready()
+    workload = children(run.init)
+    run.send(signal.SIGSTOP)
+    run.inside(compiled("daemon"), "300")
+    run.send(signal.SIGCONT)
+
+    assert until(lambda: children(run.init) == workload)
+
+
+def test_child_dies_before_anything_else(run):
+    """A child that is dead before init first waits for a signal is noticed all the same."""
+    slow = ["-e", "inject=rt_sigtimedwait:delay_enter=300000"]
+    result = run(command=["sh", "-c", "exit 7"], wrap=[*SILENT_STRACE, *slow], namespace=False)
+
+    assert 7 == result.code
+
+
+@pytest.mark.parametrize("what", ["file", "closed", "master", "foreign", "pipe"])
+def test_tcsetpgrp_errors_are_normal(what, tmp_path):
+    """A terminal that cannot be handed over is none of pyinit's business."""
+    master, foreign = pty.openpty()
+    file = os.open(tmp_path / "file", os.O_CREAT)
+    descriptor = {"file": file, "closed": 999, "master": master, "foreign": foreign}
+    reader, descriptor["pipe"] = os.pipe()
+    script = "from pyinit.child import take_foreground as take; import sys, os;"
+    script += "[take(int(sys.argv[1]), group) for group in (os.getpgrp(), 1, 99999999)]"
+    command = [sys.executable, "-c", script, str(descriptor[what])]
+    passed = [file, master, foreign, descriptor["pipe"]]
+    done = subprocess.run(command, check=False, capture_output=True, pass_fds=passed)
+    for number in (*passed, reader):
+        os.close(number)
+
+    assert (0, b"") == (done.returncode, done.stderr)
+
+
+def test_reaped_pid_is_not_signalled(tmp_path):
+    """Once the child is reaped its pid may be somebody else's: not one kill comes after that."""
+    log = tmp_path / "calls"
+    strace = ["strace", "-qq", "-o", str(log), "-e", "trace=kill,wait4"]
+    script = "for n in HUP USR1 USR2 WINCH RTMIN; do kill -$n $PPID; done; kill -KILL $$"
+    command = command_line([], ["bash", "-c", script], wrap=strace, namespace=False)
+    for _ in range(10):
+        subprocess.run(command, check=False)
+        calls = log.read_text().splitlines()
+        reaped = [n for n, call in enumerate(calls) if call.startswith("wait4(")]
+
+        assert [len(calls) - 1] == reaped
+
+
+def test_sigint_raises_no_keyboardinterrupt(run):
+    """CPython's own handler for SIGINT neither runs in init nor in the child before exec."""
+    inject = ["-f", "-e", "trace=setpgid", "-e", "inject=setpgid:signal=INT"]
+    result = run(command=["sleep", "60"], wrap=[*SILENT_STRACE, *inject], namespace=False)
+
+    assert (130, "") == (result.code, result.err)
+
+
+def test_python_exits_with_120(run):
+    """Output that cannot be flushed makes CPython's exit code 120: pyinit's is the child's."""
+    with open("/dev/full", "wb") as full:
+        assert 3 == run(["-v"], ["sh", "-c", "exit 3"], stdout=full, stderr=full).code
+
+
+def test_pythoninspect_does_not_keep_pid1(run):
+    """PYTHONINSPECT would leave an interactive interpreter behind as PID 1."""
+    assert 3 == run(command=["sh", "-c", "exit 3"], wrap=["env", "PYTHONINSPECT=1"]).code
+
+
+@pytest.mark.parametrize("how", ["PYTHONPATH", "cwd"])
+def test_modules_of_the_workload_do_not_shadow(run, tmp_path, how):
+    """A `pyinit`, `time` or `structlog` of the workload's is not loaded by init."""
+    for module in ("pyinit", "structlog", "prctl", "resource", "queue", "select"):
+        (tmp_path / f"{module}.py").write_text("import os; os._exit(66)\n")
+    where = {"wrap": ["env", f"PYTHONPATH={tmp_path}"]} if how == "PYTHONPATH" else {}
+    result = run(["-v"], ["sh", "-c", "exit 3"], cwd=tmp_path, namespace=False, **where)
+
+    assert (3, "child_exited") == (result.code, result.events[-1]["event"])
+
+
+def test_flood_does_not_starve_reaping(start):
+    """The lowest number comes first: SIGHUP for ever would hide SIGCHLD from who waits for it."""
+    flood = "import os\nwhile True: os.kill(1, 1)"
+    script = 'trap "" HUP; "$@" & read x; exit 8'
+    run = start(command=["sh", "-c", script, "-", *PYTHON, "-c", flood], stdin=subprocess.PIPE)
+
+    assert 8 == run.finish(b"\n").code
+
+
+@pytest.mark.parametrize("error", ["EAGAIN", "ENOMEM"])
+def test_fork_fails(run, error):
+    """Where there is no process to be had: one line that says so, code 1."""
+    inject = ["-e", f"inject=clone,clone3,fork,vfork:error={error}"]
+    result = run(command=["echo", "x"], wrap=[*SILENT_STRACE, *inject], namespace=False)
+
+    assert (1, "") == (result.code, result.out)
+    assert re.fullmatch(r"pyinit: cannot start 'echo': [^\n]+\n", result.err)
+
+
+SURROUNDINGS = {
+    "no-proc": "mount -t tmpfs none /proc",
+    "hidepid": "mount -o remount,hidepid=2 /proc",
+    "read-only": "mount --bind / / && mount -o remount,ro,bind / && cd /",
+    "no-dev": "mount -t tmpfs none /dev",
+}
+
+
+@pytest.mark.parametrize("name", SURROUNDINGS)
+def test_surroundings_are_poor(start, name):
+    """Without /proc or /dev, with hidden processes, with nothing to write to: signals and codes come."""
+    wrap = ["sh", "-c", f'{SURROUNDINGS[name]} && exec "$@"', "-"]
+    run = start(["-vvw"], victim("listener", 5), wrap=wrap)
+    run.ready()
+    run.send(signal.SIGUSR1)
+
+    assert f"got {int(signal.SIGUSR1)}" == run.line()
+    result = run.stop()
+    assert (5, "child_exited") == (result.code, result.events[-1]["event"])
+
+
+@pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
+def test_user_is_unknown(run):
+    """A uid that no passwd knows, without any capability, gets along."""
+    wrap = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--bounding-set=-all"]
+    result = run(["-v"], ["id", "-u"], wrap=wrap)
+
+    assert (0, "54321\n") == (result.code, result.out)
+
+
+def test_idle_means_no_wakeup(tmp_path):
+    """tini wakes up every second: pyinit waits once, for as long as the child takes."""
+    log = tmp_path / "calls"
+    strace = ["strace", "-qq", "-o", str(log), "-e", "trace=rt_sigtimedwait,wait4,waitid"]
+    subprocess.run(command_line([], ["sleep", "1.2"], wrap=strace, namespace=False), check=True)
+    calls = [call.split("(")[0] for call in log.read_text().splitlines()]
+
+    assert ["rt_sigtimedwait", "waitid", "wait4", "waitid"] == calls
