@@ -1,0 +1,107 @@
+"""docs/events.md tells of every event and every key, and of no others."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import victim
+
+ROOT_DIRECTORY = Path(__file__).parent.parent
+SECTIONS = re.split(r"^###? ", (ROOT_DIRECTORY / "docs/events.md").read_text(), flags=re.MULTILINE)
+COMMON = {"timestamp", "level", "logger", "event"}
+
+
+def keys_in(section: str) -> set[str]:
+    """Return the keys in the table of a section."""
+    return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+
+
+DOCUMENTED = {
+    title: keys_in(section)
+    for section in SECTIONS
+    if re.fullmatch(r"[a-z][a-z0-9_]+", title := section.split("\n")[0])
+}
+DOCUMENTED["forward_refused"] |= DOCUMENTED["signal_forwarded"]
+
+
+def test_every_event_has_its_section():
+    """The names of events in the code are the names of sections in the page."""
+    code = "\n".join(path.read_text() for path in (ROOT_DIRECTORY / "pyinit").glob("*.py"))
+    told = set(re.findall(r"""(?:ERROR|WARNING|INFO|DEBUG|level|now),\s*"(\w+)\"""", code))
+
+    assert set(DOCUMENTED) == told
+
+
+def test_common_keys_are_documented():
+    """What every line has stands in the first table."""
+    (section,) = (section for section in SECTIONS if section.startswith("Every event"))
+
+    assert COMMON == keys_in(section)
+
+
+def an_uneventful_run(start):
+    return start(["-vv", "-s"], ["sh", "-c", "exit 1"]).finish()
+
+
+def a_death_by_signal(start):
+    return start(["-v"], ["sh", "-c", "kill -KILL $$"]).finish()
+
+
+def a_run_off_pid1(start):
+    return start(["-v"], namespace=False).finish()
+
+
+def a_run_that_is_stopped(start):
+    run = start(["-v"], victim("listener", 0))
+    run.ready()
+    return run.stop(signal.SIGTERM)
+
+
+def a_failed_exec(start):
+    return start(command=["no-such-program"]).finish()
+
+
+def a_refused_subreaper(start):
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM"]
+    return start(wrap=strace, namespace=False).finish()
+
+
+def a_refused_forward(start):
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=kill:error=EPERM"]
+    run = start(command=["sh", "-c", "kill $PPID; exit 3"], wrap=strace, namespace=False)
+    return run.finish()
+
+
+def orphans(start):
+    command = ["sh", "-c", "(sh -c 'exit 4' &); (sh -c 'kill -KILL $$' &); read x"]
+    run = start(["-w"], command, stdin=subprocess.PIPE)
+    seen = [run.process.stderr.readline().decode() for _ in range(2)]
+    return type(run.finish(b"\n"))(0, "", "".join(seen))
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (an_uneventful_run, {"child_started", "child_exited", "subreaper_needless"}),
+        (a_death_by_signal, {"child_started", "child_exited"}),
+        (a_run_off_pid1, {"not_pid1", "child_started", "child_exited"}),
+        (a_run_that_is_stopped, {"child_started", "signal_forwarded", "child_exited"}),
+        (a_failed_exec, {"exec_failed"}),
+        (a_refused_subreaper, {"subreaper_refused"}),
+        (a_refused_forward, {"forward_refused"}),
+        (orphans, {"orphan_reaped"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_keys_are_those_of_the_page(start, make, names):
+    """Each line has the keys of its section, less those that depend on how a process ended."""
+    events = make(start).events
+    conditional = {"code", "signal", "core_dumped"}
+
+    assert names == {event["event"] for event in events}
+    for event in events:
+        wanted = DOCUMENTED[event["event"]] | COMMON
+        assert wanted >= set(event)
+        assert wanted - set(event) <= (conditional if "pid" in event else set())
