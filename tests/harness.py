@@ -123,7 +123,7 @@ class Run:
 
 
 def command_line(options=(), command=(), *, wrap=(), namespace=True) -> list[str]:
-    """Return what starts pyinit: unshare, `wrap` (as `env -i`) and pyinit, each exec'ing the next."""
+    """Return what starts pyinit: unshare, `wrap` (as `env -i`), pyinit, each exec'ing the next."""
     return [*(UNSHARE if namespace else ()), *wrap, PYINIT, *options, "--", *command]
 
 
@@ -158,6 +158,19 @@ def descendants(pid: int) -> list[int]:
     """Return the pids of all below a process."""
     below = children(pid)
     return below + [further for child in below for further in descendants(child)]
+
+
+def full_pipe() -> tuple[int, int]:
+    """Return a pipe that nobody reads and that takes nothing more."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b" " * 4096)
+    except BlockingIOError:
+        pass
+    os.set_blocking(writer, True)
+    return reader, writer
 
 
 def status_of(text: str) -> dict[str, str]:

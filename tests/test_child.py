@@ -1,6 +1,5 @@
 """What the child gets is what pyinit got."""
 
-import os
 import signal
 import subprocess
 

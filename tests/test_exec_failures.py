@@ -31,7 +31,7 @@ def program(content: bytes, mode: int = 0o755):
 
 
 FAILURES = {
-    "not-there": (lambda path: None, 127, "there is no such file"),
+    "not-there": (lambda _path: None, 127, "there is no such file"),
     "directory": (lambda path: path.mkdir(), 126, "is a directory"),
     "fifo": (os.mkfifo, 126, "is not a regular file"),
     "mode": (program(b"#!/bin/sh\n", 0o644), 126, "mode 0644, -rw-r--r--"),

@@ -36,7 +36,7 @@ def bare():
 
 
 def test_uneventful_run_imports_pyinits_own_modules_only(start, bare, compiled):
-    """As PID 1, with signals forwarded and orphans reaped: no module but these, from start to end."""
+    """As PID 1, with a signal forwarded and orphans reaped: no module but these, to the end."""
     run = start(command=[compiled("orphans"), "200"], env=TIMED)
     assert "gone" == run.line()
 
@@ -106,7 +106,7 @@ def test_signals_are_blocked_before_anything_is_imported(traced):
     assert blocked < opened
 
 
-def test_default_verbosity_loads_no_log_for_forwards(start, bare):
+def test_default_verbosity_loads_no_log_for_forwards(start):
     """A forwarded signal is no event at the default verbosity, so structlog stays out."""
     run = start(command=victim("listener", 3), env=TIMED)
     run.ready()

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from harness import PYTHON, victim
+from harness import PYTHON, full_pipe, victim
 
 QUEUE_LIMIT = 4096
 
@@ -21,19 +21,6 @@ def sabotage(tmp_path):
         return ["env", f"PYTHONPATH={tmp_path}"]
 
     return prepare
-
-
-def full_pipe() -> tuple[int, int]:
-    """Return a pipe that nobody reads and that takes nothing more."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    try:
-        while True:
-            os.write(writer, b" " * 4096)
-    except BlockingIOError:
-        pass
-    os.set_blocking(writer, True)
-    return reader, writer
 
 
 def test_run_is_told_with_v(run):
