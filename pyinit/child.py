@@ -141,6 +141,15 @@ def take_foreground(terminal: int, group: int) -> None:
         pass
 
 
+def give_back_foreground(terminal: int, group: int) -> None:
+    """Take the foreground back from the child's ``group``, if it is still what has it."""
+    try:
+        if os.tcgetpgrp(terminal) == group:
+            os.tcsetpgrp(terminal, os.getpgrp())
+    except OSError:
+        pass
+
+
 def _join_own_group(pid: int) -> None:
     # On both sides of the fork, or a signal for the group sent before the child ran would be lost.
     try:

@@ -52,7 +52,7 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     supervisor = Supervisor(settings, report, process, started)
     supervisor.wait_for_child()
     if terminal is not None:
-        child.take_foreground(terminal, os.getpgrp())
+        child.give_back_foreground(terminal, process.pid)
     code = supervisor.tell_end()
     report.close()
     return 0 if code in settings.expected_codes else code

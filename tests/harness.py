@@ -23,6 +23,9 @@ UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc")
 if not ROOT:
     UNSHARE = (UNSHARE[0], "--user", "--map-root-user", *UNSHARE[1:])
 
+# For setpriv: to another user, who may still read an interpreter that is in root's own home.
+MAY_READ = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+
 # Those that can be blocked, passed on and told apart: not KILL and STOP, which nobody can block,
 # not CHLD, which is init's own, not 32 and 33, which the C library keeps for its threads.
 FORWARDED = sorted(set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33})

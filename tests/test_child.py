@@ -25,7 +25,8 @@ os.execvp(sys.argv[3], sys.argv[3:])
 def prepared(ignored=(), blocked=()) -> list[str]:
     """Return the command that runs another one with these signals ignored and blocked."""
     words = (",".join(str(int(number)) for number in numbers) for numbers in (ignored, blocked))
-    return [*PYTHON, "-c", PREPARE, *words]
+    # A bare name for its first word: Popen starts that in one way only, by fork and exec.
+    return ["env", *PYTHON, "-c", PREPARE, *words]
 
 
 @pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
@@ -54,7 +55,8 @@ def test_mask_and_dispositions_are_the_callers(run, ignored, blocked, namespace)
     )
 
     assert wanted == got
-    assert set(ignored) == got["SigIgn"]
+    # posix_spawn, by which the tests themselves may have been started, leaves these two ignored.
+    assert set(ignored) == got["SigIgn"] - {32, 33}
 
 
 @pytest.mark.parametrize("signum", sorted(LOST))

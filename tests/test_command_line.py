@@ -143,7 +143,7 @@ def test_signal_names_read_back(number):
 )  # fmt: skip
 def test_what_is_no_signal_is_refused(word):
     """Neither 0 nor what is beyond the last signal, nor a misspelt name, is a signal."""
-    with pytest.raises(ValueError, match=re.escape(word)):
+    with pytest.raises(ValueError, match=f"^{re.escape(word)}$"):
         signals.number(word)
 
 

@@ -5,7 +5,7 @@ import shutil
 import struct
 
 import pytest
-from harness import ROOT
+from harness import MAY_READ, ROOT
 
 ELF_HEADER = "<4sBBB9xHHIQQQIHHHHHH"
 
@@ -133,7 +133,7 @@ def test_file_for_others_tells_the_user(run, tmp_path):
     os.chown(tmp_path / "app", 1, 1)
     for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o011)
-    wrap = ["setpriv", "--reuid=65534", "--clear-groups"]
+    wrap = ["setpriv", "--reuid=65534", "--clear-groups", *MAY_READ]
     result = run(command=[str(tmp_path / "app")], wrap=wrap)
 
     assert 126 == result.code

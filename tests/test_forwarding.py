@@ -81,9 +81,7 @@ def test_with_g_the_whole_group_gets_it(start, how):
 
 def test_fault_signal_sent_by_kill_is_forwarded(start):
     """SIGABRT sent to pyinit ends the child, as one does for a core dump."""
-    run = start(
-        command=["sh", "-c", "ulimit -c 0; echo 'ready (pid: 2)'; exec cat"], stdin=subprocess.PIPE
-    )
+    run = start(command=["sh", "-c", "ulimit -c 0; echo 'ready (pid: 2)'; exec sleep 60"])
     run.ready()
 
     assert 128 + signal.SIGABRT == run.stop(signal.SIGABRT).code

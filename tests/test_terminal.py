@@ -12,7 +12,7 @@ import termios
 
 import pexpect
 import pytest
-from harness import PYINIT, UNSHARE, Run, command_line, descendants, victim
+from harness import PYINIT, UNSHARE, Run, command_line, descendants, only_child, victim
 from pexpect.fdpexpect import fdspawn
 
 BACKSTOP = 30  # seconds; nothing here takes one
@@ -39,9 +39,11 @@ SHELL_ENVIRONMENT = {
     "TERM": "dumb",
 }
 
-# Signals that a terminal sends to its foreground group.
-TYPED = {"\x03": signal.SIGINT, "\x1c": signal.SIGQUIT, "\x1a": signal.SIGTSTP}
+# Keys for which a terminal sends its foreground group a signal: ^C, ^\ and ^Z.
+INTERRUPT, QUIT, SUSPEND = "\x03\x1c\x1a"
+TYPED = {INTERRUPT: signal.SIGINT, QUIT: signal.SIGQUIT, SUSPEND: signal.SIGTSTP}
 
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 SLEEPER = ("sh", "-c", "echo ready >/dev/tty; exec sleep 100")
 ESCAPE = r"\x1b\[[0-9;]*m"
 
@@ -97,10 +99,16 @@ class Terminal:
         self._screen.expect_exact(text)
         return self._screen.before
 
+    def ask(self, text: str, *answers: str) -> None:
+        """Press some keys and wait for what is written after them, one after the other."""
+        self.type(text)
+        for answer in answers:
+            self.see(answer)
+
     def job(self, command: str, prefix=()) -> None:
         """Have a shell run a command and wait until that is in the foreground."""
-        self.type(shlex.join([*prefix, "sh", "-c", f"echo ready; exec {command}"]) + "\n")
-        self.see("\nready\r\n")
+        line = shlex.join([*prefix, "sh", "-c", f"echo ready; exec {command}"])
+        self.ask(f"{line}\n", "\nready\r\n")
 
     def rest(self) -> str:
         """Return what is written until nobody has the terminal open any more."""
@@ -151,6 +159,15 @@ def innermost(run: Run) -> int:
     return descendants(run.process.pid)[-1]
 
 
+def end_job(shell: Run) -> None:
+    """Kill the command of a shell's one job and wait until the job has ended."""
+    job = os.pidfd_open(only_child(shell.process.pid))
+    os.kill(innermost(shell), signal.SIGKILL)
+    ended = select.select([job], [], [], BACKSTOP)[0] != []
+    os.close(job)
+    assert ended, "the job outlives its command"
+
+
 # --- job control ---
 
 
@@ -166,24 +183,15 @@ def test_shell_begins_without_complaint(terminal, kind):
 def test_shell_has_job_control(terminal, kind):
     """A job stops at ^Z, may not read after bg, reads after fg and dies of ^C."""
     run = terminal.start(kind, SHELL, env=os.environ | SHELL_ENVIRONMENT)
-    terminal.type("set -b\n")  # a job that stops is told of at once
+    terminal.ask("set -b\n", PROMPT)  # from now on a job that stops is told of at once
     terminal.job("cat")
-    terminal.type("one\n")
-    terminal.see("one\r\none\r\n")
-    terminal.type("\x1a")
-    terminal.see("Stopped")
-    terminal.see(PROMPT)
-    terminal.type("bg\n")
-    terminal.see("exec cat' &")
-    terminal.see("Stopped")
-    terminal.type("fg\n")
-    terminal.see("exec cat'\r\n")
-    terminal.type("two\n")
-    terminal.see("two\r\ntwo\r\n")
-    terminal.type("\x03")
-    terminal.see(PROMPT)
-    terminal.type("echo code=$?\n")
-    terminal.see("\ncode=130\r\n")
+    terminal.ask("one\n", "one\r\none\r\n")
+    terminal.ask(SUSPEND, "Stopped", PROMPT)
+    terminal.ask("bg\n", "exec cat' &", "Stopped")
+    terminal.ask("fg\n", "exec cat'\r\n")
+    terminal.ask("two\n", "two\r\ntwo\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+    terminal.ask("echo code=$?\n", "\ncode=130\r\n")
     terminal.type("exit 3\n")
 
     assert 3 == run.finish().code
@@ -194,11 +202,8 @@ def test_job_runs_on_in_background(terminal, kind):
     """A stopped job that needs no terminal runs after bg, beside the shell."""
     terminal.start(kind, SHELL, env=os.environ | SHELL_ENVIRONMENT)
     terminal.job("sleep 100")
-    terminal.type("\x1a")
-    terminal.see("Stopped")
-    terminal.type("bg\n")
-    terminal.see("exec sleep 100' &")
-    terminal.see(PROMPT)
+    terminal.ask(SUSPEND, "Stopped", PROMPT)
+    terminal.ask("bg\n", "exec sleep 100' &", PROMPT)
     terminal.type("jobs\n")
 
     assert "Running" in terminal.see("exec sleep 100' &")
@@ -208,9 +213,8 @@ def test_job_runs_on_in_background(terminal, kind):
 def test_interrupt_key_ends_command(terminal, kind):
     """^C kills a lone cat and pyinit leaves with 130."""
     run = terminal.start(kind, ["cat"])
-    terminal.type("one\n")
-    terminal.see("one\r\none\r\n")
-    terminal.type("\x03")
+    terminal.ask("one\n", "one\r\none\r\n")
+    terminal.type(INTERRUPT)
 
     assert 130 == run.finish().code
 
@@ -267,11 +271,8 @@ def test_foreground_job_gets_foreground(terminal, prefix):
 
     assert innermost(shell) == terminal.foreground
 
-    terminal.type("\x03")
-    terminal.see(PROMPT)
-    terminal.type("echo code=$?\n")
-    terminal.see("\ncode=130\r\n")
-    terminal.see(PROMPT)
+    terminal.ask(INTERRUPT, PROMPT)
+    terminal.ask("echo code=$?\n", "\ncode=130\r\n", PROMPT)
 
     assert shell.process.pid == terminal.foreground
 
@@ -282,25 +283,54 @@ def test_background_job_leaves_foreground(terminal, prefix, redirections):
     """As a shell's background job pyinit takes nothing, and the shell goes on working."""
     shell = terminal.shell()
     line = shlex.join([*prefix, PYINIT, "--", *SLEEPER])
-    terminal.type(f"{line} {redirections} &\n")
-    terminal.see("ready\r\n")
+    terminal.ask(f"{line} {redirections} &\n", "ready\r\n")
 
     assert shell.process.pid == terminal.foreground
 
-    terminal.type("echo $((6 * 7))\n")
-    terminal.see("\n42\r\n")
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
 
 
 @every_prefix
 def test_end_of_background_job_leaves_foreground(terminal, prefix):
     """A pyinit in the background gives nothing back that it did not have."""
     shell = terminal.shell()
-    line = shlex.join([*prefix, PYINIT, "--", "sh", "-c", "exit 3"])
-    terminal.type(f"{line} & wait $!; echo code=$?\n")
-    terminal.see("\ncode=3\r\n")
-    terminal.see(PROMPT)
+    line = shlex.join([*prefix, PYINIT, "--", *SLEEPER])
+    terminal.ask(f"{line} &\n", "ready\r\n")
+    end_job(shell)
 
     assert shell.process.pid == terminal.foreground
+
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        pytest.param(UNSHARE, id="pid1"),
+        pytest.param(
+            (),
+            id="not-pid1",
+            marks=pytest.mark.xfail(
+                raises=AssertionError,
+                strict=True,
+                reason="pyinit takes the foreground when its child ends, whoever has it by then",
+            ),
+        ),
+    ],
+)
+def test_end_of_job_sent_to_background_leaves_foreground(terminal, prefix):
+    """A pyinit that was stopped and sent to the background has no terminal to give back."""
+    shell = terminal.shell()
+    terminal.job("sleep 100", [*prefix, PYINIT, "--"])
+    os.killpg(only_child(shell.process.pid), signal.SIGSTOP)
+    terminal.see("Stopped")
+    terminal.see(PROMPT)
+    terminal.ask("bg\n", PROMPT)
+    end_job(shell)
+
+    assert shell.process.pid == terminal.foreground
+
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
 
 
 @pytest.mark.parametrize(
@@ -343,8 +373,7 @@ def test_window_change_comes_once(terminal, kind):
 @every_leader
 def test_window_change_is_forwarded_once(terminal, kind):
     """A new window size reaches a child that is not in the foreground, too, and once."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    run = terminal.start(kind, victim("listener"), script='exec "$@" </dev/null', **streams)
+    run = terminal.start(kind, victim("listener"), script='exec "$@" </dev/null', **PIPES)
     run.ready()
     terminal.resize(columns=80)
     first = run.line()
@@ -356,15 +385,14 @@ def test_window_change_is_forwarded_once(terminal, kind):
 @pytest.mark.parametrize(
     ("kind", "key"),
     # Not ^\ and ^Z for unshare: it is in the same group, and not as strong as pyinit.
-    [("pid1", "\x03"), *((kind, key) for kind in LEADERS for key in TYPED)],
+    [("pid1", INTERRUPT), *((kind, key) for kind in LEADERS for key in TYPED)],
     ids=lambda value: TYPED[value].name if value in TYPED else value,
 )
 def test_key_is_forwarded_to_child_off_the_terminal(terminal, kind, key):
     """A signal typed at pyinit's own group goes on to the child, and its sender is the terminal."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     options = ["-v", "--log-format", "json"]
     script = 'exec "$@" </dev/null'
-    run = terminal.start(kind, victim("listener"), options, script=script, **streams)
+    run = terminal.start(kind, victim("listener"), options, script=script, **PIPES)
     run.ready()
     terminal.type(key)
     event = run.event("signal_forwarded")
@@ -398,8 +426,7 @@ def test_strange_terminal_is_no_trouble(run, strange, namespace):
 def test_start_after_hang_up(terminal, kind):
     """On a terminal that hung up before (EIO) the child runs and its code comes back."""
     script = 'trap hung=1 HUP; echo ready; until [ "$hung" ]; do read x; done; exec "$@"'
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    run = terminal.start(kind, ["sh", "-c", "exit 3"], script=script, **streams)
+    run = terminal.start(kind, ["sh", "-c", "exit 3"], script=script, **PIPES)
     assert "ready" == run.line()
     terminal.hang_up()
     result = run.finish()
@@ -410,8 +437,7 @@ def test_start_after_hang_up(terminal, kind):
 @every_leader
 def test_hang_up_is_forwarded(terminal, kind):
     """The SIGHUP that a session's leader gets goes on to the child, whose code comes back."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    run = terminal.start(kind, victim("listener", 7), ["-v"], **streams)
+    run = terminal.start(kind, victim("listener", 7), ["-v"], **PIPES)
     run.ready()
     terminal.hang_up()
     event = run.event("signal_forwarded")

@@ -14,6 +14,7 @@ import sys
 import pytest
 from harness import (
     PYTHON,
+    MAY_READ,
     ROOT,
     children,
     command_line,
@@ -48,7 +49,7 @@ def test_sigchld_inherited_as_ignored(run, namespace):
     result = run(command=["cat", "/proc/self/status"], wrap=wrap, namespace=namespace)
 
     assert 0 == result.code
-    assert {signal.SIGCHLD} == signal_set(status_of(result.out)["SigIgn"])
+    assert signal.SIGCHLD in signal_set(status_of(result.out)["SigIgn"])
 
 
 @pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
@@ -275,9 +276,9 @@ def test_surroundings_are_poor(start, name):
 
 @pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
 def test_user_is_unknown(run):
-    """A uid that no passwd knows, without any capability, gets along."""
-    wrap = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--bounding-set=-all"]
-    result = run(["-v"], ["id", "-u"], wrap=wrap)
+    """A uid that no passwd knows gets along."""
+    user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *MAY_READ]
+    result = run(["-v"], ["id", "-u"], wrap=user)
 
     assert (0, "54321\n") == (result.code, result.out)
 
