@@ -142,12 +142,26 @@ def take_foreground(terminal: int, group: int) -> None:
 
 
 def give_back_foreground(terminal: int, group: int) -> None:
-    """Take the foreground back from the child's ``group``, if it is still what has it."""
+    """Take the foreground back from the child's ``group``, or from a job that died with it.
+
+    A group that lives is left alone: pyinit may have been sent to the background meanwhile.
+    """
     try:
-        if os.tcgetpgrp(terminal) == group:
+        foreground = os.tcgetpgrp(terminal)
+        if foreground == group or not _exists(foreground):
             os.tcsetpgrp(terminal, os.getpgrp())
     except OSError:
         pass
+
+
+def _exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)  # asks, and sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _join_own_group(pid: int) -> None:
