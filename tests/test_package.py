@@ -1,0 +1,78 @@
+"""What is installed, and that the pages beside it tell the truth."""
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+import pyinit
+from pyinit import cli, usage
+
+ROOT_DIRECTORY = Path(__file__).parent.parent
+DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
+README = (ROOT_DIRECTORY / "README.md").read_text()
+
+
+def test_installed_package_is_tested_not_the_tree():
+    """What the tests import came out of a wheel."""
+    assert ROOT_DIRECTORY / "pyinit" != Path(pyinit.__file__).parent
+    assert DISTRIBUTION.version == pyinit.__version__
+
+
+def test_wheel_is_pure():
+    """One wheel serves every Python and every machine."""
+    wheel = DISTRIBUTION.read_text("WHEEL").splitlines()
+
+    assert {"Root-Is-Purelib: true", "Tag: py3-none-any"} <= set(wheel)
+
+
+def test_both_libraries_are_required():
+    """python-prctl and structlog are installed with pyinit, and nothing else is."""
+    needed = [need for need in DISTRIBUTION.requires if "extra" not in need]
+
+    assert ["python-prctl", "structlog"] == sorted(re.match(r"[\w-]+", need)[0] for need in needed)
+
+
+def test_no_entry_point_is_declared():
+    """The command is a script of the wheel's own: a wrapper would import `re` first."""
+    assert [] == list(DISTRIBUTION.entry_points)
+
+
+def test_licence_page_is_the_licence():
+    """-l prints the file LICENSE."""
+    assert (ROOT_DIRECTORY / "LICENSE").read_text() == usage.LICENCE
+
+
+def test_readme_is_short():
+    """The README can be read at a sitting."""
+    assert len(README.splitlines()) <= 120
+
+
+def test_readme_has_every_option_and_no_other():
+    """The table of options is that of the code."""
+    table = re.findall(r"^\| (`-.*?) \|", README, re.MULTILINE)
+    options = set(re.findall(r"`(--?[\w-]+)", " ".join(table)))
+
+    assert {*cli.FLAGS, *cli.VALUES} == options
+
+
+def test_readme_names_files_that_exist():
+    """Every file that the README names is there."""
+    named = set(re.findall(r"\b((?:tests|docs|scripts)/[\w./]+\.\w+)", README))
+
+    assert [] == [name for name in sorted(named) if not (ROOT_DIRECTORY / name).exists()]
+
+
+def test_readme_warns_of_the_other_project():
+    """The public index has a project called pyinit, which is not this one."""
+    assert "Do not `pip install pyinit`" in README
+    assert "GPL-3.0-or-later" in README
+
+
+def test_changelog_and_docs_name_no_event_that_is_not_there():
+    """An event named in a page is one that docs/events.md describes."""
+    described = set(
+        re.findall(r"^### (\w+)", (ROOT_DIRECTORY / "docs/events.md").read_text(), re.MULTILINE)
+    )
+    named = re.findall(r"`(\w+_\w+)`\)", (ROOT_DIRECTORY / "docs/gotchas.md").read_text())
+
+    assert set(named) <= described
