@@ -1,0 +1,65 @@
+# `make run` and `make test` start from nothing but make: scripts/setup.sh installs what is missing.
+
+PYTHON ?= python3
+ARGS =
+
+# Empty where there is no Python yet: that is why each target calls make anew after the set-up.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV := .venv/$(VERSION)
+# As newer versions of pip do by themselves; Debian 12's complains where it is not said.
+PIP := PIP_USE_PEP517=1 $(VENV)/bin/pip --quiet --disable-pip-version-check
+PYTEST := $(VENV)/bin/pytest -n 2
+USER_NAMESPACE := $(if $(filter-out 0,$(shell id -u)),--user --map-root-user)
+UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
+# With the directories, whose time changes when a file in them goes.
+SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit scripts ! -path '*__pycache__*')
+
+help:
+	@echo 'make run                run a small workload under pyinit, stop it, show what happened'
+	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
+	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
+	@echo 'make lint               ruff and mypy'
+	@echo 'make clean              remove what the others made'
+	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
+	@echo 'As root they install what is missing: Debian packages, the rest into .venv.'
+
+run lint: packages = run
+test test-under-pyinit: packages = test
+run test test-under-pyinit lint:
+	@scripts/setup.sh $(packages) $(PYTHON)
+	@$(MAKE) --no-print-directory do-$@
+
+do-run: $(VENV)/installed
+	@examples/run.sh $(VENV)/bin/pyinit
+
+do-test: $(VENV)/installed-test
+	$(PYTEST) $(ARGS)
+
+do-test-under-pyinit: $(VENV)/installed-test
+	$(UNSHARE) $(VENV)/bin/pyinit -- $(PYTEST) $(ARGS)
+
+do-lint: $(VENV)/installed-lint
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy pyinit scripts
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+# The wheel and not the tree, as users get it. By force, since its version stays as it was.
+$(VENV)/installed: $(SOURCES) | $(VENV)/bin/pip
+	rm -rf $(VENV)/dist
+	$(PIP) wheel --no-deps --wheel-dir $(VENV)/dist .
+	$(PIP) install --force-reinstall --no-deps $(VENV)/dist/*.whl
+	$(PIP) install $(VENV)/dist/*.whl
+	@touch $@
+
+$(VENV)/installed-%: $(VENV)/installed
+	$(PIP) install "$$(echo $(VENV)/dist/*.whl)[$*]"
+	@touch $@
+
+clean:
+	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help run test test-under-pyinit lint clean do-run do-test do-test-under-pyinit do-lint

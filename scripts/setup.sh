@@ -1,0 +1,102 @@
+#!/bin/sh
+# Install what Debian or Ubuntu lacks to build and try pyinit, or to test it.
+# Usage: setup.sh run|test [PYTHON]
+#
+# Where nothing is missing it says nothing, and needs neither root nor a network.
+set -eu
+
+purpose=$1
+python=${2:-python3}
+name=${python##*/}
+policy=/usr/sbin/policy-rc.d
+PATH=$PATH:/usr/sbin:/sbin # nginx is there, which a user's own PATH leaves out
+
+die() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+# Without root a user namespace gives the right to make a PID namespace, where the kernel lets it.
+check_namespaces() {
+    if [ "$(id -u)" = 0 ]; then
+        set -- unshare --pid --fork --mount-proc
+        advice="in a container it takes --privileged"
+    else
+        set -- unshare --user --map-root-user --pid --fork --mount-proc
+        advice="run make as root, or allow unprivileged user namespaces"
+    fi
+    refusal=$("$@" true 2>&1) ||
+        die "no PID namespace for pyinit here (${refusal#unshare: }): $advice"
+}
+
+program() { command -v "$1" >/dev/null || missing="$missing $2"; }
+file() { [ -e "$1" ] || missing="$missing $2"; }
+
+# Each thing that is needed, and the package that has it.
+find_missing() {
+    missing=
+    find_missing_python
+    program make make
+    program gcc gcc
+    file /usr/include/stdio.h libc6-dev
+    file /usr/include/sys/capability.h libcap-dev
+    program nsenter util-linux
+    program ps procps
+    [ "$purpose" = test ] || return 0
+    program strace strace
+    program nginx nginx-light
+    program redis-server redis-server
+    file /usr/lib/postgresql/*/bin/postgres postgresql
+    program node nodejs
+}
+
+find_missing_python() {
+    if ! command -v "$python" >/dev/null; then
+        [ "$python" = "$name" ] || die "there is no $python"
+        missing=" $name $name-venv $name-dev"
+        return
+    fi
+    version=$("$python" -c 'import platform; print(platform.python_version())' 2>/dev/null) ||
+        die "$python is there but does not run"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "$python is Python $version, pyinit needs 3.11 or newer: name one, as PYTHON=python3.11"
+    "$python" -c 'import ensurepip' 2>/dev/null || missing=" $name-venv"
+    headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    file "$headers/Python.h" "$name-dev"
+}
+
+# shellcheck disable=SC2086 # $missing is one word for each package
+install_missing() {
+    command -v apt-get >/dev/null || die "missing, and there is no apt-get for it:$missing"
+    [ "$(id -u)" = 0 ] || die "packages are missing, run as root: apt-get install$missing"
+    echo "setup: apt-get install$missing" >&2
+    if [ ! -e "$policy" ]; then # the servers are for the tests, which start their own
+        trap 'rm -f "$policy"' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get -o DPkg::Lock::Timeout=300 update -qq
+    apt-get -o DPkg::Lock::Timeout=300 install -qq --no-install-recommends $missing >/dev/null ||
+        die "apt-get could not install all of:$missing"
+    disable_servers
+}
+
+# Nor shall a server start with the machine only because the tests of pyinit brought it.
+disable_servers() {
+    command -v systemctl >/dev/null || return 0
+    for unit in nginx redis-server postgresql; do
+        case "$missing " in
+            *" $unit"[\ -]*) systemctl --quiet disable "$unit" ;;
+        esac
+    done
+}
+
+check_namespaces
+find_missing
+if [ -n "$missing" ]; then
+    install_missing
+    find_missing
+    [ -z "$missing" ] || die "installed, and yet missing:$missing"
+fi
