@@ -256,7 +256,7 @@ def test_fork_fails(run, error):
 SURROUNDINGS = {
     "no-proc": "mount -t tmpfs none /proc",
     "hidepid": "mount -o remount,hidepid=2 /proc",
-    "read-only": "mount --bind / / && mount -o remount,ro,bind / && cd /",
+    "read-only": "mount -o remount,ro,bind /",
     "no-dev": "mount -t tmpfs none /dev",
 }
 
