@@ -142,16 +142,27 @@ def take_foreground(terminal: int, group: int) -> None:
 
 
 def give_back_foreground(terminal: int, group: int) -> None:
-    """Take the foreground back from the child's ``group``, or from a job that died with it.
+    """Take the foreground back from the child's ``group``, or from a job that it left behind.
 
-    A group that lives is left alone: pyinit may have been sent to the background meanwhile.
+    Anybody else's is left alone: pyinit may have been sent to the background meanwhile.
     """
     try:
         foreground = os.tcgetpgrp(terminal)
-        if foreground == group or not _exists(foreground):
+        if foreground == group or _is_left_behind(foreground):
             os.tcsetpgrp(terminal, os.getpgrp())
     except OSError:
         pass
+
+
+def _is_left_behind(group: int) -> bool:
+    # A job of a shell that was killed is a child of ours by now: pyinit adopts orphans.
+    if group == 0:
+        return False
+    try:
+        os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return not _exists(group)
+    return True
 
 
 def _exists(group: int) -> bool:
