@@ -11,23 +11,24 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 SHELL = b"/bin/sh"
+LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes it without a reader
 DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) of the GNU C library searches without PATH
 SEARCH_GOES_ON = frozenset({EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT})
 COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 
 class Child:
-    """A process that was forked to run the command.
+    """A process that is forked to run the command.
 
     Attributes:
-        pid: its pid and, as it leads one of its own, its process group.
+        pid: its pid and, as it leads one of its own, its process group; 0 before the fork.
     """
 
     __slots__ = ("_failure", "pid")
 
-    def __init__(self, pid: int, failure: int) -> None:
-        """Keep the pid and the descriptor on which a failed exec is told."""
-        self.pid = pid
+    def __init__(self, failure: int) -> None:
+        """Keep the descriptor on which a failed exec is told."""
+        self.pid = 0
         self._failure = failure
 
     def exec_failure(self) -> tuple[int, bytes] | None:
@@ -57,12 +58,21 @@ def spawn(command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | 
     fill_holes()
     ignore_sigchld = signals.default_sigchld()
     failure_out, failure_in = os.pipe()
-    pid = os.fork()
-    if pid == 0:
+    process = Child(failure_out)
+    process.pid = os.fork()
+    if process.pid == 0:
         _become(command, inherited_mask, terminal, failure_in, ignore_sigchld=ignore_sigchld)
+    _settle(process.pid, failure_in)
+    return process
+
+
+def _settle(pid: int, failure_in: int) -> None:
+    # The child runs by now: errors of these two are no reason to give it up.
     _join_own_group(pid)
-    os.close(failure_in)
-    return Child(pid, failure_out)
+    try:
+        os.close(failure_in)
+    except OSError:
+        pass
 
 
 def exit_code(status: int) -> int:
@@ -195,18 +205,21 @@ def _become(
         _join_own_group(0)
         if terminal is not None:
             take_foreground(terminal, os.getpgrp())
-        _restore_locale()
+        restore_locale()
         arguments = [os.fsencode(word) for word in command]
         signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
         signals.set_mask(mask)  # from here on it may be killed like any other program
         error, path = _exec(arguments)
-        os.write(failure, b"%d %s" % (error, path))
+        os.write(failure, b"%d %s" % (error, path[:LONGEST_PATH]))
     finally:
         os._exit(127)  # the parent, told why, has the better code
 
 
-def _restore_locale() -> None:
-    # PEP 538: in the C locale CPython puts LC_CTYPE into its environment, for us to take out.
+def restore_locale() -> None:
+    """Take LC_CTYPE out of the environment again, where CPython put it in for the C locale.
+
+    PEP 538 has it do so when it starts, for its own children's good.
+    """
     if os.environb.get(b"LC_CTYPE") not in COERCED_LOCALES or os.environb.get(b"LC_ALL"):
         return
     try:

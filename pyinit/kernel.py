@@ -2,8 +2,6 @@
 
 import os
 
-TYPE_CHECKING = False
-
 
 class PrctlError(Exception):
     """A prctl call did not succeed; its text is the reason."""
@@ -35,6 +33,8 @@ def signal_on_parent_death(signum: int) -> None:
 def _call(function: str, argument: int) -> None:
     try:
         import prctl
+
+        call = getattr(prctl, function)
     except Exception as error:  # ImportError, and what a broken installation may raise
         msg = (
             f"python-prctl cannot be loaded ({error}); it needs the library libcap.so.2 "
@@ -42,7 +42,7 @@ def _call(function: str, argument: int) -> None:
         )
         raise PrctlError(msg) from error
     try:
-        getattr(prctl, function)(argument)
+        call(argument)
     except OSError as error:
         msg = f"the kernel refused: {error.strerror}"
         raise PrctlError(msg) from error

@@ -8,10 +8,10 @@ not one for the loop to forward.
 
 import os
 import sys
+from _thread import start_new_thread
 from queue import SimpleQueue
 from select import POLLOUT, poll
 from threading import Event as Flag
-from threading import Thread
 from time import gmtime, strftime
 
 from pyinit.settings import WARNING
@@ -33,26 +33,26 @@ LEVEL_NAMES = ("error", "warning", "info", "debug")
 class Log:
     """A bounded queue of events and the thread that writes them."""
 
-    def __init__(self, style: str, dropped: int = 0) -> None:
+    def __init__(self, style: str) -> None:
         """Begin the thread.
 
         Args:
             style: ``auto``, ``console`` or ``json``.
-            dropped: how many events were lost before there was a log.
 
         Raises:
             RuntimeError: the system has no thread to give.
         """
         self._style = style
         self._queue: SimpleQueue[Event | None] = SimpleQueue()
-        self._overflowed = dropped  # counted by the loop
+        self._overflowed = 0  # counted by the loop
         self._failed = 0  # counted by the thread; two counters need no lock
         self._told = 0
         self._loaded = Flag()
         self._finished = Flag()
         # The loop wants the interpreter back 10 times sooner than CPython's default gives it.
         sys.setswitchinterval(SWITCH_SECONDS)
-        Thread(target=self._run, name="pyinit-log", daemon=True).start()
+        # Not threading.Thread: its start() waits for the thread, which may die before it begins.
+        start_new_thread(self._run, ())
 
     def put(self, event: "Event") -> None:
         """Hand over one event, or count it as dropped where the queue is full."""
@@ -60,6 +60,10 @@ class Log:
             self._queue.put(event)
         else:
             self._overflowed += 1
+
+    def add_dropped(self, count: int) -> None:
+        """Count events that were lost on their way here."""
+        self._overflowed += count
 
     def close(self) -> None:
         """Wait for what is queued to be written, but not for a reader that does not read.
@@ -71,6 +75,15 @@ class Log:
         self._finished.wait(FLUSH_SECONDS)
 
     def _run(self) -> None:
+        try:
+            self._write_all()
+        except BaseException:  # noqa: BLE001 - out of memory, say; the traceback helps nobody
+            self._failed += 1
+        finally:
+            self._loaded.set()
+            self._finished.set()
+
+    def _write_all(self) -> None:
         emit, trouble = load_emitter(self._style, write_line)
         self._loaded.set()
         now = 0.0
@@ -83,7 +96,6 @@ class Log:
             if self._queue.empty():
                 self._tell_dropped(emit, now)
         self._tell_dropped(emit, now)
-        self._finished.set()
 
     def _emit(self, emit: "Callable[[Event], None]", event: "Event") -> bool:
         try:
@@ -105,7 +117,7 @@ class Log:
 
 def load_emitter(
     style: str, write: "Callable[[str], None]"
-) -> "tuple[Callable[[Event], None], Exception | None]":
+) -> "tuple[Callable[[Event], None], BaseException | None]":
     """Return what writes one event: structlog, or less and the reason where it cannot be loaded.
 
     Args:
@@ -118,7 +130,7 @@ def load_emitter(
         from pyinit.rendering import structlog_emitter
 
         return structlog_emitter(style, write), None
-    except Exception as error:  # noqa: BLE001 - whatever a broken installation raises
+    except BaseException as error:  # noqa: BLE001 - whatever a broken installation raises
         return plain_emitter(style, write), error
 
 

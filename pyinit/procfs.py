@@ -9,5 +9,5 @@ def name(pid: int) -> str | None:
     try:
         with open(f"/proc/{pid}/comm", "rb") as comm:
             return comm.read(64).removesuffix(b"\n").decode("utf-8", "backslashreplace")
-    except OSError:
+    except Exception:  # noqa: BLE001 - hidden, missing, or no memory for it: a name is not vital
         return None

@@ -6,34 +6,41 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
 
+CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 
-def next_dead() -> int:
-    """Return the pid of a child or orphan that is a zombie, and leave it one; 0 if none is.
 
-    ``waitpid(-1)`` would take it at once, and its name with it.
+def next_dead() -> tuple[int, int] | None:
+    """Return pid and status of a child or orphan that is a zombie, and leave it one.
+
+    None if none is.
+
+    ``waitpid(-1)`` would take it at once, and its name with it. And a status that is known before
+    the zombie is taken cannot be lost by an error in taking it.
     """
     try:
         dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:  # there are no children at all
-        return 0
-    return 0 if dead is None else dead.si_pid
+        return None
+    if dead is None:
+        return None
+    if dead.si_code == os.CLD_EXITED:
+        return dead.si_pid, dead.si_status << 8
+    return dead.si_pid, dead.si_status | (CORE_DUMPED if dead.si_code == os.CLD_DUMPED else 0)
 
 
-def take(pid: int) -> int | None:
-    """Reap ``pid`` and return its status; None if it cannot be had, without waiting for it."""
-    taken, status = os.waitpid(pid, os.WNOHANG)
-    return status if taken else None
+def take(pid: int) -> bool:
+    """Reap the zombie ``pid``, without waiting for it; tell whether that was done."""
+    return os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
-def take_with_usage(pid: int) -> "tuple[int | None, struct_rusage | None]":
-    """Reap ``pid`` as :func:`take` does and return what it and its children used as well.
+def take_with_usage(pid: int) -> "tuple[bool, struct_rusage | None]":
+    """Reap ``pid`` as :func:`take` does, and return what it used with those that it waited for.
 
-    ``os.wait4`` imports the module ``resource`` only after it has reaped: were it missing, the
-    status would be lost. So ask for it first and do without where it is.
+    ``os.wait4`` imports the module ``resource`` only after it has reaped, so ask for it first.
     """
     try:
         import resource  # noqa: F401
     except ImportError:
         return take(pid), None
-    taken, status, usage = os.wait4(pid, os.WNOHANG)
-    return (status, usage) if taken else (None, None)
+    taken, _status, usage = os.wait4(pid, os.WNOHANG)
+    return taken == pid, usage

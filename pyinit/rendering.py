@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pyinit.report import Event
 
+LONGEST_VALUE = 1000
 _FIRST = ("timestamp", "level", "logger", "event")
 _STDLIB_LEVELS = (ERROR, WARNING, INFO, DEBUG)  # indexed by pyinit's levels
 
@@ -71,6 +72,9 @@ def _order(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "Event
 def _escape(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
     """Make sure that no process can forge a line or move a cursor by how it is called."""
     for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[key] = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in value)
+        if isinstance(value, str):
+            shown = value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
+            if not shown.isprintable():
+                shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
+            event[key] = shown
     return event

@@ -6,21 +6,24 @@ from pyinit.settings import ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyinit.log import Log
     from pyinit.settings import Settings
 
-    Event = tuple[int, float, str, dict[str, object]]
+    Keys = dict[str, object]
+    Event = tuple[int, float, str, Keys]
 
 BACKLOG = 256
 
 
 class Report:
-    """What PID 1 tells of. After the child runs it neither raises nor blocks.
+    """What PID 1 tells of. It neither raises nor blocks.
 
     Nothing is loaded before :meth:`open`: what is told until then waits.
     """
 
-    __slots__ = ("_backlog", "_format", "_log", "_lost", "_opened", "_verbosity")
+    __slots__ = ("_backlog", "_format", "_last_error", "_log", "_lost", "_opened", "_verbosity")
 
     def __init__(self, settings: "Settings") -> None:
         """Remember how much to tell, and in which format."""
@@ -30,9 +33,10 @@ class Report:
         self._lost = 0
         self._opened = False
         self._log: Log | None = None
+        self._last_error = ""
 
     def wants(self, level: int) -> bool:
-        """Tell whether events of ``level`` are written: gathering their keys may cost."""
+        """Tell whether events of ``level`` are written: gathering what they need may cost."""
         return level <= self._verbosity
 
     def open(self) -> None:
@@ -40,15 +44,25 @@ class Report:
         self._opened = True
         self._pass_on()
 
-    def tell(self, level: int, event: str, **keys: object) -> None:
-        """Write one event with its keys, where the verbosity asks for its level."""
-        if self.wants(level):
-            self._backlog.append((level, wall_clock(), event, keys))
-            self._pass_on()
+    def tell(self, level: int, event: str, describe: "Callable[[], Keys]") -> None:
+        """Write one event with the keys that ``describe`` returns, if the verbosity wants it."""
+        if not self.wants(level):
+            return
+        try:
+            self._backlog.append((level, wall_clock(), event, describe()))
+        except Exception:  # noqa: BLE001 - no memory, or a module that cannot be loaded
+            self._lost += 1
+        self._pass_on()
 
     def tell_internal_error(self, error: Exception) -> None:
-        """Write that pyinit itself erred, in a way that it survived."""
-        self.tell(ERROR, "internal_error", error=repr(error))
+        """Write that pyinit itself erred and goes on; once, however often it happens in a row."""
+        try:
+            text = repr(error)
+            if text != self._last_error:
+                self._last_error = text
+                self.tell(ERROR, "internal_error", lambda: {"error": text})
+        except Exception:  # noqa: BLE001 - there is nobody left to tell
+            self._lost += 1
 
     def close(self) -> None:
         """Give the log a bounded time to write what it still holds."""
@@ -57,7 +71,7 @@ class Report:
             if self._log is not None:
                 self._log.close()
         except Exception:  # noqa: BLE001 - PID 1 leaves with the child's code, whatever happens
-            pass
+            self._lost += 1
 
     def _pass_on(self) -> None:
         if not self._opened or not self._backlog:
@@ -66,9 +80,12 @@ class Report:
             if self._log is None:
                 from pyinit.log import Log
 
-                self._log = Log(self._format, self._lost)
+                self._log = Log(self._format)
+            self._log.add_dropped(self._lost)
+            self._lost = 0
             while self._backlog:
-                self._log.put(self._backlog.pop(0))
+                self._log.put(self._backlog[0])
+                del self._backlog[0]
         except Exception:  # noqa: BLE001 - no thread or no memory now; the next event tries again
             self._drop_oldest()
 

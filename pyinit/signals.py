@@ -12,8 +12,6 @@ else:
     import _signal
 
 SIGCHLD = int(_signal.SIGCHLD)
-SIGPIPE = int(_signal.SIGPIPE)
-SIGXFSZ = int(_signal.SIGXFSZ)
 
 LONGEST_COUNT = 9
 
@@ -35,17 +33,22 @@ def set_mask(mask: "Iterable[int]") -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
 
 
-def wait() -> "_signal.struct_siginfo | None":
-    """Take the next pending signal, waiting for one as long as it takes: sigtimedwait(2), no time.
+def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
+    """Take the next pending signal, waiting for one if need be: sigtimedwait(2).
 
     All signals must be blocked. Of several that are pending the lowest number comes first, and a
     standard signal that was sent twice comes once (signal(7)).
 
+    Args:
+        seconds: how long at most, on the monotonic clock; None for as long as it takes.
+
     Returns:
-        Who sent what; None where the kernel ended the wait without a signal.
+        Who sent what; None where no signal came.
     """
     try:
-        return _signal.sigwaitinfo(_signal.valid_signals())
+        if seconds is None:
+            return _signal.sigwaitinfo(_signal.valid_signals())
+        return _signal.sigtimedwait(_signal.valid_signals(), seconds)
     except OSError:
         return None
 

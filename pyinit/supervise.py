@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pyinit.child import Child
     from pyinit.settings import Settings
 
-OWN_WRITES = frozenset({signals.SIGPIPE, signals.SIGXFSZ})
+REAPED_AT_ONCE = 64
+RETRY_SECONDS = 1.0
 
 
 class StartError(Exception):
@@ -35,7 +36,7 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     report = Report(settings)
     _prepare_kernel(settings, report)
     terminal = child.foreground_terminal()
-    started = monotonic()
+    supervisor = Supervisor(settings, report, terminal)
     try:
         process = child.spawn(settings.command, inherited_mask, terminal)
     except OSError as error:
@@ -47,15 +48,7 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     # the kernel kills all that is left in the container.
     # -------------------------------------------------------------------------------------
 
-    report.tell(INFO, "child_started", pid=process.pid, command=settings.command[0])
-    report.open()
-    supervisor = Supervisor(settings, report, process, started)
-    supervisor.wait_for_child()
-    if terminal is not None:
-        child.give_back_foreground(terminal, process.pid)
-    code = supervisor.tell_end()
-    report.close()
-    return 0 if code in settings.expected_codes else code
+    return supervisor.supervise(process)
 
 
 def _prepare_kernel(settings: "Settings", report: Report) -> None:
@@ -64,7 +57,8 @@ def _prepare_kernel(settings: "Settings", report: Report) -> None:
     if os.getpid() != 1:
         _become_subreaper(report)
     elif settings.subreaper:
-        report.tell(DEBUG, "subreaper_needless", reason="PID 1 adopts every orphan anyway")
+        reason = "PID 1 adopts every orphan anyway"
+        report.tell(DEBUG, "subreaper_needless", lambda: {"reason": reason})
 
 
 def _arm_parent_death(signum: int) -> None:
@@ -84,122 +78,156 @@ def _become_subreaper(report: Report) -> None:
         kernel.become_subreaper()
     except kernel.PrctlError as error:
         reason = f"{error}; orphans go to the init above and are not reaped here"
-        report.tell(WARNING, "subreaper_refused", reason=reason)
+        report.tell(WARNING, "subreaper_refused", lambda: {"reason": reason})
         subreaper = False
     else:
         subreaper = True
-    report.tell(INFO, "not_pid1", pid=os.getpid(), subreaper=subreaper)
+    report.tell(INFO, "not_pid1", lambda: {"pid": os.getpid(), "subreaper": subreaper})
 
 
 class Supervisor:
     """One child, until it has gone: take a signal, pass it on, reap what is dead."""
 
-    __slots__ = ("_process", "_report", "_settings", "_started", "_status", "_usage")
+    __slots__ = (
+        "_process",
+        "_report",
+        "_settings",
+        "_started",
+        "_status",
+        "_terminal",
+        "_usage",
+        "_wait_at_most",
+    )
 
-    def __init__(
-        self, settings: "Settings", report: Report, process: "Child", started: float
-    ) -> None:
-        """Supervise ``process``, forked at ``started`` (monotonic seconds)."""
+    def __init__(self, settings: "Settings", report: Report, terminal: int | None) -> None:
+        """Get ready for a child that is handed ``terminal``, if there is one."""
         self._settings = settings
         self._report = report
-        self._process = process
-        self._started = started
+        self._terminal = terminal
+        self._started = monotonic()
+        self._process: Child
         self._status: int | None = None
         self._usage: struct_rusage | None = None
+        self._wait_at_most: float | None = None  # seconds; None for as long as it takes
 
-    def wait_for_child(self) -> None:
-        """Forward and reap until the child is reaped."""
+    def supervise(self, process: "Child") -> int:
+        """Forward and reap until ``process`` is gone; return the code to leave with."""
+        self._process = process
+        self._tell_started()
         while self._status is None:
             try:
-                received = signals.wait()
-                if received is not None:
-                    self._forward(received)
-                # At every wake-up, not just at SIGCHLD, which a flood of lower numbers starves.
-                self._reap()
+                self._turn()
             except Exception as error:  # noqa: BLE001 - see the border in run()
                 self._report.tell_internal_error(error)
+                self._wait_at_most = RETRY_SECONDS  # the dead may still be there
+        if self._terminal is not None:
+            child.give_back_foreground(self._terminal, process.pid)
+        code = self._end(self._status)
+        self._report.close()
+        return 0 if code in self._settings.expected_codes else code
 
-    def tell_end(self) -> int:
-        """Tell how the child ended; return its code."""
-        code = 1 if self._status is None else child.exit_code(self._status)
+    def _turn(self) -> None:
+        received = signals.wait(self._wait_at_most)
+        if received is not None:
+            self._forward(received)
+        # At every wake-up, not just at SIGCHLD, which a flood of lower numbers starves. And only
+        # so many, or orphans that come faster than they are reaped would starve the signals.
+        for _ in range(REAPED_AT_ONCE):
+            if not self._reap_one():
+                self._wait_at_most = None
+                return
+        self._wait_at_most = 0
+
+    def _forward(self, received: "struct_siginfo") -> None:
+        if received.si_signo == signals.SIGCHLD:
+            return
+        pid = self._process.pid  # not reaped yet, so it cannot be anybody else's
+        group = self._settings.group
+        try:
+            os.kill(-pid if group else pid, received.si_signo)
+        except OSError as error:
+            refusal = error  # the name of an exception ends with its handler
+            self._report.tell(
+                WARNING,
+                "forward_refused",
+                lambda: _keys_of_forward(received, pid, refusal, group=group),
+            )
+        else:
+            self._report.tell(
+                INFO, "signal_forwarded", lambda: _keys_of_forward(received, pid, None, group=group)
+            )
+
+    def _reap_one(self) -> bool:
+        dead = reaping.next_dead()
+        if dead is None:
+            return False
+        pid, status = dead
+        if pid == self._process.pid:
+            self._status = status  # before anything can go wrong
+            return self._take_child()
+        return self._take_orphan(pid, status)
+
+    def _take_child(self) -> bool:
+        pid = self._process.pid
+        if not self._report.wants(INFO):
+            return reaping.take(pid)
+        taken, self._usage = reaping.take_with_usage(pid)
+        return taken
+
+    def _take_orphan(self, pid: int, status: int) -> bool:
+        level = WARNING if self._settings.warn_on_reap else DEBUG
+        name = procfs.name(pid) if self._report.wants(level) else None
+        taken = reaping.take(pid)
+        self._report.tell(level, "orphan_reaped", lambda: _keys_of_orphan(pid, name, status))
+        return taken
+
+    def _tell_started(self) -> None:
+        pid, command = self._process.pid, self._settings.command[0]
+        self._report.tell(INFO, "child_started", lambda: {"pid": pid, "command": command})
+        self._report.open()
+
+    def _end(self, status: int) -> int:
+        code = child.exit_code(status)
         try:
             failure = self._process.exec_failure()
             if failure is not None:
-                return self._tell_exec_failed(*failure)
-            self._tell_exited()
+                return self._explain_exec(*failure)
+            seconds = monotonic() - self._started
+            self._report.tell(INFO, "child_exited", lambda: self._keys_of_exit(status, seconds))
         except Exception as error:  # noqa: BLE001 - see the border in run()
             self._report.tell_internal_error(error)
         return code
 
-    def _forward(self, received: "struct_siginfo") -> None:
-        signum = received.si_signo
-        if signum == signals.SIGCHLD or _is_own(received):
-            return
-        pid = self._process.pid  # not reaped yet, so it cannot be anybody else's
-        try:
-            os.kill(-pid if self._settings.group else pid, signum)
-        except OSError as error:
-            self._tell_forward(WARNING, "forward_refused", received, error)
-        else:
-            self._tell_forward(INFO, "signal_forwarded", received, None)
+    def _keys_of_exit(self, status: int, seconds: float) -> dict[str, object]:
+        from pyinit import events
 
-    def _reap(self) -> None:
-        while (pid := reaping.next_dead()) != 0:
-            status = self._take_child() if pid == self._process.pid else self._take_orphan(pid)
-            if status is None:
-                return
+        return {
+            "pid": self._process.pid,
+            **events.fate(status),
+            "seconds": round(seconds, 3),
+            **events.usage(self._usage),
+        }
 
-    def _take_child(self) -> int | None:
-        if self._report.wants(INFO):
-            self._status, self._usage = reaping.take_with_usage(self._process.pid)
-        else:
-            self._status = reaping.take(self._process.pid)
-        return self._status
-
-    def _take_orphan(self, pid: int) -> int | None:
-        level = WARNING if self._settings.warn_on_reap else DEBUG
-        wanted = self._report.wants(level)
-        name = procfs.name(pid) if wanted else None
-        status = reaping.take(pid)
-        if wanted and status is not None:
-            from pyinit import events
-
-            self._report.tell(level, "orphan_reaped", pid=pid, name=name, **events.fate(status))
-        return status
-
-    def _tell_forward(
-        self, level: int, event: str, received: "struct_siginfo", error: OSError | None
-    ) -> None:
-        if self._report.wants(level):
-            from pyinit import events
-
-            group = self._settings.group
-            keys = events.forward(received, self._process.pid, error, group=group)
-            self._report.tell(level, event, **keys)
-
-    def _tell_exited(self) -> None:
-        if self._status is not None and self._report.wants(INFO):
-            from pyinit import events
-
-            self._report.tell(
-                INFO,
-                "child_exited",
-                pid=self._process.pid,
-                **events.fate(self._status),
-                seconds=round(monotonic() - self._started, 3),
-                **events.usage(self._usage),
-            )
-
-    def _tell_exec_failed(self, error: int, path: bytes) -> int:
+    def _explain_exec(self, error: int, path: bytes) -> int:
         from pyinit import diagnosis
 
         name = self._settings.command[0]
         code, reason = diagnosis.explain(name, error, path)
-        keys = {"command": name, "code": code, "error": diagnosis.symbol(error)}
-        self._report.tell(ERROR, "exec_failed", **keys, reason=reason)
+        symbol = diagnosis.symbol(error)
+        keys = {"command": name, "code": code, "error": symbol, "reason": reason}
+        self._report.tell(ERROR, "exec_failed", lambda: dict(keys))
         return code
 
 
-def _is_own(received: "struct_siginfo") -> bool:
-    # A write to a pipe without a reader or past a limit: not a signal that somebody sent.
-    return received.si_signo in OWN_WRITES and received.si_pid == os.getpid()
+def _keys_of_forward(
+    received: "struct_siginfo", pid: int, error: OSError | None, *, group: bool
+) -> dict[str, object]:
+    from pyinit import events
+
+    return events.forward(received, pid, error, group=group)
+
+
+def _keys_of_orphan(pid: int, name: str | None, status: int) -> dict[str, object]:
+    from pyinit import events
+
+    return {"pid": pid, "name": name, **events.fate(status)}

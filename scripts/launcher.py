@@ -9,13 +9,38 @@ inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
 import os
 import sys
 
-if not sys.flags.safe_path:
-    del sys.path[0]  # the directory of this script
-if "PYTHONPATH" in os.environ:
-    # It is meant for the workload, whose `logging.py` or `queue.py` must not stand in for the
-    # standard library's here. Last, not gone: pyinit itself may have been installed there.
-    workload = set(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
-    sys.path.sort(key=workload.__contains__)
+
+def forget_workload_modules() -> None:
+    """Look for modules in the workload's own directories last.
+
+    PYTHONPATH is meant for the workload, whose `logging.py` or `queue.py` must not stand in for the
+    standard library's here. Last, not gone: pyinit itself may have been installed there.
+    """
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the directory of this script
+    if "PYTHONPATH" in os.environ:
+        workload = set(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
+        sys.path.sort(key=workload.__contains__)
+
+
+def is_alone() -> bool:
+    """Tell whether this is the only thread; yes where /proc does not tell."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return True
+
+
+if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.restart
+    inherited_mask = set(map(int, filter(None, sys.argv[2].split(","))))
+    sys.path[:] = sys.argv[3].split(os.pathsep)
+    del sys.argv[1:4]
+else:
+    forget_workload_modules()
+    if not is_alone():
+        from pyinit.restart import restart
+
+        restart(__file__, inherited_mask)
 
 from pyinit.cli import main
 
