@@ -1,4 +1,4 @@
-"""``python -m pyinit``: the same as the installed command, some milliseconds slower."""
+"""``python -m pyinit``: for trying things out; the installed command masks earlier."""
 
 from pyinit import signals
 

@@ -9,6 +9,7 @@ from pyinit.child import DEFAULT_PATH, SHELL
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 HEAD = 4096
+LONGEST_SHOWN = 300
 ELF_MAGIC = b"\x7fELF"
 PT_INTERP = 3
 # e_machine of elf(5) for what container images are built for.
@@ -35,8 +36,10 @@ def symbol(error: int) -> str:
 
 
 def show(path: bytes) -> str:
-    """Return a path as text that cannot break a line."""
+    """Return a path as text that cannot break a line, and not all of a very long one."""
     text = path.decode("utf-8", "backslashreplace")
+    if len(text) > LONGEST_SHOWN:
+        text = f"{text[:LONGEST_SHOWN]}..."
     return text if text.isprintable() else ascii(text)[1:-1]
 
 

@@ -12,15 +12,13 @@ CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 def next_dead() -> tuple[int, int] | None:
     """Return pid and status of a child or orphan that is a zombie, and leave it one.
 
-    None if none is.
+    None if none is. ``waitpid(-1)`` would take it at once, and its name with it. And a status that
+    is known before the zombie is taken cannot be lost by an error in taking it.
 
-    ``waitpid(-1)`` would take it at once, and its name with it. And a status that is known before
-    the zombie is taken cannot be lost by an error in taking it.
+    Raises:
+        ChildProcessError: there are no children at all, living or dead.
     """
-    try:
-        dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # there are no children at all
-        return None
+    dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if dead is None:
         return None
     if dead.si_code == os.CLD_EXITED:

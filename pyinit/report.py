@@ -21,15 +21,18 @@ class Report:
     """What PID 1 tells of. It neither raises nor blocks.
 
     Nothing is loaded before :meth:`open`: what is told until then waits.
+
+    Attributes:
+        backlog: events that no log has taken yet; the newest BACKLOG of them.
     """
 
-    __slots__ = ("_backlog", "_format", "_last_error", "_log", "_lost", "_opened", "_verbosity")
+    __slots__ = ("_format", "_last_error", "_log", "_lost", "_opened", "_verbosity", "backlog")
 
     def __init__(self, settings: "Settings") -> None:
         """Remember how much to tell, and in which format."""
         self._verbosity = settings.verbosity
         self._format = settings.log_format
-        self._backlog: list[Event] = []
+        self.backlog: list[Event] = []
         self._lost = 0
         self._opened = False
         self._log: Log | None = None
@@ -49,7 +52,7 @@ class Report:
         if not self.wants(level):
             return
         try:
-            self._backlog.append((level, wall_clock(), event, describe()))
+            self.backlog.append((level, wall_clock(), event, describe()))
         except Exception:  # noqa: BLE001 - no memory, or a module that cannot be loaded
             self._lost += 1
         self._pass_on()
@@ -74,7 +77,7 @@ class Report:
             self._lost += 1
 
     def _pass_on(self) -> None:
-        if not self._opened or not self._backlog:
+        if not self._opened or not self.backlog:
             return
         try:
             if self._log is None:
@@ -83,13 +86,13 @@ class Report:
                 self._log = Log(self._format)
             self._log.add_dropped(self._lost)
             self._lost = 0
-            while self._backlog:
-                self._log.put(self._backlog[0])
-                del self._backlog[0]
+            while self.backlog:
+                self._log.put(self.backlog[0])
+                del self.backlog[0]
         except Exception:  # noqa: BLE001 - no thread or no memory now; the next event tries again
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        if len(self._backlog) > BACKLOG:
-            del self._backlog[0]
+        if len(self.backlog) > BACKLOG:
+            del self.backlog[0]
             self._lost += 1

@@ -158,7 +158,12 @@ class Supervisor:
             )
 
     def _reap_one(self) -> bool:
-        dead = reaping.next_dead()
+        try:
+            dead = reaping.next_dead()
+        except ChildProcessError:
+            if self._status is None:  # but there is one, not reaped yet
+                raise
+            return False
         if dead is None:
             return False
         pid, status = dead

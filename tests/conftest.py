@@ -31,6 +31,17 @@ def run(start):
     return run_one
 
 
+@pytest.fixture
+def sabotage(tmp_path):
+    """Return what makes Python run some lines before pyinit does, to spoil it from within."""
+
+    def prepare(lines: str) -> list[str]:
+        (tmp_path / "sitecustomize.py").write_text(lines)
+        return ["env", f"PYTHONPATH={tmp_path}"]
+
+    return prepare
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
     """Return the path of a victim written in C."""

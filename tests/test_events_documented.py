@@ -81,6 +81,11 @@ def orphans(start):
     return type(run.finish(b"\n"))(0, "", "".join(seen))
 
 
+def an_internal_error(start):
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EINVAL:when=1"]
+    return start(command=["sh", "-c", "exit 3"], wrap=strace, namespace=False).finish()
+
+
 @pytest.mark.parametrize(
     ("make", "names"),
     [
@@ -92,6 +97,7 @@ def orphans(start):
         (a_refused_subreaper, {"subreaper_refused"}),
         (a_refused_forward, {"forward_refused"}),
         (orphans, {"orphan_reaped"}),
+        (an_internal_error, {"internal_error"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -105,3 +111,12 @@ def test_keys_are_those_of_the_page(start, make, names):
         wanted = DOCUMENTED[event["event"]] | COMMON
         assert wanted >= set(event)
         assert wanted - set(event) <= (conditional if "pid" in event else set())
+
+
+def test_keys_without_structlog_are_those_of_the_page(run, sabotage):
+    """The plain lines have the keys of the page, too, but for the logger."""
+    wrap = sabotage("import sys; sys.modules['structlog'] = None\n")
+    unavailable, started, _exited = run(["-v"], wrap=wrap).events
+
+    assert DOCUMENTED["structlog_unavailable"] | COMMON - {"logger"} == set(unavailable)
+    assert DOCUMENTED["child_started"] | COMMON - {"logger"} == set(started)

@@ -110,6 +110,23 @@ def test_unusable_file_is_named_if_there_is_no_other(run, tmp_path):
     assert f"{tmp_path}/app is not executable" in result.events[0]["reason"]
 
 
+def test_missing_interpreter_is_found_out_in_path_too(run, tmp_path):
+    """A script in PATH whose interpreter does not exist is 126 with that reason, not 127."""
+    program(b"#!/no/such\n")(tmp_path / "app")
+    result = run(command=["app"], wrap=["env", f"PATH={tmp_path}:/usr/bin"])
+
+    assert 126 == result.code
+    assert "names the interpreter /no/such" in result.events[0]["reason"]
+
+
+def test_command_longer_than_a_pipe_does_not_hang(run):
+    """A word of 70,000 bytes is told as too long, and the child does not wait for a reader."""
+    result = run(command=["x" * 70_000])
+
+    assert 126 == result.code
+    assert "File name too long" in result.events[0]["reason"]
+
+
 def test_empty_path_entry_is_the_working_directory(run, tmp_path):
     """An empty entry of PATH means the working directory (execvp(3))."""
     program(b"#!/bin/sh\nexit 6\n")(tmp_path / "app")

@@ -120,7 +120,7 @@ def test_default_verbosity_loads_no_log_for_forwards(start):
 
 @pytest.mark.parametrize("how", [[PYINIT], [*PYTHON[:1], "-m", "pyinit"]], ids=["script", "module"])
 def test_both_ways_to_start_do_the_same(how):
-    """`python -m pyinit` is the same program as the installed command."""
+    """`python -m pyinit` runs a command as the installed script does."""
     done = subprocess.run([*how, "--", "sh", "-c", "exit 8"], check=False)
 
     assert 8 == done.returncode

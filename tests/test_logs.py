@@ -5,22 +5,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import time
 
 import pytest
-from harness import PYTHON, full_pipe, victim
+from harness import PYTHON, full_pipe, until, victim
+
+from pyinit.log import LOADING_SECONDS
+from pyinit.report import BACKLOG, Report
+from pyinit.settings import Settings
 
 QUEUE_LIMIT = 4096
-
-
-@pytest.fixture
-def sabotage(tmp_path):
-    """Return what makes Python run some lines before pyinit does, to spoil it from within."""
-
-    def prepare(lines: str) -> list[str]:
-        (tmp_path / "sitecustomize.py").write_text(lines)
-        return ["env", f"PYTHONPATH={tmp_path}"]
-
-    return prepare
 
 
 def test_run_is_told_with_v(run):
@@ -142,6 +137,9 @@ def test_what_was_dropped_is_counted_and_told(start):
     told = [event["event"] for event in events]
     dropped = sum(event["count"] for event in events if event["event"] == "events_dropped")
 
+    assert {"timestamp", "level", "logger", "event", "count"} == set(
+        next(event for event in events if event["event"] == "events_dropped")
+    )
     assert dropped > 0
     # child_started, the forwards, SIGTERM's forward, child_exited
     assert count + 3 == dropped + len(told) - told.count("events_dropped")
@@ -191,10 +189,26 @@ def test_nonblocking_stderr_loses_nothing(start):
     assert ["child_started", "signal_forwarded", "signal_forwarded", "child_exited"] == events
 
 
+BROKEN = {
+    "missing": "import sys; sys.modules['structlog'] = None\n",
+    "empty": "import sys, types; sys.modules['structlog'] = types.ModuleType('structlog')\n",
+    "exits": """
+import builtins
+real = builtins.__import__
+def broken(name, *rest):
+    if name == "structlog":
+        raise SystemExit(66)
+    return real(name, *rest)
+builtins.__import__ = broken
+""",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_structlog_that_cannot_be_loaded_is_survived(run, sabotage, style):
+def test_structlog_that_cannot_be_loaded_is_survived(run, sabotage, style, how):
     """Without structlog the events come all the same, plainer, and the first line says why."""
-    wrap = sabotage("import sys\nsys.modules['structlog'] = None\n")
+    wrap = sabotage(BROKEN[how])
     result = run(["-v", f"--log-format={style}"], ["sh", "-c", "exit 3"], wrap=wrap)
     first, second, third = result.err.splitlines()
 
@@ -220,6 +234,69 @@ def test_thread_that_cannot_be_had_is_tried_again(run):
     result = run(["-v"], ["sh", "-c", "exit 3"], wrap=strace, namespace=False)
 
     assert ["not_pid1", "child_started", "child_exited"] == [e["event"] for e in result.events]
+
+
+def test_log_that_dies_delays_the_end_no_longer_than_it_must(start, sabotage):
+    """A thread that ends by itself says so: pyinit does not wait for it."""
+    wrap = sabotage(
+        "import queue\n"
+        "class Broken(queue.SimpleQueue):\n"
+        "    def get(self): raise MemoryError\n"
+        "queue.SimpleQueue = Broken\n"
+    )
+    begin = time.monotonic()
+    result = start(["-v"], ["sh", "-c", "exit 3"], wrap=wrap).finish()
+
+    assert (3, "") == (result.code, result.err)
+    assert time.monotonic() - begin < LOADING_SECONDS
+
+
+def test_backlog_is_bounded(monkeypatch):
+    """Where there is never a log, what waits for it does not grow for ever."""
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    report = Report(Settings(("app",), verbosity=3))
+    report.open()
+    for number in range(5000):
+        report.tell(3, "orphan_reaped", lambda number=number: {"pid": number})
+
+    assert BACKLOG == len(report.backlog)
+    assert {"pid": 4999} == report.backlog[-1][3]
+
+
+def test_resource_that_cannot_be_loaded_costs_its_figures_only(run, sabotage):
+    """Without Python's module `resource` the child's code comes, and what it used does not."""
+    wrap = sabotage("import sys; sys.modules['resource'] = None\n")
+    (exited,) = run(["-v"], ["sh", "-c", "exit 3"], wrap=wrap).named("child_exited")
+
+    assert 3 == exited["code"]
+    assert "max_rss_kib" not in exited
+
+
+def test_nonblocking_stderr_is_waited_for_without_a_spin(start, tmp_path):
+    """Until a full pipe takes more, the log sleeps: it does not try again and again."""
+    reader, writer = full_pipe()
+    os.set_blocking(writer, False)
+    calls = tmp_path / "calls"
+    strace = ["strace", "-f", "-qq", "-o", str(calls), "-e", "trace=write"]
+    run = start(["-v"], ["sh", "-c", "read x"], wrap=strace, stderr=writer, stdin=subprocess.PIPE)
+    os.close(writer)
+    assert until(lambda: calls.exists() and "EAGAIN" in calls.read_text())
+    with os.fdopen(reader, "rb") as log:
+        log.read(fcntl.fcntl(reader, fcntl.F_GETPIPE_SZ))
+        run.close_stdin()
+        log.read()
+        run.finish()
+
+    assert calls.read_text().count("EAGAIN") < 10
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_long_value_is_cut(run, style):
+    """However long a word is, a line stays short enough to be written in one piece."""
+    result = run(["-v", f"--log-format={style}"], ["x" * 70_000])
+
+    assert 126 == result.code
+    assert max(map(len, result.err.splitlines())) < 4096
 
 
 @pytest.mark.parametrize("style", ["json", "console"])

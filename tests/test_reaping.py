@@ -2,6 +2,7 @@
 
 import collections
 import json
+import signal
 import subprocess
 
 import pytest
@@ -34,6 +35,18 @@ def test_orphans_are_reaped_while_the_child_lives(start, compiled):
 
     assert until(lambda: children(run.init) == [workload])
     assert (0, "") == (run.stop().code, run.finish().err)
+
+
+@pytest.mark.parametrize("options", [["-w"], ["-vv"], []], ids=["-w", "-vv", "quiet"])
+def test_storm_of_orphans_does_not_starve_signals(start, compiled, options):
+    """Orphans that come faster than they can be reaped do not keep a signal from the child."""
+    run = start(options, [compiled("storm"), "4"], stderr=subprocess.DEVNULL)
+    run.ready()
+    for _ in range(3):
+        run.send(signal.SIGUSR1)
+        assert "got it" == run.line()
+
+    assert 0 == run.stop().code
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,14 @@ def test_missing_libcap_costs_one_warning(run, without_libcap):
     assert "libcap.so.2" in event["reason"]
 
 
+def test_foreign_prctl_costs_one_warning(run, sabotage):
+    """A module that is only called prctl is as good as none."""
+    wrap = sabotage("import sys, types; sys.modules['prctl'] = types.ModuleType('prctl')\n")
+    result = run(command=["sh", "-c", "exit 4"], wrap=wrap, namespace=False)
+
+    assert (4, ["subreaper_refused"]) == (result.code, [e["event"] for e in result.events])
+
+
 @pytest.mark.parametrize("options", [[], ["-s"]], ids=["by-itself", "-s"])
 def test_pid1_needs_no_prctl(run, without_libcap, options):
     """As PID 1 pyinit never asks for python-prctl, so nothing is missed."""

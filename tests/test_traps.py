@@ -234,13 +234,70 @@ def test_modules_of_the_workload_do_not_shadow(run, tmp_path, how):
     assert (3, "child_exited") == (result.code, result.events[-1]["event"])
 
 
-def test_flood_does_not_starve_reaping(start):
-    """The lowest number comes first: SIGHUP for ever would hide SIGCHLD from who waits for it."""
-    flood = "import os\nwhile True: os.kill(1, 1)"
-    script = 'trap "" HUP; "$@" & read x; exit 8'
-    run = start(command=["sh", "-c", script, "-", *PYTHON, "-c", flood], stdin=subprocess.PIPE)
+FLOOD = """
+import os, signal, types
+from pyinit import child, signals, supervise
+from pyinit.report import Report
+from pyinit.settings import Settings
 
-    assert 8 == run.finish(b"\n").code
+signals.block_all()
+hangup = types.SimpleNamespace(si_signo=1, si_code=0, si_pid=0)
+signals.wait = lambda seconds: hangup  # SIGCHLD never comes to the front
+settings = Settings(("sh", "-c", "trap '' HUP; exit 8"))
+process = child.spawn(settings.command, set(), None)
+os._exit(supervise.Supervisor(settings, Report(settings), None).supervise(process))
+"""
+
+
+def test_flood_does_not_starve_reaping():
+    """The lowest number comes first: SIGHUP for ever would hide SIGCHLD from who waits for it."""
+    done = subprocess.run([sys.executable, "-c", FLOOD], check=False, capture_output=True)
+
+    assert (True, b"") == (done.returncode in {8, 129}, done.stderr)
+
+
+THREAD = """
+import threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+def test_thread_begun_before_the_mask_steals_no_signals(start, sabotage, namespace):
+    """An agent's sitecustomize that starts threads loses no signal, and does not end PID 1."""
+    wrap = sabotage(THREAD)
+    listen = victim("listener", 5)
+    run = start(["-v"], listen, wrap=wrap, namespace=namespace, stderr=subprocess.DEVNULL)
+    run.ready()
+    for signum in [signal.SIGRTMIN + 5] * 500:
+        run.send(signum)
+
+    assert [f"got {signal.SIGRTMIN + 5}"] * 500 == [run.line() for _ in range(500)]
+    assert 5 == run.stop().code
+
+
+def test_restart_without_threads_changes_nothing_for_the_child(run, sabotage):
+    """Mask, environment, arguments and streams of the child are those of a run without it."""
+    show = "grep Sig[BIC] /proc/self/status; env | sort; echo $#; printf '%s|' \"$@\""
+    command = ["bash", "-c", show, "-", "--restarted", "", "a b", "\udcff", "\n"]
+    locale = ["env", "-u", "LC_ALL", "-u", "LANG", "--block-signal=USR1", "LC_CTYPE=C"]
+    plain = run(["-e", "9"], command, wrap=[*sabotage(""), *locale])
+    restarted = run(["-e", "9"], command, wrap=[*sabotage(THREAD), *locale])
+
+    assert plain == restarted
+    assert {signal.SIGUSR1} == signal_set(status_of(plain.out)["SigBlk"])
+
+
+@pytest.mark.parametrize("call", ["waitid", "wait4"])
+@pytest.mark.parametrize("error", ["EAGAIN", "ECHILD", "EINTR", "EINVAL", "ENOSYS"])
+@pytest.mark.parametrize("options", [[], ["-vv"]], ids=["quiet", "verbose"])
+def test_failed_reaping_is_survived(run, options, call, error):
+    """One call that fails neither hangs nor ends PID 1, nor does it cost the child's code."""
+    inject = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}:when=1"]
+    wrap = [*SILENT_STRACE, *inject]
+    result = run(options, ["sh", "-c", "exit 3"], wrap=wrap, namespace=False)
+
+    assert 3 == result.code
 
 
 @pytest.mark.parametrize("error", ["EAGAIN", "ENOMEM"])
