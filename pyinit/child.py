@@ -34,7 +34,7 @@ class Child:
     def exec_failure(self) -> tuple[int, bytes] | None:
         """Return errno and path of the exec that failed, None if the program began.
 
-        To be asked once the child is dead: then the pipe is at its end and this does not block.
+        To be asked once the child is dead: then all that it told is in the pipe.
         """
         try:
             told = os.read(self._failure, 65536)
@@ -57,22 +57,17 @@ def spawn(command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | 
     """
     fill_holes()
     ignore_sigchld = signals.default_sigchld()
-    failure_out, failure_in = os.pipe()
+    failure_out, failure_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     process = Child(failure_out)
     process.pid = os.fork()
     if process.pid == 0:
         _become(command, inherited_mask, terminal, failure_in, ignore_sigchld=ignore_sigchld)
-    _settle(process.pid, failure_in)
-    return process
-
-
-def _settle(pid: int, failure_in: int) -> None:
-    # The child runs by now: errors of these two are no reason to give it up.
-    _join_own_group(pid)
     try:
+        _join_own_group(process.pid)
         os.close(failure_in)
-    except OSError:
+    except Exception:  # noqa: BLE001 - the child runs, neither is a reason to give it up
         pass
+    return process
 
 
 def exit_code(status: int) -> int:

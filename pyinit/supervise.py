@@ -119,7 +119,7 @@ class Supervisor:
                 self._turn()
             except Exception as error:  # noqa: BLE001 - see the border in run()
                 self._report.tell_internal_error(error)
-                self._wait_at_most = RETRY_SECONDS  # the dead may still be there
+                self._wait_at_most = RETRY_SECONDS  # there may be dead that were not taken
         if self._terminal is not None:
             child.give_back_foreground(self._terminal, process.pid)
         code = self._end(self._status)
@@ -187,9 +187,12 @@ class Supervisor:
         return taken
 
     def _tell_started(self) -> None:
-        pid, command = self._process.pid, self._settings.command[0]
-        self._report.tell(INFO, "child_started", lambda: {"pid": pid, "command": command})
-        self._report.open()
+        try:
+            keys = {"pid": self._process.pid, "command": self._settings.command[0]}
+            self._report.tell(INFO, "child_started", lambda: dict(keys))
+            self._report.open()
+        except Exception as error:  # noqa: BLE001 - see the border in run()
+            self._report.tell_internal_error(error)
 
     def _end(self, status: int) -> int:
         code = child.exit_code(status)
