@@ -3,9 +3,10 @@
 import os
 from time import monotonic  # a builtin module
 
-from pyinit import child, procfs, reaping, signals
+from pyinit import child, reaping, signals
 from pyinit.report import Report
 from pyinit.settings import DEBUG, ERROR, INFO, WARNING
+from pyinit.terminal import foreground_terminal, give_back_foreground
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     """
     report = Report(settings)
     _prepare_kernel(settings, report)
-    terminal = child.foreground_terminal()
+    terminal = foreground_terminal()
     supervisor = Supervisor(settings, report, terminal)
     try:
         process = child.spawn(settings.command, inherited_mask, terminal)
@@ -121,7 +122,7 @@ class Supervisor:
                 self._report.tell_internal_error(error)
                 self._wait_at_most = RETRY_SECONDS  # there may be dead that were not taken
         if self._terminal is not None:
-            child.give_back_foreground(self._terminal, process.pid)
+            give_back_foreground(self._terminal, process.pid)
         code = self._end(self._status)
         self._report.close()
         return 0 if code in self._settings.expected_codes else code
@@ -181,7 +182,7 @@ class Supervisor:
 
     def _take_orphan(self, pid: int, status: int) -> bool:
         level = WARNING if self._settings.warn_on_reap else DEBUG
-        name = procfs.name(pid) if self._report.wants(level) else None
+        name = _name_of(pid) if self._report.wants(level) else None
         taken = reaping.take(pid)
         self._report.tell(level, "orphan_reaped", lambda: _keys_of_orphan(pid, name, status))
         return taken
@@ -225,6 +226,14 @@ class Supervisor:
         keys = {"command": name, "code": code, "error": symbol, "reason": reason}
         self._report.tell(ERROR, "exec_failed", lambda: dict(keys))
         return code
+
+
+def _name_of(pid: int) -> str | None:
+    try:
+        from pyinit import procfs
+    except ImportError:  # the package was deleted under us: reap without a name
+        return None
+    return procfs.name(pid)
 
 
 def _keys_of_forward(

@@ -12,12 +12,12 @@ HOT = {
     "pyinit",
     "pyinit.child",
     "pyinit.cli",
-    "pyinit.procfs",
     "pyinit.reaping",
     "pyinit.report",
     "pyinit.settings",
     "pyinit.signals",
     "pyinit.supervise",
+    "pyinit.terminal",
 }
 TIMED = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
 

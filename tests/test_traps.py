@@ -179,7 +179,7 @@ def test_tcsetpgrp_errors_are_normal(what, tmp_path):
     file = os.open(tmp_path / "file", os.O_CREAT)
     descriptor = {"file": file, "closed": 999, "master": master, "foreign": foreign}
     reader, descriptor["pipe"] = os.pipe()
-    script = "from pyinit.child import take_foreground as take; import sys, os;"
+    script = "from pyinit.terminal import take_foreground as take; import sys, os;"
     script += "[take(int(sys.argv[1]), group) for group in (os.getpgrp(), 1, 99999999)]"
     command = [sys.executable, "-c", script, str(descriptor[what])]
     passed = [file, master, foreign, descriptor["pipe"]]
@@ -274,6 +274,19 @@ def test_thread_begun_before_the_mask_steals_no_signals(start, sabotage, namespa
 
     assert [f"got {signal.SIGRTMIN + 5}"] * 500 == [run.line() for _ in range(500)]
     assert 5 == run.stop().code
+
+
+@pytest.mark.parametrize("gone", ["procfs", "events", "log", "rendering", "diagnosis"])
+def test_package_is_deleted_under_it(start, compiled, sabotage, gone):
+    """A module of pyinit's own that cannot be loaded any more costs events, not zombies or codes."""
+    wrap = sabotage(f"import sys; sys.modules['pyinit.{gone}'] = None\n")
+    run = start(["-vvw"], [compiled("orphans"), "200"], wrap=wrap, stderr=subprocess.DEVNULL)
+    assert "gone" == run.line()
+    workload = children(run.init)[0]
+
+    assert until(lambda: children(run.init) == [workload])
+    assert 0 == run.stop().code
+    assert 127 == start(command=["no-such-program"], wrap=wrap).finish().code
 
 
 def test_restart_without_threads_changes_nothing_for_the_child(run, sabotage):
