@@ -278,7 +278,7 @@ def test_thread_begun_before_the_mask_steals_no_signals(start, sabotage, namespa
 
 @pytest.mark.parametrize("gone", ["procfs", "events", "log", "rendering", "diagnosis"])
 def test_package_is_deleted_under_it(start, compiled, sabotage, gone):
-    """A module of pyinit's own that cannot be loaded any more costs events, not zombies or codes."""
+    """A module of pyinit that cannot be loaded any more costs events, not zombies or codes."""
     wrap = sabotage(f"import sys; sys.modules['pyinit.{gone}'] = None\n")
     run = start(["-vvw"], [compiled("orphans"), "200"], wrap=wrap, stderr=subprocess.DEVNULL)
     assert "gone" == run.line()
