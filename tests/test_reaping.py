@@ -40,7 +40,7 @@ def test_orphans_are_reaped_while_the_child_lives(start, compiled):
 @pytest.mark.parametrize("options", [["-w"], ["-vv"], []], ids=["-w", "-vv", "quiet"])
 def test_storm_of_orphans_does_not_starve_signals(start, compiled, options):
     """Orphans that come faster than they can be reaped do not keep a signal from the child."""
-    run = start(options, [compiled("storm"), "4"], stderr=subprocess.DEVNULL)
+    run = start(options, [compiled("storm"), "8"], stderr=subprocess.DEVNULL)
     run.ready()
     for _ in range(3):
         run.send(signal.SIGUSR1)
