@@ -98,11 +98,11 @@ class Run:
         enter = ("nsenter", *user, "--target", str(self.init), "--pid", "--mount")
         return subprocess.run((*enter, *command), check=True, capture_output=True, text=True)
 
-    def finish(self, data: bytes | None = None) -> Result:
+    def finish(self, data: bytes | None = None, timeout: float | None = None) -> Result:
         """Wait until all that hold stdout and stderr are gone; return what they wrote."""
         if self._result is None:
-            out, err = (output or b"" for output in self.process.communicate(data))
-            out, err = (output.decode(errors="surrogateescape") for output in (out, err))
+            out, err = self.process.communicate(data, timeout)
+            out, err = ((text or b"").decode(errors="surrogateescape") for text in (out, err))
             self._result = Result(self.process.returncode, out, err)
         return self._result
 
@@ -117,12 +117,12 @@ class Run:
         self.process.stdin = None
 
     def kill(self) -> Result:
-        """End it all, whatever state it is in."""
+        """End it all, whatever state it is in; fail where something got away."""
         if self._result is None:
             for pid in (self.process.pid, *descendants(self.process.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        return self.finish()
+        return self.finish(timeout=20)
 
 
 def command_line(options=(), command=(), *, wrap=(), namespace=True) -> list[str]:
