@@ -41,7 +41,8 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     try:
         process = child.spawn(settings.command, inherited_mask, terminal)
     except OSError as error:
-        msg = f"cannot start {settings.command[0]!r}: {error.strerror}"
+        limits = "is the limit on processes, memory or open files reached?"
+        msg = f"cannot start {settings.command[0]!r}: {error.strerror}; {limits}"
         raise StartError(msg) from error
 
     # -------------------------------------------------------------------------------------
