@@ -26,12 +26,17 @@ def next_dead() -> tuple[int, int] | None:
     return dead.si_pid, dead.si_status | (CORE_DUMPED if dead.si_code == os.CLD_DUMPED else 0)
 
 
-def take(pid: int) -> bool:
-    """Reap the zombie ``pid``, without waiting for it; tell whether that was done."""
-    return os.waitpid(pid, os.WNOHANG)[0] == pid
+def take(pid: int) -> int | None:
+    """Reap the zombie ``pid``, without waiting; return its status, None if it cannot be had.
+
+    This status counts: before Linux 5.17 WNOWAIT tells the one of the thread that began the
+    process, even where another thread ended it (wait_task_zombie() in kernel/exit.c).
+    """
+    taken, status = os.waitpid(pid, os.WNOHANG)
+    return status if taken else None
 
 
-def take_with_usage(pid: int) -> "tuple[bool, struct_rusage | None]":
+def take_with_usage(pid: int) -> "tuple[int | None, struct_rusage | None]":
     """Reap ``pid`` as :func:`take` does, and return what it used with those that it waited for.
 
     ``os.wait4`` imports the module ``resource`` only after it has reaped, so ask for it first.
@@ -40,5 +45,5 @@ def take_with_usage(pid: int) -> "tuple[bool, struct_rusage | None]":
         import resource  # noqa: F401
     except ImportError:
         return take(pid), None
-    taken, _status, usage = os.wait4(pid, os.WNOHANG)
-    return taken == pid, usage
+    taken, status, usage = os.wait4(pid, os.WNOHANG)
+    return (status, usage) if taken else (None, None)

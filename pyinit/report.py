@@ -58,7 +58,7 @@ class Report:
         self._pass_on()
 
     def tell_internal_error(self, error: Exception) -> None:
-        """Write that pyinit itself erred and goes on; once, however often it happens in a row."""
+        """Write that pyinit itself erred and goes on; the same error once, until another comes."""
         try:
             text = repr(error)
             if text != self._last_error:
@@ -77,7 +77,7 @@ class Report:
             self._lost += 1
 
     def _pass_on(self) -> None:
-        if not self._opened or not self.backlog:
+        if not self._opened or not (self.backlog or self._lost):
             return
         try:
             if self._log is None:

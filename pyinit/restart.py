@@ -22,11 +22,12 @@ def restart(launcher: str, inherited_mask: "Iterable[int]") -> None:
         launcher: the script to run again; it takes the words that are added here off again.
         inherited_mask: which signals were blocked before all were.
     """
-    mask = ",".join(map(str, map(int, inherited_mask)))
-    path = os.pathsep.join(sys.path)
-    restore_locale()
-    words = ["-IS", launcher, "--restarted", mask, path, *sys.argv[1:]]
     try:
+        mask = ",".join(map(str, map(int, inherited_mask)))
+        path = os.pathsep.join(entry for entry in sys.path if isinstance(entry, str))
+        restore_locale()
+        # Not -I: an interpreter that was moved needs its PYTHONHOME.
+        words = ["-SP", launcher, "--restarted", mask, path, *sys.argv[1:]]
         os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - no shell is wanted
-    except OSError:
-        pass  # with company is better than not at all
+    except Exception:  # noqa: BLE001 - with company is better than not at all
+        pass

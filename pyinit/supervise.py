@@ -172,21 +172,26 @@ class Supervisor:
         if pid == self._process.pid:
             self._status = status  # before anything can go wrong
             return self._take_child()
-        return self._take_orphan(pid, status)
+        return self._take_orphan(pid)
 
     def _take_child(self) -> bool:
         pid = self._process.pid
-        if not self._report.wants(INFO):
-            return reaping.take(pid)
-        taken, self._usage = reaping.take_with_usage(pid)
-        return taken
+        if self._report.wants(INFO):
+            status, self._usage = reaping.take_with_usage(pid)
+        else:
+            status = reaping.take(pid)
+        if status is not None:
+            self._status = status
+        return status is not None
 
-    def _take_orphan(self, pid: int, status: int) -> bool:
+    def _take_orphan(self, pid: int) -> bool:
         level = WARNING if self._settings.warn_on_reap else DEBUG
         name = _name_of(pid) if self._report.wants(level) else None
-        taken = reaping.take(pid)
+        status = reaping.take(pid)
+        if status is None:
+            return False
         self._report.tell(level, "orphan_reaped", lambda: _keys_of_orphan(pid, name, status))
-        return taken
+        return True
 
     def _tell_started(self) -> None:
         try:
@@ -232,9 +237,10 @@ class Supervisor:
 def _name_of(pid: int) -> str | None:
     try:
         from pyinit import procfs
-    except ImportError:  # the package was deleted under us: reap without a name
+
+        return procfs.name(pid)
+    except Exception:  # noqa: BLE001 - the package was replaced under us, say: reap without a name
         return None
-    return procfs.name(pid)
 
 
 def _keys_of_forward(

@@ -51,7 +51,7 @@ def compiled(tmp_path_factory):
         program = folder / name
         if not program.exists():
             source = VICTIMS / f"{name}.c"
-            subprocess.run(["gcc", "-O2", "-Wall", "-o", program, source], check=True)
+            subprocess.run(["gcc", "-O2", "-Wall", "-pthread", "-o", program, source], check=True)
         return str(program)
 
     return compile_one

@@ -69,6 +69,13 @@ def test_expected_code_of_a_failed_exec_becomes_zero(run):
     assert 0 == run(["-e", "127"], ["no-such-program"]).code
 
 
+@pytest.mark.parametrize("options", [[], ["-v"]], ids=["quiet", "verbose"])
+@pytest.mark.parametrize(("how", "code"), [("exit", 3), ("kill", 137), ("abort", 134)])
+def test_code_of_another_thread_counts(run, compiled, options, how, code):
+    """A process that is ended by a thread it did not begin with has that thread's code."""
+    assert code == run(options, [compiled("leader"), how]).code
+
+
 @pytest.mark.skipif(not ROOT, reason="without root UNSHARE has other words")
 def test_unshare_as_documented(run):
     """The tests run pyinit just as the README says."""

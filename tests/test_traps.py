@@ -276,6 +276,48 @@ def test_thread_begun_before_the_mask_steals_no_signals(start, sabotage, namespa
     assert 5 == run.stop().code
 
 
+@pytest.mark.parametrize(
+    "lines",
+    ["sys.executable = ''", "sys.executable = None", "sys.executable = '/nowhere'"],
+)
+def test_restart_that_fails_is_done_without(run, sabotage, lines):
+    """Where pyinit cannot start once more, it runs with the thread beside it."""
+    assert (
+        3
+        == run(command=["sh", "-c", "exit 3"], wrap=sabotage(f"import sys\n{lines}\n{THREAD}")).code
+    )
+
+
+@pytest.mark.parametrize("entry", ["None", "__import__('pathlib').Path('/tmp')", "b'/tmp'"])
+def test_restart_with_odd_module_path(run, sabotage, entry):
+    """What is no text in sys.path, and of no use there either, does not stop a restart."""
+    wrap = sabotage(f"import sys; sys.path.append({entry})\n{THREAD}")
+    result = run(["-v"], ["sh", "-c", "exit 3"], wrap=wrap)
+
+    assert (3, "child_exited") == (result.code, result.events[-1]["event"])
+
+
+def test_restart_obeys_the_interpreters_own_variables(run, sabotage):
+    """PYTHONHOME reaches the second start as it did the first: a moved interpreter needs it."""
+    wrap = [*sabotage(THREAD), f"PYTHONHOME={sys.base_prefix}"]
+
+    assert 3 == run(command=["sh", "-c", "exit 3"], wrap=wrap).code
+
+
+def test_package_is_replaced_under_it(start, compiled, sabotage):
+    """A module of pyinit that is half written raises anything: orphans are reaped all the same."""
+    spoil = "import sys, types\nclass Half(types.ModuleType):\n    def __getattr__(self, name):\n"
+    spoil += "        raise SyntaxError\nsys.modules['pyinit.procfs'] = Half('procfs')\n"
+    run = start(
+        ["-w"], [compiled("orphans"), "50"], wrap=sabotage(spoil), stderr=subprocess.DEVNULL
+    )
+    assert "gone" == run.line()
+    workload = children(run.init)[0]
+
+    assert until(lambda: children(run.init) == [workload])
+    assert 0 == run.stop().code
+
+
 @pytest.mark.parametrize("gone", ["procfs", "events", "log", "rendering", "diagnosis"])
 def test_package_is_deleted_under_it(start, compiled, sabotage, gone):
     """A module of pyinit that cannot be loaded any more costs events, not zombies or codes."""
