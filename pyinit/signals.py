@@ -15,6 +15,11 @@ SIGCHLD = int(_signal.SIGCHLD)
 
 LONGEST_COUNT = 9
 
+# Who dies of one of these was not asked to stop: it crashed, or somebody lost patience or memory.
+FAULTS = frozenset(
+    getattr(_signal, f"SIG{word}") for word in ("ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS")
+)
+
 # Two names for one number: the one on the right is the one that users know.
 _PREFERRED = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}
 

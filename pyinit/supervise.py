@@ -171,18 +171,18 @@ class Supervisor:
         pid, status = dead
         if pid == self._process.pid:
             self._status = status  # before anything can go wrong
-            return self._take_child()
+            return self._take_child(status)
         return self._take_orphan(pid)
 
-    def _take_child(self) -> bool:
+    def _take_child(self, status: int) -> bool:
         pid = self._process.pid
-        if self._report.wants(INFO):
-            status, self._usage = reaping.take_with_usage(pid)
+        if self._report.wants(_level_of_end(status)):
+            taken, self._usage = reaping.take_with_usage(pid)
         else:
-            status = reaping.take(pid)
-        if status is not None:
-            self._status = status
-        return status is not None
+            taken = reaping.take(pid)
+        if taken is not None:
+            self._status = taken
+        return taken is not None
 
     def _take_orphan(self, pid: int) -> bool:
         level = WARNING if self._settings.warn_on_reap else DEBUG
@@ -208,7 +208,8 @@ class Supervisor:
             if failure is not None:
                 return self._explain_exec(*failure)
             seconds = monotonic() - self._started
-            self._report.tell(INFO, "child_exited", lambda: self._keys_of_exit(status, seconds))
+            level = _level_of_end(status)
+            self._report.tell(level, "child_exited", lambda: self._keys_of_exit(status, seconds))
         except Exception as error:  # noqa: BLE001 - see the border in run()
             self._report.tell_internal_error(error)
         return code
@@ -232,6 +233,12 @@ class Supervisor:
         keys = {"command": name, "code": code, "error": symbol, "reason": reason}
         self._report.tell(ERROR, "exec_failed", lambda: dict(keys))
         return code
+
+
+def _level_of_end(status: int) -> int:
+    # Whoever runs the container must know of a crash, and not of a stop.
+    is_fault = os.WIFSIGNALED(status) and os.WTERMSIG(status) in signals.FAULTS
+    return WARNING if is_fault else INFO
 
 
 def _name_of(pid: int) -> str | None:

@@ -38,6 +38,32 @@ def test_death_by_signal_is_told_with_v(run):
     assert "code" not in exited
 
 
+FAULTS = ["ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS"]
+
+
+@pytest.mark.parametrize("word", FAULTS)
+def test_crash_is_told_by_default(run, word):
+    """A child that dies of a fault signal is a warning, with what it used, without any option."""
+    (event,) = run(command=["sh", "-c", f"ulimit -c 0; kill -{word} $$"]).events
+
+    assert ("child_exited", "warning", f"SIG{word}") == tuple(
+        event[key] for key in ("event", "level", "signal")
+    )
+    assert event["max_rss_kib"] > 0
+
+
+@pytest.mark.parametrize("word", ["TERM", "INT", "QUIT", "HUP", "USR1", "PIPE", "RTMIN"])
+def test_plain_stop_is_not_told_by_default(run, word):
+    """A child that a signal stopped is no news, and a code is none either."""
+    assert "" == run(command=["bash", "-c", f"ulimit -c 0; kill -{word} $$"]).err
+
+
+@pytest.mark.parametrize("code", [128 + 9, 128 + 11])
+def test_code_that_looks_like_a_crash_is_none(run, code):
+    """A program that exits with 137 by itself was not killed."""
+    assert "" == run(command=["sh", "-c", f"exit {code}"]).err
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "events"),
     [
