@@ -4,7 +4,7 @@
 """
 
 import os
-from errno import EPERM, errorcode
+from errno import EPERM
 
 from pyinit import procfs, signals
 
@@ -24,7 +24,9 @@ def forward(received: "struct_siginfo", pid: int, error: OSError | None, *, grou
         "target": f"process group {pid}" if group else f"process {pid}",
     }
     if error is not None:
-        keys["error"] = errorcode.get(error.errno or 0, str(error.errno))
+        from pyinit.diagnosis import symbol
+
+        keys["error"] = symbol(error.errno or 0)
         keys["reason"] = _refusal(error)
     return keys
 

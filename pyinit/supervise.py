@@ -145,19 +145,16 @@ class Supervisor:
             return
         pid = self._process.pid  # not reaped yet, so it cannot be anybody else's
         group = self._settings.group
+        level, event = INFO, "signal_forwarded"
+        refusal: OSError | None = None
         try:
             os.kill(-pid if group else pid, received.si_signo)
         except OSError as error:
+            level, event = WARNING, "forward_refused"
             refusal = error  # the name of an exception ends with its handler
-            self._report.tell(
-                WARNING,
-                "forward_refused",
-                lambda: _keys_of_forward(received, pid, refusal, group=group),
-            )
-        else:
-            self._report.tell(
-                INFO, "signal_forwarded", lambda: _keys_of_forward(received, pid, None, group=group)
-            )
+        self._report.tell(
+            level, event, lambda: _keys_of_forward(received, pid, refusal, group=group)
+        )
 
     def _reap_one(self) -> bool:
         try:
@@ -195,8 +192,8 @@ class Supervisor:
 
     def _tell_started(self) -> None:
         try:
-            keys = {"pid": self._process.pid, "command": self._settings.command[0]}
-            self._report.tell(INFO, "child_started", lambda: dict(keys))
+            pid, command = self._process.pid, self._settings.command[0]
+            self._report.tell(INFO, "child_started", lambda: {"pid": pid, "command": command})
             self._report.open()
         except Exception as error:  # noqa: BLE001 - see the border in run()
             self._report.tell_internal_error(error)
@@ -230,8 +227,11 @@ class Supervisor:
         name = self._settings.command[0]
         code, reason = diagnosis.explain(name, error, path)
         symbol = diagnosis.symbol(error)
-        keys = {"command": name, "code": code, "error": symbol, "reason": reason}
-        self._report.tell(ERROR, "exec_failed", lambda: dict(keys))
+        self._report.tell(
+            ERROR,
+            "exec_failed",
+            lambda: {"command": name, "code": code, "error": symbol, "reason": reason},
+        )
         return code
 
 

@@ -12,13 +12,11 @@ LONGEST_WORD = 200
 
 # Words from other inits, and words that one would guess.
 GUESSES = {
-    "--foreground": "--",
     "--group": "-g",
     "--kill-process-group": "-g",
     "--licence": "-l",
     "--license": "-l",
     "--parent-death-signal": "-p",
-    "--single-child": "leave -g away",
     "--subreaper": "-s",
     "--verbose": "-v",
     "--warn": "-w",
