@@ -40,7 +40,7 @@ else:
     if not is_alone():
         from pyinit.restart import restart
 
-        restart(__file__, inherited_mask)
+        restart(__file__, inherited_mask)  # does not return
 
 from pyinit.cli import main
 

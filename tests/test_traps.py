@@ -276,16 +276,23 @@ def test_thread_begun_before_the_mask_steals_no_signals(start, sabotage, namespa
     assert 5 == run.stop().code
 
 
-@pytest.mark.parametrize(
-    "lines",
-    ["sys.executable = ''", "sys.executable = None", "sys.executable = '/nowhere'"],
-)
-def test_restart_that_fails_is_done_without(run, sabotage, lines):
-    """Where pyinit cannot start once more, it runs with the thread beside it."""
-    assert (
-        3
-        == run(command=["sh", "-c", "exit 3"], wrap=sabotage(f"import sys\n{lines}\n{THREAD}")).code
-    )
+@pytest.mark.parametrize("executable", ["''", "None", "'/nowhere'"])
+def test_restart_needs_no_name_of_the_interpreter(run, sabotage, executable):
+    """An interpreter that does not know its own path is left all the same."""
+    wrap = sabotage(f"import sys\nsys.executable = {executable}\n{THREAD}")
+    result = run(["-v"], ["sh", "-c", "exit 3"], wrap=wrap)
+
+    assert (3, "child_exited") == (result.code, result.events[-1]["event"])
+
+
+def test_restart_that_fails_is_told_and_nothing_starts(run, sabotage):
+    """With a thread that takes its signals pyinit would hang some day: it does not begin at all."""
+    spoil = "import os\ndef execv(*words):\n    raise OSError(7, 'Argument list too long')\n"
+    result = run(command=["echo", "started"], wrap=sabotage(f"{spoil}os.execv = execv\n{THREAD}"))
+
+    assert (1, "", 1) == (result.code, result.out, result.err.count("\n"))
+    assert "another thread" in result.err
+    assert "Argument list too long" in result.err
 
 
 @pytest.mark.parametrize("entry", ["None", "__import__('pathlib').Path('/tmp')", "b'/tmp'"])
