@@ -3,7 +3,7 @@
 import os
 import sys
 
-from pyinit import signals, supervise
+from pyinit import signals, start
 from pyinit.settings import DEBUG, WARNING, Settings
 
 TYPE_CHECKING = False
@@ -17,13 +17,31 @@ FLAGS = {
     "-v": "verbosity",
     "-w": "warn_on_reap",
     "-g": "group",
+    "-a": "forward_all",
+    "--all": "forward_all",
     "-l": "licence",
     "-h": "help",
     "--help": "help",
     "-V": "version",
     "--version": "version",
 }
-VALUES = {"-p": "parent_death_signal", "-e": "expected_codes", "--log-format": "log_format"}
+VALUES = {
+    "-p": "parent_death_signal",
+    "-e": "expected_codes",
+    "-r": "rewrite",
+    "--rewrite": "rewrite",
+    "-d": "drain",
+    "--drain": "drain",
+    "-k": "kill_after",
+    "--kill-after": "kill_after",
+    "--log-format": "log_format",
+}
+SWITCHES = {  # by the variable that turns them on
+    "SUBREAPER": "subreaper",
+    "KILL_PROCESS_GROUP": "group",
+    "FORWARD_ALL": "forward_all",
+}
+OF_TINI = frozenset({"SUBREAPER", "KILL_PROCESS_GROUP"})
 PAGES = frozenset({"licence", "help", "version"})
 LOG_FORMATS = ("auto", "console", "json")
 MAX_CODE = 255
@@ -61,7 +79,7 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
     try:
         wish = parse(sys.argv[1:], os.environ)
         if isinstance(wish, Settings):
-            code = supervise.run(wish, inherited_mask)
+            code = start.run(wish, inherited_mask)
         else:
             from pyinit import usage
 
@@ -79,7 +97,7 @@ def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings |
     Raises:
         UsageError: an option, a value or a variable is wrong, or there is no command.
     """
-    found: dict[str, Any] = {"verbosity": 0, "expected_codes": set()}
+    found: dict[str, Any] = {"verbosity": 0, "expected_codes": set(), "rewrite": {}}
     rest = list(arguments)
     for option, value in _options(rest):
         topic = FLAGS.get(option) or VALUES[option]
@@ -145,6 +163,10 @@ def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
         found[topic] = _signal(option, value)
     elif topic == "expected_codes":
         found[topic].add(_integer(option, value, MAX_CODE))
+    elif topic == "rewrite":
+        found[topic] |= _rewrite(option, value)
+    elif topic in {"drain", "kill_after"}:
+        found[topic] = _seconds(option, value)
     elif topic == "log_format":
         found[topic] = _log_format(option, value)
     elif topic == "verbosity":
@@ -157,16 +179,21 @@ def _with_environment(
     found: "dict[str, Any]", command: tuple[str, ...], environment: "Mapping[str, str]"
 ) -> Settings:
     verbosity = _verbosity(environment) + found.pop("verbosity")
-    subreaper = found.pop("subreaper", False) or _switch(environment, "SUBREAPER")
-    group = found.pop("group", False) or _switch(environment, "KILL_PROCESS_GROUP")
-    variable = "PYINIT_LOG_FORMAT"
-    if "log_format" not in found and environment.get(variable):
-        found["log_format"] = _log_format(variable, environment[variable])
+    for name, topic in SWITCHES.items():
+        found[topic] = found.get(topic, False) or _switch(environment, name)
+    for topic, variable, read in (
+        ("drain", "PYINIT_DRAIN", _seconds),
+        ("kill_after", "PYINIT_KILL_AFTER", _seconds),
+        ("log_format", "PYINIT_LOG_FORMAT", _log_format),
+    ):
+        if topic not in found and environment.get(variable):
+            found[topic] = read(variable, environment[variable])
+    variable = "PYINIT_REWRITE"
+    if environment.get(variable):
+        found["rewrite"] = _rewrite(variable, environment[variable]) | found["rewrite"]
     return Settings(
         command,
         verbosity=min(verbosity, DEBUG),
-        subreaper=subreaper,
-        group=group,
         expected_codes=frozenset(found.pop("expected_codes")),
         **found,
     )
@@ -183,7 +210,8 @@ def _verbosity(environment: "Mapping[str, str]") -> int:
 def _switch(environment: "Mapping[str, str]", name: str) -> bool:
     value = environment.get("PYINIT_" + name)
     if not value:
-        return "TINI_" + name in environment  # tini asks whether it is there, not what it says
+        # tini asks whether it is there, not what it says.
+        return name in OF_TINI and "TINI_" + name in environment
     if value.lower() in ON or value.lower() in OFF:
         return value.lower() in ON
     raise UsageError(value, "1 or 0", place="PYINIT_" + name, known=(*ON, *OFF))
@@ -202,6 +230,30 @@ def _signal(place: str, value: str) -> int:
     except ValueError:
         expected = "a signal, such as TERM, SIGTERM, 15 or RTMIN+3"
         raise UsageError(value, expected, place=place, known=signals.numbers()) from None
+
+
+def _rewrite(place: str, value: str) -> dict[int, int]:
+    rules = {}
+    for rule in value.split(","):
+        received, colon, sent = rule.partition(":")
+        if not colon:
+            raise UsageError(rule, "FROM:TO, as TERM:QUIT, or FROM:0 to drop it", place=place)
+        signum = _signal(place, received)
+        if signum in signals.NEVER_RECEIVED:
+            raise UsageError(
+                received, "a signal that can be received: this one cannot", place=place
+            )
+        if signum == signals.SIGCHLD:
+            raise UsageError(received, "a signal that is forwarded, SIGCHLD is not", place=place)
+        rules[signum] = 0 if sent == "0" else _signal(place, sent)
+    return rules
+
+
+def _seconds(place: str, value: str) -> float:
+    whole, _, part = value.partition(".")
+    if all(map(signals.is_count, filter(None, (whole, part)))) and whole + part:
+        return float(value)
+    raise UsageError(value, "seconds, as 5 or 0.5", place=place)
 
 
 def _log_format(place: str, value: str) -> str:

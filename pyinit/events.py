@@ -6,7 +6,7 @@
 import os
 from errno import EPERM
 
-from pyinit import procfs, signals
+from pyinit import lifecycle, procfs, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,19 +16,50 @@ if TYPE_CHECKING:
     Keys = dict[str, object]
 
 
-def forward(received: "struct_siginfo", pid: int, error: OSError | None, *, group: bool) -> "Keys":
-    """Describe a signal passed on to ``pid`` or its group, or why it could not be."""
-    keys: Keys = {
-        "signal": signals.name(received.si_signo),
-        **sender(received),
-        "target": f"process group {pid}" if group else f"process {pid}",
-    }
-    if error is not None:
-        from pyinit.diagnosis import symbol
+def received(info: "struct_siginfo") -> "Keys":
+    """Describe a signal that came in."""
+    return {"signal": signals.name(info.si_signo), **sender(info)}
 
-        keys["error"] = symbol(error.errno or 0)
-        keys["reason"] = _refusal(error)
-    return keys
+
+def forward(info: "struct_siginfo", sent: int, whom: tuple[int, int]) -> "Keys":
+    """Describe a signal that came in and what was passed on in its place, and to whom."""
+    keys = received(info)
+    if sent != info.si_signo:
+        keys["sent"] = signals.name(sent)
+    return {**keys, "target": target(*whom)}
+
+
+def target(kind: int, pid: int) -> str:
+    """Say what a target of the lifecycle is, for a child ``pid``."""
+    if kind == lifecycle.EVERYONE:
+        return "every process" if os.getpid() == 1 else "every descendant"
+    return f"process group {pid}" if kind == lifecycle.GROUP else f"process {pid}"
+
+
+def refusal(error: OSError) -> "Keys":
+    """Say why a signal could not be sent."""
+    from pyinit.diagnosis import symbol
+
+    if error.errno == EPERM:
+        reason = (
+            "the process runs as another user and pyinit may not signal it: "
+            "run both as one user, or give pyinit CAP_KILL"
+        )
+    else:
+        reason = error.strerror or str(error)
+    return {"error": symbol(error.errno or 0), "reason": reason}
+
+
+def lost_patience(whom: tuple[int, int], seconds: float) -> "Keys":
+    """Describe a child that did not stop in time and is about to be killed."""
+    _, pid = whom
+    return {
+        "pid": pid,
+        "name": procfs.name(pid),
+        "state": procfs.state(pid),
+        "seconds": seconds,
+        "target": target(*whom),
+    }
 
 
 def sender(received: "struct_siginfo") -> "Keys":
@@ -62,10 +93,13 @@ def usage(used: "struct_rusage | None") -> "Keys":
     }
 
 
-def _refusal(error: OSError) -> str:
-    if error.errno == EPERM:
-        return (
-            "the process runs as another user and pyinit may not signal it: "
-            "run both as one user, or give pyinit CAP_KILL"
-        )
-    return error.strerror or str(error)
+def out_of_memory(kills: int) -> "Keys":
+    """Say that memory ran out, if the kernel killed anybody for it."""
+    if kills <= 0:
+        return {}
+    who = "a process" if kills == 1 else f"{kills} processes"
+    return {
+        "oom_kills": kills,
+        "reason": f"out of memory: the kernel killed {who} of this cgroup while the child ran; "
+        "give the container more memory, or let the program use less",
+    }

@@ -1,4 +1,45 @@
-"""What ``/proc`` says of a process, made safe to show. Nothing here raises where it is missing."""
+"""What ``/proc`` says of processes, made safe to show. Nothing here raises where it is missing."""
+
+import os
+
+STATES = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "in an uninterruptible wait",
+    "T": "stopped",
+    "t": "stopped by a tracer",
+    "I": "idle",
+    "Z": "zombie",
+    "X": "dead",
+}
+
+
+class Stat:
+    """Some of /proc/PID/stat.
+
+    Attributes:
+        state: a letter (proc(5)).
+        parent: the pid of the parent.
+        threads: how many it has.
+        birth: when it started, in clock ticks since boot.
+    """
+
+    __slots__ = ("birth", "parent", "state", "threads")
+
+    def __init__(self, fields: list[bytes]) -> None:
+        """Take them from the fields behind the name.
+
+        Raises:
+            IndexError, ValueError: that is not a /proc/PID/stat.
+        """
+        self.state = fields[0]
+        self.parent = int(fields[1])
+        self.threads = int(fields[17])
+        self.birth = int(fields[19])
+
+    def is_dead(self) -> bool:
+        """Tell whether it is a zombie; not so where the first thread alone has ended."""
+        return self.state in {b"Z", b"X"} and self.threads <= 1
 
 
 def name(pid: int) -> str | None:
@@ -6,8 +47,47 @@ def name(pid: int) -> str | None:
 
     It is whatever the process made of it (prctl(2), PR_SET_NAME): at most 15 bytes, any bytes.
     """
+    text = _read(f"/proc/{pid}/comm") if is_ours() else None
+    return None if text is None else text.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+
+
+def stat(pid: int) -> Stat | None:
+    """Return what the kernel tells of ``pid``; None where it cannot be read."""
+    text = _read(f"/proc/{pid}/stat")
     try:
-        with open(f"/proc/{pid}/comm", "rb") as comm:
-            return comm.read(64).removesuffix(b"\n").decode("utf-8", "backslashreplace")
-    except Exception:  # noqa: BLE001 - hidden, missing, or no memory for it: a name is not vital
+        # The name before these may hold blanks and brackets, too.
+        return Stat((text or b"").rpartition(b")")[2].split())
+    except (IndexError, ValueError):
+        return None
+
+
+def state(pid: int) -> str | None:
+    """Return in words what ``pid`` is doing; None where it cannot be read."""
+    found = stat(pid) if is_ours() else None
+    return None if found is None else STATES.get(found.state.decode("ascii", "replace"))
+
+
+def pids() -> list[int] | None:
+    """Return all pids of pyinit's own PID namespace; None where /proc is missing or another's."""
+    try:
+        return (
+            [int(entry) for entry in os.listdir("/proc") if entry.isdigit()] if is_ours() else None
+        )
+    except OSError:
+        return None
+
+
+def is_ours() -> bool:
+    """Tell whether /proc shows the PID namespace that pyinit is in; else its pids are others'."""
+    try:
+        return os.readlink("/proc/self") == str(os.getpid())
+    except OSError:
+        return False
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(4096)
+    except Exception:  # noqa: BLE001 - hidden, gone, or no memory for it: none of it is vital
         return None

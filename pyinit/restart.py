@@ -5,7 +5,7 @@ import sys
 
 from pyinit import usage
 from pyinit.child import restore_locale
-from pyinit.supervise import StartError
+from pyinit.start import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

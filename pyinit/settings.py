@@ -1,6 +1,7 @@
 """What the user asked for, once it is known to be right."""
 
 ERROR, WARNING, INFO, DEBUG = range(4)
+DRAIN_SECONDS = 5.0
 
 
 class Settings:
@@ -15,16 +16,24 @@ class Settings:
         verbosity: 0 errors, 1 warnings, 2 info, 3 debug.
         warn_on_reap: ``-w``: each orphan reaped is a warning.
         group: ``-g``: forward to the child's process group.
+        forward_all: ``-a``: forward to every process pyinit answers for.
+        rewrite: ``-r``: what to forward in place of which signal; 0 for nothing.
+        drain: ``-d``: seconds that what the child left behind gets to end; 0 to leave at once.
+        kill_after: ``-k``: seconds from the first request to stop to SIGKILL; 0 for never.
         expected_codes: ``-e``: codes of the child that become 0.
         log_format: ``auto``, ``console`` or ``json``.
     """
 
     __slots__ = (
         "command",
+        "drain",
         "expected_codes",
+        "forward_all",
         "group",
+        "kill_after",
         "log_format",
         "parent_death_signal",
+        "rewrite",
         "subreaper",
         "verbosity",
         "warn_on_reap",
@@ -36,6 +45,10 @@ class Settings:
     verbosity: int
     warn_on_reap: bool
     group: bool
+    forward_all: bool
+    rewrite: dict[int, int]
+    drain: float
+    kill_after: float
     expected_codes: frozenset[int]
     log_format: str
 
@@ -48,6 +61,10 @@ class Settings:
         verbosity: int = WARNING,
         warn_on_reap: bool = False,
         group: bool = False,
+        forward_all: bool = False,
+        rewrite: dict[int, int] | None = None,
+        drain: float = DRAIN_SECONDS,
+        kill_after: float = 0.0,
         expected_codes: frozenset[int] = frozenset(),
         log_format: str = "auto",
     ) -> None:
@@ -59,6 +76,10 @@ class Settings:
         keep("verbosity", verbosity)
         keep("warn_on_reap", warn_on_reap)
         keep("group", group)
+        keep("forward_all", forward_all)
+        keep("rewrite", rewrite or {})
+        keep("drain", drain)
+        keep("kill_after", kill_after)
         keep("expected_codes", expected_codes)
         keep("log_format", log_format)
 

@@ -11,7 +11,15 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-SIGCHLD = int(_signal.SIGCHLD)
+SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM = (
+    int(getattr(_signal, f"SIG{word}")) for word in ("CHLD", "CONT", "KILL", "STOP", "TERM")
+)
+
+# What people, terminals and container engines send to have a program end.
+REQUESTS_TO_STOP = frozenset(getattr(_signal, f"SIG{word}") for word in ("INT", "QUIT", "TERM"))
+
+# Never received as such: nobody can block these, or the C library keeps them for its threads.
+NEVER_RECEIVED = frozenset({SIGKILL, SIGSTOP, 32, 33})
 
 LONGEST_COUNT = 9
 
@@ -56,6 +64,15 @@ def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
         return _signal.sigtimedwait(_signal.valid_signals(), seconds)
     except OSError:
         return None
+
+
+def send(descriptor: int, signum: int) -> None:
+    """Send a signal to the process of a pidfd, which cannot be another by then.
+
+    Raises:
+        OSError: ESRCH where it is gone, EPERM, ENOSYS before Linux 5.1.
+    """
+    _signal.pidfd_send_signal(descriptor, signum)
 
 
 def default_sigchld() -> bool:

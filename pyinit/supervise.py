@@ -1,264 +1,211 @@
-"""Act: run the child, then wait, forward and reap until it has gone."""
+"""Act: wait, forward and reap until the child and what it left behind have gone."""
 
 import os
 from time import monotonic  # a builtin module
 
-from pyinit import child, reaping, signals
-from pyinit.report import Report
-from pyinit.settings import DEBUG, ERROR, INFO, WARNING
-from pyinit.terminal import foreground_terminal, give_back_foreground
+from pyinit import child, everyone, lifecycle, reaping, signals
+from pyinit.ending import Ending
+from pyinit.telling import Telling
+from pyinit.terminal import give_back_foreground
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from resource import struct_rusage
+    from collections.abc import Callable
     from signal import struct_siginfo
 
     from pyinit.child import Child
+    from pyinit.drain import Drain
+    from pyinit.lifecycle import Lifecycle
+    from pyinit.report import Report
     from pyinit.settings import Settings
 
 REAPED_AT_ONCE = 64
 RETRY_SECONDS = 1.0
-
-
-class StartError(Exception):
-    """The child could not be run; the text says what happened and why."""
-
-
-def run(settings: "Settings", inherited_mask: "set[int]") -> int:
-    """Run the command until it has gone; return the code to leave with.
-
-    Args:
-        settings: what the user asked for.
-        inherited_mask: the mask the child gets; by now every signal is blocked.
-
-    Raises:
-        StartError: nothing was run.
-    """
-    report = Report(settings)
-    _prepare_kernel(settings, report)
-    terminal = foreground_terminal()
-    supervisor = Supervisor(settings, report, terminal)
-    try:
-        process = child.spawn(settings.command, inherited_mask, terminal)
-    except OSError as error:
-        limits = "is the limit on processes, memory or open files reached?"
-        msg = f"cannot start {settings.command[0]!r}: {error.strerror}; {limits}"
-        raise StartError(msg) from error
-
-    # -------------------------------------------------------------------------------------
-    # The child runs. From here on nothing may give up, block or slow down: where PID 1 goes,
-    # the kernel kills all that is left in the container.
-    # -------------------------------------------------------------------------------------
-
-    return supervisor.supervise(process)
-
-
-def _prepare_kernel(settings: "Settings", report: Report) -> None:
-    if settings.parent_death_signal:
-        _arm_parent_death(settings.parent_death_signal)
-    if os.getpid() != 1:
-        _become_subreaper(report)
-    elif settings.subreaper:
-        reason = "PID 1 adopts every orphan anyway"
-        report.tell(DEBUG, "subreaper_needless", lambda: {"reason": reason})
-
-
-def _arm_parent_death(signum: int) -> None:
-    from pyinit import kernel
-
-    try:
-        kernel.signal_on_parent_death(signum)
-    except kernel.PrctlError as error:
-        msg = f"cannot get {signals.name(signum)} at the parent's death (-p): {error}"
-        raise StartError(msg) from error
-
-
-def _become_subreaper(report: Report) -> None:
-    from pyinit import kernel
-
-    try:
-        kernel.become_subreaper()
-    except kernel.PrctlError as error:
-        reason = f"{error}; orphans go to the init above and are not reaped here"
-        report.tell(WARNING, "subreaper_refused", lambda: {"reason": reason})
-        subreaper = False
-    else:
-        subreaper = True
-    report.tell(INFO, "not_pid1", lambda: {"pid": os.getpid(), "subreaper": subreaper})
+LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
 
 class Supervisor:
-    """One child, until it has gone: take a signal, pass it on, reap what is dead."""
+    """One child and what it leaves behind: take a signal, pass it on, reap what is dead."""
 
     __slots__ = (
+        "_code",
+        "_drain",
+        "_ending",
+        "_gave_up",
+        "_life",
         "_process",
+        "_reaped",
         "_report",
+        "_retry",
         "_settings",
-        "_started",
         "_status",
+        "_telling",
         "_terminal",
-        "_usage",
-        "_wait_at_most",
     )
 
-    def __init__(self, settings: "Settings", report: Report, terminal: int | None) -> None:
+    def __init__(
+        self, settings: "Settings", report: "Report", life: "Lifecycle", terminal: int | None
+    ) -> None:
         """Get ready for a child that is handed ``terminal``, if there is one."""
         self._settings = settings
         self._report = report
+        self._life = life
         self._terminal = terminal
-        self._started = monotonic()
+        self._telling = Telling(report, settings)
         self._process: Child
-        self._status: int | None = None
-        self._usage: struct_rusage | None = None
-        self._wait_at_most: float | None = None  # seconds; None for as long as it takes
+        self._ending: Ending
+        self._status: int | None = None  # of the child, once it is dead
+        self._reaped = False  # the child; its pid may be another's from then on
+        self._code: int | None = None
+        self._drain: Drain | None = None
+        self._gave_up = False
+        self._retry: float | None = None  # seconds to when there is more to do without a signal
 
     def supervise(self, process: "Child") -> int:
-        """Forward and reap until ``process`` is gone; return the code to leave with."""
+        """Forward and reap until nobody is left to wait for; return the code to leave with."""
         self._process = process
-        self._tell_started()
-        while self._status is None:
-            try:
-                self._turn()
-            except Exception as error:  # noqa: BLE001 - see the border in run()
-                self._report.tell_internal_error(error)
-                self._wait_at_most = RETRY_SECONDS  # there may be dead that were not taken
-        if self._terminal is not None:
-            give_back_foreground(self._terminal, process.pid)
-        code = self._end(self._status)
+        self._ending = Ending(process, self._settings.command[0], self._report)
+        self._guard(self._begin)
+        while self._life.state != lifecycle.DONE:
+            if not self._guard(self._turn):
+                self._retry = RETRY_SECONDS  # there may be dead that were not taken
+        self._guard(self._end)
         self._report.close()
+        code = self._code or 0
         return 0 if code in self._settings.expected_codes else code
 
+    def _guard(self, act: "Callable[[], None]") -> bool:
+        """Return whether ``act`` came to its end; the border in start.run() says why."""
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
+            self._report.tell_internal_error(error)
+            return False
+        return True
+
+    def _begin(self) -> None:
+        self._telling.started(self._process.pid)
+        self._report.open()
+        self._ending.watch_memory()
+
     def _turn(self) -> None:
-        received = signals.wait(self._wait_at_most)
-        if received is not None:
-            self._forward(received)
+        received = signals.wait(self._patience())
+        self._retry = None
+        if received is not None and received.si_signo != signals.SIGCHLD:
+            self._pass_on(received)
+        self._reap()
+        if self._status is not None and self._code is None:
+            self._note_end(self._status)
+        step = self._life.due(monotonic())
+        if step is not None:
+            self._take_step(*step)
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for a signal, in seconds; None for as long as it takes."""
+        deadline = self._life.deadline
+        if deadline is None:
+            return self._retry
+        left = max(0.0, deadline - monotonic())
+        return left if self._retry is None else min(left, self._retry)
+
+    def _pass_on(self, received: "struct_siginfo") -> None:
+        order = self._life.receive(received.si_signo, monotonic())
+        if order is None:
+            self._telling.dropped(received)
+            return
+        target, signum = order
+        refusal = self._kill(target, (signum,))
+        whom = (target, self._process.pid)
+        if refusal is None:
+            self._telling.forwarded(received, signum, whom)
+        else:
+            self._telling.refused_forward(received, signum, whom, refusal)
+
+    def _kill(self, target: int, signums: tuple[int, ...]) -> OSError | None:
+        """Send signals to a target of the lifecycle, whose rules say that it is still ours."""
+        pid = self._process.pid
+        try:
+            if target == lifecycle.EVERYONE:
+                everyone.send(signums)
+            else:
+                for signum in signums:
+                    os.kill(-pid if target == lifecycle.GROUP else pid, signum)
+        except OSError as error:
+            if isinstance(error, ProcessLookupError) and self._status is not None:
+                return None  # the last of those that remained has just gone
+            return error
+        return None
+
+    def _reap(self) -> None:
         # At every wake-up, not just at SIGCHLD, which a flood of lower numbers starves. And only
         # so many, or orphans that come faster than they are reaped would starve the signals.
         for _ in range(REAPED_AT_ONCE):
-            if not self._reap_one():
-                self._wait_at_most = None
+            try:
+                dead = reaping.next_dead()
+            except ChildProcessError:
+                if self._status is None:
+                    raise  # but there is one, not reaped yet
+                self._note_no_children()
                 return
-        self._wait_at_most = 0
+            if dead is None or not self._take(*dead):
+                return
+        self._retry = 0.0
 
-    def _forward(self, received: "struct_siginfo") -> None:
-        if received.si_signo == signals.SIGCHLD:
-            return
-        pid = self._process.pid  # not reaped yet, so it cannot be anybody else's
-        group = self._settings.group
-        level, event = INFO, "signal_forwarded"
-        refusal: OSError | None = None
-        try:
-            os.kill(-pid if group else pid, received.si_signo)
-        except OSError as error:
-            level, event = WARNING, "forward_refused"
-            refusal = error  # the name of an exception ends with its handler
-        self._report.tell(
-            level, event, lambda: _keys_of_forward(received, pid, refusal, group=group)
-        )
-
-    def _reap_one(self) -> bool:
-        try:
-            dead = reaping.next_dead()
-        except ChildProcessError:
-            if self._status is None:  # but there is one, not reaped yet
-                raise
-            return False
-        if dead is None:
-            return False
-        pid, status = dead
-        if pid == self._process.pid:
-            self._status = status  # before anything can go wrong
-            return self._take_child(status)
-        return self._take_orphan(pid)
-
-    def _take_child(self, status: int) -> bool:
-        pid = self._process.pid
-        if self._report.wants(_level_of_end(status)):
-            taken, self._usage = reaping.take_with_usage(pid)
+    def _note_no_children(self) -> None:
+        if everyone.any_without_parent_here():
+            self._retry = LOOK_AGAIN_SECONDS
         else:
-            taken = reaping.take(pid)
+            self._life.nobody_left()
+
+    def _take(self, pid: int, status: int) -> bool:
+        if pid != self._process.pid or self._reaped:
+            return self._take_orphan(pid)
+        # Both before anything can go wrong.
+        self._status = status
+        self._life.child_gone(monotonic())
+        taken = self._ending.take(status)
         if taken is not None:
             self._status = taken
-        return taken is not None
+            self._reaped = True
+        return self._reaped
 
     def _take_orphan(self, pid: int) -> bool:
-        level = WARNING if self._settings.warn_on_reap else DEBUG
-        name = _name_of(pid) if self._report.wants(level) else None
+        stopping = self._life.stopping
+        name = self._telling.orphan_name(pid, stopping=stopping)
         status = reaping.take(pid)
         if status is None:
             return False
-        self._report.tell(level, "orphan_reaped", lambda: _keys_of_orphan(pid, name, status))
+        if self._drain is not None:
+            self._drain.reaped(pid)
+        self._telling.orphan(pid, name, status, stopping=stopping)
         return True
 
-    def _tell_started(self) -> None:
-        try:
-            pid, command = self._process.pid, self._settings.command[0]
-            self._report.tell(INFO, "child_started", lambda: {"pid": pid, "command": command})
-            self._report.open()
-        except Exception as error:  # noqa: BLE001 - see the border in run()
-            self._report.tell_internal_error(error)
+    def _note_end(self, status: int) -> None:
+        self._code = child.exit_code(status)
+        if self._terminal is not None:
+            give_back_foreground(self._terminal, self._process.pid)
+        self._code = self._ending.tell(status)
 
-    def _end(self, status: int) -> int:
-        code = child.exit_code(status)
-        try:
-            failure = self._process.exec_failure()
-            if failure is not None:
-                return self._explain_exec(*failure)
-            seconds = monotonic() - self._started
-            level = _level_of_end(status)
-            self._report.tell(level, "child_exited", lambda: self._keys_of_exit(status, seconds))
-        except Exception as error:  # noqa: BLE001 - see the border in run()
-            self._report.tell_internal_error(error)
-        return code
+    def _take_step(self, step: int, target: int, signums: tuple[int, ...]) -> None:
+        self._gave_up = step == lifecycle.GIVE_UP
+        whom = (target, self._process.pid)
+        if step == lifecycle.LOST_PATIENCE:
+            self._telling.lost_patience(whom)
+        elif step == lifecycle.ASK:
+            self._guard(self._begin_drain)
+        elif step == lifecycle.KILL and self._drain is not None:
+            self._guard(self._drain.lost_patience)
+        refusal = self._kill(target, signums)
+        if refusal is not None:
+            self._telling.refused_kill(signums[0], whom, refusal)
 
-    def _keys_of_exit(self, status: int, seconds: float) -> dict[str, object]:
-        from pyinit import events
+    def _begin_drain(self) -> None:
+        from pyinit.drain import Drain
 
-        return {
-            "pid": self._process.pid,
-            **events.fate(status),
-            "seconds": round(seconds, 3),
-            **events.usage(self._usage),
-        }
+        self._drain = Drain(self._report, self._settings.drain)
 
-    def _explain_exec(self, error: int, path: bytes) -> int:
-        from pyinit import diagnosis
-
-        name = self._settings.command[0]
-        code, reason = diagnosis.explain(name, error, path)
-        symbol = diagnosis.symbol(error)
-        self._report.tell(
-            ERROR,
-            "exec_failed",
-            lambda: {"command": name, "code": code, "error": symbol, "reason": reason},
-        )
-        return code
-
-
-def _level_of_end(status: int) -> int:
-    # Whoever runs the container must know of a crash, and not of a stop.
-    is_fault = os.WIFSIGNALED(status) and os.WTERMSIG(status) in signals.FAULTS
-    return WARNING if is_fault else INFO
-
-
-def _name_of(pid: int) -> str | None:
-    try:
-        from pyinit import procfs
-
-        return procfs.name(pid)
-    except Exception:  # noqa: BLE001 - the package was replaced under us, say: reap without a name
-        return None
-
-
-def _keys_of_forward(
-    received: "struct_siginfo", pid: int, error: OSError | None, *, group: bool
-) -> dict[str, object]:
-    from pyinit import events
-
-    return events.forward(received, pid, error, group=group)
-
-
-def _keys_of_orphan(pid: int, name: str | None, status: int) -> dict[str, object]:
-    from pyinit import events
-
-    return {"pid": pid, "name": name, **events.fate(status)}
+    def _end(self) -> None:
+        if self._status is not None and self._code is None:  # an error came between
+            self._note_end(self._status)
+        if self._drain is not None:
+            self._drain.finished(gave_up=self._gave_up)

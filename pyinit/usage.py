@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from pyinit import __version__
 from pyinit.cli import UsageError
-from pyinit.supervise import StartError
+from pyinit.start import StartError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200

@@ -10,13 +10,19 @@ from harness import PYINIT, PYTHON, command_line, victim
 
 HOT = {
     "pyinit",
+    "pyinit.cgroup",  # after the fork
     "pyinit.child",
     "pyinit.cli",
+    "pyinit.ending",
+    "pyinit.everyone",
+    "pyinit.lifecycle",
     "pyinit.reaping",
     "pyinit.report",
     "pyinit.settings",
     "pyinit.signals",
+    "pyinit.start",
     "pyinit.supervise",
+    "pyinit.telling",
     "pyinit.terminal",
 }
 TIMED = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}

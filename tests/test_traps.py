@@ -237,6 +237,7 @@ def test_modules_of_the_workload_do_not_shadow(run, tmp_path, how):
 FLOOD = """
 import os, signal, types
 from pyinit import child, signals, supervise
+from pyinit.lifecycle import Lifecycle
 from pyinit.report import Report
 from pyinit.settings import Settings
 
@@ -245,7 +246,8 @@ hangup = types.SimpleNamespace(si_signo=1, si_code=0, si_pid=0)
 signals.wait = lambda seconds: hangup  # SIGCHLD never comes to the front
 settings = Settings(("sh", "-c", "trap '' HUP; exit 8"))
 process = child.spawn(settings.command, set(), None)
-os._exit(supervise.Supervisor(settings, Report(settings), None).supervise(process))
+life = Lifecycle(settings, may_drain=True)
+os._exit(supervise.Supervisor(settings, Report(settings), life, None).supervise(process))
 """
 
 

@@ -1,0 +1,112 @@
+"""Tell what the loop does: which event at which level.
+
+What an event consists of is in ``events``, loaded where one is written.
+"""
+
+from pyinit import signals
+from pyinit.settings import DEBUG, INFO, WARNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import struct_siginfo
+
+    from pyinit.report import Keys, Report
+    from pyinit.settings import Settings
+
+    Target = tuple[int, int]  # CHILD, GROUP or EVERYONE of the lifecycle, and the child's pid
+
+
+class Telling:
+    """The events of the loop. Nothing here raises."""
+
+    __slots__ = ("_report", "_settings")
+
+    def __init__(self, report: "Report", settings: "Settings") -> None:
+        """Remember whom to tell, and what is wanted."""
+        self._report = report
+        self._settings = settings
+
+    def started(self, pid: int) -> None:
+        """Tell that the child was forked."""
+        command = self._settings.command[0]
+        self._report.tell(INFO, "child_started", lambda: {"pid": pid, "command": command})
+
+    def dropped(self, received: "struct_siginfo") -> None:
+        """Tell that a signal went nowhere."""
+
+        def describe() -> "Keys":
+            from pyinit import events
+
+            return events.received(received)
+
+        self._report.tell(INFO, "signal_dropped", describe)
+
+    def forwarded(self, received: "struct_siginfo", sent: int, target: "Target") -> None:
+        """Tell of a signal passed on."""
+
+        def describe() -> "Keys":
+            from pyinit import events
+
+            return events.forward(received, sent, target)
+
+        self._report.tell(INFO, "signal_forwarded", describe)
+
+    def refused_forward(
+        self, received: "struct_siginfo", sent: int, target: "Target", error: OSError
+    ) -> None:
+        """Tell of a signal that could not be passed on."""
+
+        def describe() -> "Keys":
+            from pyinit import events
+
+            return {**events.forward(received, sent, target), **events.refusal(error)}
+
+        self._report.tell(WARNING, "forward_refused", describe)
+
+    def lost_patience(self, target: "Target") -> None:
+        """Tell that the child did not stop and gets SIGKILL; before that, while there is a name."""
+
+        def describe() -> "Keys":
+            from pyinit import events
+
+            return events.lost_patience(target, self._settings.kill_after)
+
+        self._report.tell(WARNING, "kill_after_expired", describe)
+
+    def refused_kill(self, signum: int, target: "Target", error: OSError) -> None:
+        """Tell that what pyinit itself wanted to send was refused."""
+
+        def describe() -> "Keys":
+            from pyinit import events
+
+            keys = {"signal": signals.name(signum), "target": events.target(*target)}
+            return {**keys, **events.refusal(error)}
+
+        self._report.tell(WARNING, "kill_refused", describe)
+
+    def orphan_name(self, pid: int, *, stopping: bool) -> str | None:
+        """Return the name of a zombie, if it will be told; the last chance before it is reaped."""
+        if not self._report.wants(self._orphan_level(stopping=stopping)):
+            return None
+        try:
+            from pyinit import procfs
+
+            return procfs.name(pid)
+        except Exception:  # noqa: BLE001 - the package was replaced under us, say: then no name
+            return None
+
+    def orphan(self, pid: int, name: str | None, status: int, *, stopping: bool) -> None:
+        """Tell of an orphan that was reaped; ``-v`` is enough while all are to go."""
+
+        def describe() -> "Keys":
+            from pyinit import events
+
+            return {"pid": pid, "name": name, **events.fate(status)}
+
+        level = self._orphan_level(stopping=stopping)
+        self._report.tell(level, "orphan_reaped", describe)
+
+    def _orphan_level(self, *, stopping: bool) -> int:
+        if self._settings.warn_on_reap:
+            return WARNING
+        return INFO if stopping else DEBUG
