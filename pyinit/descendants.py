@@ -9,6 +9,10 @@ signalled. So a process is held by a pidfd first and looked at afterwards:
 3. Only then is its parent read, and the parent's descriptor asked whether its process is still
    there. If so the parent's pid was no other process's when it was read, and what is held is its
    child.
+
+kill(-1) reaches everyone at one moment. A walk takes time, in which processes fork. It is repeated
+until nobody new is found, but passes over those that were forked by a process which had been asked
+already: that may be a command that it cleans up with. SIGKILL passes over nobody.
 """
 
 import os
@@ -28,15 +32,17 @@ class Held:
 
     Attributes:
         pid: its pid.
+        birth: when it started; with the pid this tells any two processes apart.
         descriptor: its pidfd; None for pyinit itself, and for a child where there are no pidfds.
         children: those of its children that are still to be visited.
     """
 
-    __slots__ = ("children", "descriptor", "pid")
+    __slots__ = ("birth", "children", "descriptor", "pid")
 
     def __init__(self, pid: int, descriptor: int | None, children: "Iterator[int]") -> None:
-        """Keep the three."""
+        """Keep the three; `_is_child_of` finds out the birth."""
         self.pid = pid
+        self.birth = 0
         self.descriptor = descriptor
         self.children = children
 
@@ -65,19 +71,17 @@ class Held:
 
 
 def send(signums: "Iterable[int]") -> None:
-    """Send signals to all below pyinit, parents first, until a walk finds nobody new.
-
-    A process that forks while the tree is walked may be passed when its child is not there yet.
+    """Send signals, in their order, to all below pyinit, parents first.
 
     Raises:
         OSError: ESRCH where there is nobody; EPERM where nobody may be signalled.
     """
-    reached: dict[tuple[int, int], bool] = {}
+    sending = Sending(tuple(signums))
     for _ in range(PASSES):
-        if not _send_to_new(tuple(signums), reached):
+        if not sending.walk():
             break
-    if not any(reached.values()):
-        number = EPERM if reached else ESRCH
+    if not sending.reached:
+        number = EPERM if sending.refused else ESRCH
         raise OSError(number, os.strerror(number))
 
 
@@ -95,24 +99,55 @@ def pids() -> list[int] | None:
     return found
 
 
-def _send_to_new(signums: tuple[int, ...], reached: dict[tuple[int, int], bool]) -> bool:
-    found = False
-    for process, birth in _walk():
-        key = (process.pid, birth)
-        if key in reached:
-            continue
-        found = True
+class Sending:
+    """Signals on their way to all below pyinit, each process once.
+
+    Attributes:
+        reached: how many they were sent to.
+        refused: how many may not be signalled.
+    """
+
+    __slots__ = ("_last_pid", "_signums", "reached", "refused")
+
+    def __init__(self, signums: tuple[int, ...]) -> None:
+        """Begin with nobody."""
+        self._signums = signums
+        # By pid and birth of who was asked: the last pid that was given out before. What it forked
+        # later has a higher one, unless the numbers began anew.
+        self._last_pid: dict[tuple[int, int], int] = {}
+        self.reached = 0
+        self.refused = 0
+
+    def walk(self) -> bool:
+        """Send to all that were not met before; return whether there were any."""
+        found = False
+        for process, parent in _walk():
+            if (process.pid, process.birth) not in self._last_pid:
+                found = True
+                self._meet(process, parent)
+        # Orphans of those that were asked and have gone.
+        self._last_pid.setdefault((os.getpid(), 0), procfs.last_pid())
+        return found
+
+    def _meet(self, process: Held, parent: Held) -> None:
+        key = (process.pid, process.birth)
+        limit = self._last_pid.get((parent.pid, parent.birth))
+        if limit is not None and process.pid > limit and signals.SIGKILL not in self._signums:
+            self._last_pid[key] = 0
+            return
+        self._last_pid[key] = procfs.last_pid()
         try:
-            for signum in signums:
+            for signum in self._signums:
                 process.send(signum)
-            reached[key] = True
-        except OSError:  # gone, or another user's
-            reached[key] = False
-    return found
+            self.reached += 1
+        except PermissionError:
+            self.refused += 1
+        except OSError:  # gone
+            pass
 
 
-def _walk() -> "Iterator[tuple[Held, int]]":
-    """Yield everyone below pyinit, held for as long as the caller looks at it, and its birth."""
+def _walk() -> "Iterator[tuple[Held, Held]]":
+    """Yield everyone below pyinit with its parent, held for as long as the caller looks."""
     children = _children_by_parent() or {}
     line = [Held(os.getpid(), None, iter(children.get(os.getpid(), ())))]
     try:
@@ -125,11 +160,10 @@ def _walk() -> "Iterator[tuple[Held, int]]":
             if process is None:
                 continue
             line.append(process)
-            birth = _birth_of_child(process, line[-2])
-            if birth is None:
-                line.pop().close()
+            if _is_child_of(line[-2], process):
+                yield process, line[-2]
             else:
-                yield process, birth
+                line.pop().close()
     finally:
         for process in line:
             process.close()
@@ -144,12 +178,13 @@ def _hold(pid: int, parent: Held, children: "Iterator[int]") -> Held | None:
         return None  # gone; or out of descriptors, which the next walk may not be
 
 
-def _birth_of_child(process: Held, parent: Held) -> int | None:
+def _is_child_of(parent: Held, process: Held) -> bool:
     stat = procfs.stat(process.pid)
     # An orphan of the last few microseconds is pyinit's own child by now.
     if stat is None or stat.parent not in {parent.pid, os.getpid()} or not parent.is_there():
-        return None
-    return stat.birth
+        return False
+    process.birth = stat.birth
+    return True
 
 
 def _children_by_parent() -> dict[int, list[int]] | None:

@@ -7,8 +7,8 @@ Rules, whatever comes in and in whatever order:
    group may be somebody else's.
 3. EVERYONE is aimed at with ``--all``, and while draining. Whom that reaches is for ``everyone`` to
    know: kill(-1) is its alone, and there only as PID 1.
-4. SIGKILL is decided on once while running and once while draining, each time when a deadline has
-   passed, and never for a signal that came in unless the user had it rewritten so.
+4. SIGKILL is decided on when a deadline has passed, and never for a signal that came in unless the
+   user had it rewritten so: once while running, and while draining until nobody is left.
 5. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
 """
 
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)
-LOST_PATIENCE, ASK, KILL, GIVE_UP = range(4)
+LOST_PATIENCE, ASK, KILL, KILL_AGAIN, GIVE_UP = range(5)
 LAST_SECONDS = 1.0  # for what SIGKILL should have ended; D-state processes live on (signal(7))
+AGAIN_SECONDS = 0.05  # off PID 1 a process that forks all the time may be missed once
 
 
 class Lifecycle:
@@ -40,6 +41,7 @@ class Lifecycle:
     __slots__ = (
         "_aim",
         "_drain",
+        "_last",
         "_next",
         "_patience",
         "_rewrite",
@@ -62,6 +64,7 @@ class Lifecycle:
         self._patience = settings.kill_after
         self._drain = settings.drain if may_drain else 0.0
         self._next = LOST_PATIENCE
+        self._last = 0.0
         self.state = RUNNING
         self.deadline: float | None = None
         self.stopping = False
@@ -100,7 +103,7 @@ class Lifecycle:
     def due(self, now: float) -> "Step | None":
         """Return what is due by now: why, to whom, which signals. None if nothing is.
 
-        Each step is returned once.
+        Each step is returned once, but for KILL_AGAIN.
         """
         if self.deadline is None or now < self.deadline:
             return None
@@ -111,11 +114,17 @@ class Lifecycle:
         if step == ASK:
             self._next, self.deadline = KILL, now + self._drain
             return step, EVERYONE, (signals.SIGTERM, signals.SIGCONT)
-        if step == KILL:
-            self._next, self.deadline = GIVE_UP, now + LAST_SECONDS
-            return step, EVERYONE, (signals.SIGKILL,)
+        if step in {KILL, KILL_AGAIN}:
+            return self._kill(step, now)
         self._finish()
         return step, EVERYONE, ()
+
+    def _kill(self, step: int, now: float) -> "Step":
+        if step == KILL:
+            self._last = now + LAST_SECONDS
+        self.deadline = min(now + AGAIN_SECONDS, self._last)
+        self._next = KILL_AGAIN if self.deadline < self._last else GIVE_UP
+        return step, EVERYONE, (signals.SIGKILL,)
 
     def _finish(self) -> None:
         self.state, self.deadline = DONE, None

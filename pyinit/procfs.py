@@ -77,6 +77,14 @@ def pids() -> list[int] | None:
         return None
 
 
+def last_pid() -> int:
+    """Return the pid that was given out last; 0 where /proc does not tell (proc(5), loadavg)."""
+    try:
+        return int((_read("/proc/loadavg") or b"").split()[-1])
+    except (IndexError, ValueError):
+        return 0
+
+
 def is_ours() -> bool:
     """Tell whether /proc shows the PID namespace that pyinit is in; else its pids are others'."""
     try:
