@@ -235,18 +235,22 @@ def _signal(place: str, value: str) -> int:
 def _rewrite(place: str, value: str) -> dict[int, int]:
     rules = {}
     for rule in value.split(","):
-        received, colon, sent = rule.partition(":")
+        word, colon, sent = rule.partition(":")
         if not colon:
             raise UsageError(rule, "FROM:TO, as TERM:QUIT, or FROM:0 to drop it", place=place)
-        signum = _signal(place, received)
-        if signum in signals.NEVER_RECEIVED:
-            raise UsageError(
-                received, "a signal that can be received: this one cannot", place=place
-            )
-        if signum == signals.SIGCHLD:
-            raise UsageError(received, "a signal that is forwarded, SIGCHLD is not", place=place)
-        rules[signum] = 0 if sent == "0" else _signal(place, sent)
+        rules[_received(place, word)] = 0 if sent == "0" else _signal(place, sent)
     return rules
+
+
+def _received(place: str, word: str) -> int:
+    signum = _signal(place, word)
+    if signum == signals.SIGCHLD:
+        reason = "it tells pyinit of the death of children"
+        raise UsageError(word, f"a signal that is forwarded, SIGCHLD is not: {reason}", place=place)
+    if signum in signals.NEVER_RECEIVED:
+        expected = f"a signal that can be caught, and {signals.name(signum)} cannot"
+        raise UsageError(word, expected, place=place)
+    return signum
 
 
 def _seconds(place: str, value: str) -> float:

@@ -12,12 +12,14 @@ LONGEST_WORD = 200
 
 # Words from other inits, and words that one would guess.
 GUESSES = {
+    "--grace": "--drain",
     "--group": "-g",
     "--kill-process-group": "-g",
     "--licence": "-l",
     "--license": "-l",
     "--parent-death-signal": "-p",
     "--subreaper": "-s",
+    "--timeout": "--kill-after",
     "--verbose": "-v",
     "--warn": "-w",
     "-?": "--help",
@@ -27,11 +29,24 @@ HELP = """\
 Usage: pyinit [OPTION]... [--] COMMAND [ARG]...
 
 Run COMMAND as the one child of a small init: for PID 1 of a container. Every
-signal goes on to the child, zombies are reaped, and the exit code is the
-child's. Options end at the first word that is not one.
+signal goes on to the child, zombies are reaped, what the child leaves behind
+may finish, and the exit code is the child's. Options end at the first word
+that is not one.
 
+  -d, --drain SECONDS
+                 when the child has gone, send SIGTERM to what it left behind
+                 and wait this long, then SIGKILL (5; 0: leave at once)
+                 (PYINIT_DRAIN)
+  -k, --kill-after SECONDS
+                 SIGKILL for a child that lives this long after the first
+                 SIGTERM, SIGINT or SIGQUIT (0: never) (PYINIT_KILL_AFTER)
+  -r, --rewrite FROM:TO
+                 forward TO in place of FROM, nothing where TO is 0; repeatable
+                 (PYINIT_REWRITE=FROM:TO,FROM:TO)
   -g             forward signals to the child's whole process group
                  (PYINIT_KILL_PROCESS_GROUP=1)
+  -a, --all      forward signals to every process in the container; off PID 1
+                 to all below pyinit (PYINIT_FORWARD_ALL=1)
   -e CODE        exit with 0 where the code would be CODE (0-255); repeatable
   -p SIGNAL      get SIGNAL when the parent of pyinit dies
   -s             be a subreaper: adopt orphans although not PID 1; done anyway
