@@ -24,7 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-PASSES = 20  # a tree that grows faster than it is walked ends no pass without a new process
+PASSES = 5  # a tree that grows faster than it is walked ends no pass without a new process
 
 
 class Held:
@@ -86,7 +86,7 @@ def send(signums: "Iterable[int]") -> None:
 
 
 def pids() -> list[int] | None:
-    """Return the pids of all below pyinit, as of now; None where /proc does not tell."""
+    """Return the pids of all that live below pyinit; None where /proc does not tell."""
     children = _children_by_parent()
     if children is None:
         return None
@@ -194,6 +194,6 @@ def _children_by_parent() -> dict[int, list[int]] | None:
     children: dict[int, list[int]] = {}
     for pid in everybody:
         stat = procfs.stat(pid)
-        if stat is not None:
+        if stat is not None and not stat.is_dead():
             children.setdefault(stat.parent, []).append(pid)
     return children

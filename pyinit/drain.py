@@ -3,9 +3,10 @@
 Loaded when somebody is left. It only looks: the signals are sent whether it works or not.
 """
 
+import os
 from time import monotonic
 
-from pyinit import everyone, procfs
+from pyinit import everyone, procfs, signals
 from pyinit.settings import INFO, WARNING
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Drain:
     """What is known of those that the child left behind."""
 
-    __slots__ = ("_began", "_killed", "_known", "_report")
+    __slots__ = ("_began", "_killed", "_killing", "_known", "_report")
 
     def __init__(self, report: "Report", grace: float) -> None:
         """Count those that remain, and tell; before they are asked to go.
@@ -29,24 +30,29 @@ class Drain:
         self._began = monotonic()
         self._known: set[int] | None = None  # who was there at some time
         self._killed: set[int] = set()
+        self._killing = False
         if report.wants(INFO):
             found = everyone.alive()
             self._known = None if found is None else set(found)
         report.tell(INFO, "drain_started", lambda: self._keys_of_start(grace))
 
-    def reaped(self, pid: int) -> None:
-        """Note that ``pid`` has ended."""
+    def reaped(self, pid: int, name: str | None, status: int) -> None:
+        """Note that ``pid`` has ended.
+
+        Tell of it if it was killed and nobody knew that it was there: /proc is missing, or it had
+        just been forked.
+        """
         if self._known is not None:
             self._known.add(pid)
+        was_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signals.SIGKILL
+        if self._killing and was_killed and pid not in self._killed:
+            self._tell_survivor(pid, name, procfs.STATES["X"])
 
     def lost_patience(self) -> None:
         """Name each one that is still there; before SIGKILL, after which there is less to see."""
-        found = everyone.alive()
-        if found is None:
-            self._tell_survivor(None)
-        for pid in found or ():
-            self._killed.add(pid)
-            self._tell_survivor(pid)
+        self._killing = True
+        for pid in everyone.alive() or ():
+            self._tell_survivor(pid, procfs.name(pid), procfs.state(pid))
 
     def finished(self, *, gave_up: bool) -> None:
         """Tell how it ended."""
@@ -54,20 +60,18 @@ class Drain:
         level = WARNING if gave_up else INFO
         self._report.tell(level, "drain_finished", lambda: self._keys_of_end(left))
 
-    def _tell_survivor(self, pid: int | None) -> None:
-        self._report.tell(WARNING, "drain_survivor", lambda: self._keys_of_survivor(pid))
+    def _tell_survivor(self, pid: int, name: str | None, state: str | None) -> None:
+        self._killed.add(pid)
+        seconds = self._seconds()
+        self._report.tell(
+            WARNING,
+            "drain_survivor",
+            lambda: {"pid": pid, "name": name, "state": state, "seconds": seconds},
+        )
 
     def _keys_of_start(self, grace: float) -> "Keys":
         remaining = None if self._known is None else len(self._known)
         return {"remaining": remaining, "grace_seconds": grace}
-
-    def _keys_of_survivor(self, pid: int | None) -> "Keys":
-        return {
-            "pid": pid,
-            "name": None if pid is None else procfs.name(pid),
-            "state": None if pid is None else procfs.state(pid),
-            "seconds": self._seconds(),
-        }
 
     def _keys_of_end(self, left: list[int] | None) -> "Keys":
         finished = None if self._known is None else len(self._known - self._killed)

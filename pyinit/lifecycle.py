@@ -24,7 +24,7 @@ RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)
 LOST_PATIENCE, ASK, KILL, KILL_AGAIN, GIVE_UP = range(5)
 LAST_SECONDS = 1.0  # for what SIGKILL should have ended; D-state processes live on (signal(7))
-AGAIN_SECONDS = 0.05  # off PID 1 a process that forks all the time may be missed once
+AGAIN_SECONDS = 0.01  # off PID 1 a process that forks all the time is not hit at once
 
 
 class Lifecycle:

@@ -95,7 +95,10 @@ def is_ours() -> bool:
 
 def _read(path: str) -> bytes | None:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read(4096)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(file, 4096)
+        finally:
+            os.close(file)
     except Exception:  # noqa: BLE001 - hidden, gone, or no memory for it: none of it is vital
         return None

@@ -76,9 +76,11 @@ def _become_subreaper(report: Report) -> bool:
     try:
         kernel.become_subreaper()
     except kernel.PrctlError as error:
-        reason = f"{error}; orphans go to the init above, are not reaped here and not drained"
+        reason = f"{error}; orphans go to the init above and are not reaped here"
         report.tell(WARNING, "subreaper_refused", lambda: {"reason": reason})
         subreaper = False
+        nothing = "what the child leaves behind is not pyinit's: nothing can be drained"
+        report.tell(DEBUG, "nothing_to_drain", lambda: {"reason": nothing})
     else:
         subreaper = True
     report.tell(INFO, "not_pid1", lambda: {"pid": os.getpid(), "subreaper": subreaper})

@@ -176,7 +176,7 @@ class Supervisor:
         if status is None:
             return False
         if self._drain is not None:
-            self._drain.reaped(pid)
+            self._drain.reaped(pid, name, status)
         self._telling.orphan(pid, name, status, stopping=stopping)
         return True
 

@@ -61,6 +61,7 @@ class Run:
         self._namespace = namespace
         self._init = 0 if namespace else self.process.pid
         self._result: Result | None = None
+        self._guests: list[subprocess.Popen] = []
 
     @property
     def init(self) -> int:
@@ -94,9 +95,18 @@ class Run:
 
     def inside(self, *command: str) -> subprocess.CompletedProcess:
         """Run a command in pyinit's namespaces, as `docker exec` would."""
+        enter = self._entering(command)
+        return subprocess.run(enter, check=True, capture_output=True, text=True)
+
+    def enter(self, *command: str) -> subprocess.Popen:
+        """Start a command in pyinit's namespaces and talk to it; its parent is outside of them."""
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._guests.append(subprocess.Popen(self._entering(command), **pipes))
+        return self._guests[-1]
+
+    def _entering(self, command: tuple[str, ...]) -> tuple[str, ...]:
         user = () if ROOT else ("--user", "--preserve-credentials")
-        enter = ("nsenter", *user, "--target", str(self.init), "--pid", "--mount")
-        return subprocess.run((*enter, *command), check=True, capture_output=True, text=True)
+        return ("nsenter", *user, "--target", str(self.init), "--pid", "--mount", *command)
 
     def finish(self, data: bytes | None = None, timeout: float | None = None) -> Result:
         """Wait until all that hold stdout and stderr are gone; return what they wrote."""
@@ -122,6 +132,9 @@ class Run:
             for pid in (self.process.pid, *descendants(self.process.pid)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        for guest in self._guests:
+            guest.kill()
+            guest.communicate()
         return self.finish(timeout=20)
 
 

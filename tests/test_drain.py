@@ -1,0 +1,328 @@
+"""What the child leaves behind is asked to go and may finish, before pyinit leaves."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import MAY_READ, PYTHON, ROOT, children, status_of, until, victim
+
+from pyinit import descendants
+
+BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+NO_SUBREAPER = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM")
+
+
+@pytest.fixture
+def leave(start, compiled):
+    """Run a child that leaves helpers behind; return the run when it is about to go."""
+
+    def leave_behind(options, count, what, *, code=0, **how):
+        command = [compiled("helpers"), str(count), what, str(code)]
+        run = start(options, command, stdin=subprocess.PIPE, **how)
+        run.ready()
+        return run
+
+    return leave_behind
+
+
+@pytest.fixture
+def cling(compiled):
+    """Hold processes so that nothing ends them, until the end of the test."""
+    holders = []
+
+    def cling_to(pid):
+        command = [compiled("cling"), str(pid)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        holders.append(subprocess.Popen(command, **pipes))
+        assert b"ready\n" == holders[-1].stdout.readline()
+        return holders[-1]
+
+    yield cling_to
+    for holder in holders:
+        holder.communicate()
+
+
+def end(run):
+    """Let the child go and wait for the end of all."""
+    run.close_stdin()
+    return run.finish()
+
+
+@BOTH
+@pytest.mark.parametrize("count", [1, 50, 2000])
+def test_all_may_finish(leave, count, namespace):
+    """Every helper, in a session of its own and its parent gone at once, ends its work."""
+    result = end(leave([], count, "finish", code=7, namespace=namespace))
+
+    assert (7, count, "") == (result.code, result.out.count("done\n"), result.err)
+
+
+def test_drain_0_is_the_way_of_tini(leave):
+    """With -d 0 pyinit leaves at once, and the kernel kills who is left."""
+    result = end(leave(["-d", "0"], 20, "finish", code=7))
+
+    assert (7, "", "") == (result.code, result.out, result.err)
+
+
+def test_drain_0_lets_others_be_off_pid1(leave):
+    """With -d 0, off PID 1, nothing is sent to what is left: it lives on."""
+    run = leave(["-d", "0"], 1, "finish", namespace=False)
+    (child,) = children(run.init)
+    (helper,) = children(child)
+    run.close_stdin()
+    assert 0 == run.process.wait()
+    os.kill(helper, signal.SIGTERM)
+
+    assert "done\n" == run.finish().out
+
+
+@BOTH
+def test_who_will_not_go_is_named_and_killed(leave, namespace):
+    """One that ignores SIGTERM is named at the deadline and killed; the child's code is kept."""
+    run = leave(["-d", "0.2"], 2, "ignore", code=7, namespace=namespace)
+    result = end(run)
+    told = [(event["event"], event["level"], event["name"]) for event in result.events]
+
+    assert 7 == result.code
+    assert [("drain_survivor", "warning", "helpers")] * 2 == told
+    assert {"sleeping"} == {event["state"] for event in result.events}
+    assert all(event["seconds"] >= 0.2 for event in result.events)
+
+
+@BOTH
+@pytest.mark.parametrize("what", ["stopped", "handover"])
+def test_states_in_which_a_helper_may_be(leave, what, namespace):
+    """One that is stopped ends by SIGTERM; one that forks to clean up is waited for."""
+    result = end(leave([], 3, what, namespace=namespace))
+
+    assert (0, 3, "") == (result.code, result.out.count("done\n"), result.err)
+
+
+@BOTH
+def test_nobody_escapes_by_forking(leave, namespace):
+    """A helper that ignores SIGTERM and is never the same process for long is killed as well."""
+    result = end(leave(["-d", "0.1"], 1, "escape", code=7, namespace=namespace))
+
+    assert 7 == result.code  # and all that held stdout are gone, or this would not be reached
+
+
+@BOTH
+def test_signals_go_to_those_that_remain(start, namespace):
+    """What pyinit gets while it drains reaches everyone who is left."""
+    script = '"$@" & read ready; exit 7'
+    run = start(
+        ["-v"], ["sh", "-c", script, "-", *victim("listener")],
+        namespace=namespace, stdin=subprocess.PIPE,
+    )  # fmt: skip
+    run.ready()
+    run.close_stdin()
+    run.event("drain_started")
+    assert f"got {int(signal.SIGTERM)}" == run.line()
+    assert f"got {int(signal.SIGCONT)}" == run.line()
+    run.send(signal.SIGUSR1)
+    assert f"got {int(signal.SIGUSR1)}" == run.line()
+    event = run.event("signal_forwarded")
+
+    assert ("every process" if namespace else "every descendant") == event["target"]
+
+
+@pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
+@BOTH
+def test_other_users_are_reached(start, compiled, namespace):
+    """A helper that runs as another user may finish like all others."""
+    other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *MAY_READ]
+    command = [*other, compiled("helpers"), "3", "finish"]
+    run = start([], command, namespace=namespace, stdin=subprocess.PIPE)
+    run.ready()
+
+    assert 3 == end(run).out.count("done\n")
+
+
+def host(start, *options):
+    """Start a pyinit whose child goes when its stdin ends."""
+    child = ["sh", "-c", "echo 'ready (pid: 2)'; read x; exit 0"]
+    run = start(options, child, stdin=subprocess.PIPE)
+    run.ready()
+    return run
+
+
+GUEST = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("ready", flush=True)
+signal.sigwait({signal.SIGTERM})
+print("asked", flush=True)
+sys.stdin.read()
+print("done", flush=True)
+"""
+
+
+def test_who_was_brought_in_may_finish(start):
+    """A process that `docker exec` put in has no parent in here, and is waited for all the same."""
+    run = host(start)
+    guest = run.enter(*PYTHON, "-c", GUEST)
+    assert "ready\n" == guest.stdout.readline()
+    run.close_stdin()
+    assert "asked\n" == guest.stdout.readline()
+
+    assert "done\n" == guest.communicate()[0]
+    assert (0, "") == (run.finish().code, run.finish().err)
+
+
+def test_who_was_brought_in_and_will_not_go_is_killed(start):
+    """The deadline holds for those without a parent, too."""
+    run = host(start, "-d", "0.2")
+    guest = run.enter("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 60; done")
+    assert "ready\n" == guest.stdout.readline()
+    run.close_stdin()
+    names = {event["name"] for event in run.finish().named("drain_survivor")}
+
+    assert {"sh", "sleep"} == names
+
+
+def test_dead_guest_is_not_waited_for(start):
+    """A zombie whose parent is outside of the namespace is nobody to drain."""
+    run = host(start, "-v")
+    guest = run.enter("sh", "-c", "echo ready; read x")
+    assert "ready\n" == guest.stdout.readline()
+    (inside,) = children(guest.pid)
+    guest.send_signal(signal.SIGSTOP)  # nsenter, which would wait for it
+    os.kill(inside, signal.SIGKILL)
+    assert until(
+        lambda: "Z (zombie)" == status_of(Path(f"/proc/{inside}/status").read_text())["State"]
+    )
+    run.close_stdin()
+    run.event("child_exited")
+    # It is done when it has closed all; the kernel keeps it until that zombie has gone.
+    assert until(lambda: not os.listdir(f"/proc/{run.init}/fd"))
+    guest.send_signal(signal.SIGCONT)
+
+    assert (0, "") == (run.finish().code, run.finish().err)
+
+
+def test_sentinel_beside_it_is_never_hit(start, leave):
+    """Off PID 1 a process of the same user that is not below pyinit gets nothing at all."""
+    sentinel = subprocess.Popen(victim("listener"), stdout=subprocess.PIPE, text=True)
+    try:
+        sentinel.stdout.readline()
+        end(leave(["-d", "0.1"], 5, "ignore", namespace=False))
+        run = start(["--all", "-k", "0.1"], victim("listener"), namespace=False)
+        run.ready()
+        run.send(signal.SIGHUP)
+        run.stop()
+        sentinel.send_signal(signal.SIGUSR1)
+
+        assert f"got {int(signal.SIGUSR1)}\n" == sentinel.stdout.readline()
+    finally:
+        sentinel.kill()
+        sentinel.communicate()
+
+
+@pytest.mark.parametrize("below", ["pyinit", "child"])
+def test_reused_pid_is_not_hit(monkeypatch, below):
+    """A pid that was a descendant's when /proc was read and is a stranger's now gets no signal."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    command = ["setsid", "--fork", *victim("listener")]
+    with child, subprocess.Popen(command, stdout=subprocess.PIPE, text=True).stdout as out:
+        stranger = int(re.fullmatch(r"ready \(pid: (\d+)\)\n", out.readline())[1])
+        read = {"pyinit": {os.getpid(): [dead.pid, stranger]}}
+        read["child"] = {os.getpid(): [child.pid], child.pid: [dead.pid, stranger]}
+        monkeypatch.setattr(descendants, "_children_by_parent", lambda: read[below])
+        with contextlib.suppress(ProcessLookupError):
+            descendants.send((signal.SIGCONT,))
+        os.kill(stranger, signal.SIGUSR1)
+        first = out.readline()
+        os.kill(stranger, signal.SIGKILL)
+
+    assert f"got {int(signal.SIGUSR1)}\n" == first
+
+
+def test_without_subreaper_there_is_nothing_to_drain(leave):
+    """Where pyinit adopts nobody the helpers are not its own: told at -vv, and left alone."""
+    run = leave(["-vv"], 1, "finish", wrap=NO_SUBREAPER, namespace=False)
+    (pyinit,) = children(run.process.pid)
+    (child,) = children(pyinit)
+    (helper,) = children(child)
+    run.close_stdin()
+    assert 0 == run.process.wait()
+    os.kill(helper, signal.SIGTERM)
+    result = run.finish()
+
+    assert "done\n" == result.out
+    assert 1 == len(result.named("nothing_to_drain"))
+    assert [] == result.named("drain_started")
+
+
+@BOTH
+def test_who_cannot_die_is_left(leave, cling, namespace):
+    """A process that not even SIGKILL ends is told of, and pyinit leaves."""
+    run = leave(["-v", "-d", "0.1"], 2, "ignore", code=7, namespace=namespace)
+    (child,) = children(run.init)
+    holder = cling(children(child)[0])
+    run.close_stdin()
+    event = run.event("drain_finished")
+    wanted = {"level": "warning", "killed": 1, "finished": 0, "left": 1}
+
+    assert wanted == {key: event[key] for key in wanted}
+    holder.communicate()
+    assert 7 == run.finish().code
+
+
+def test_without_proc_it_drains_the_same(leave):
+    """Without /proc nobody can be named, but everybody is asked, waited for and killed."""
+    hide = ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "-"]
+    result = end(leave([], 20, "finish", code=7, wrap=hide))
+    assert (7, 20, "") == (result.code, result.out.count("done\n"), result.err)
+
+    result = end(leave(["-d", "0.1"], 2, "ignore", code=7, wrap=hide))
+    told = [(event["event"], event["name"], event["state"]) for event in result.events]
+    assert (7, [("drain_survivor", None, "dead")] * 2) == (result.code, told)
+
+
+def test_foreign_proc_is_not_believed(leave):
+    """A /proc of another PID namespace has others' names for our pids: none are told."""
+    hide = ["sh", "-c", 'umount /proc && exec "$@"', "-"]
+    run = leave(["-v", "-d", "0.1"], 1, "ignore", wrap=hide)
+    (event,) = end(run).named("drain_survivor")
+
+    assert (None, "dead") == (event["name"], event["state"])
+
+
+def test_drain_can_be_followed(leave):
+    """-v tells how many remain, who leaves when, and how it ended."""
+    result = end(leave(["-v"], 3, "finish"))
+    names = [event["event"] for event in result.events]
+    begun, over = result.named("drain_started")[0], result.named("drain_finished")[0]
+
+    assert ["child_started", "child_exited", "drain_started"] == names[:3]
+    assert [*["orphan_reaped"] * 3, "drain_finished"] == names[3:]
+    assert {"helpers"} == {event["name"] for event in result.named("orphan_reaped")}
+    assert (3, 5.0) == (begun["remaining"], begun["grace_seconds"])
+    assert (3, 0, 0) == (over["finished"], over["killed"], over["left"])
+
+
+def test_nobody_left_is_no_drain(run):
+    """A child that takes all of its own with it makes no drain."""
+    names = [event["event"] for event in run(["-v"], ["sh", "-c", "sleep 0 & wait"]).events]
+
+    assert ["child_started", "child_exited"] == names
+
+
+@BOTH
+def test_who_is_reaped_by_its_own_parent_counts(start, namespace):
+    """A helper below another helper has finished, too, although pyinit never reaped it."""
+    middle = "sleep 60 & trap 'wait; exit 0' TERM; echo \"ready (pid: $$)\"; wait"
+    script = 'setsid sh -c "$1" & read x; exit 7'
+    command = ["sh", "-c", script, "-", middle]
+    run = start(["-v"], command, stdin=subprocess.PIPE, namespace=namespace)
+    run.ready()
+    result = end(run)
+    (over,) = result.named("drain_finished")
+
+    assert (7, 2, 0) == (result.code, over["finished"], over["killed"])

@@ -1,0 +1,231 @@
+"""The lifecycle decides by its rules, whatever comes in and in whatever order."""
+
+import signal
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pyinit import lifecycle
+from pyinit.lifecycle import CHILD, EVERYONE, GROUP, Lifecycle
+from pyinit.settings import Settings
+
+STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+ASKED = (lifecycle.ASK, EVERYONE, (signal.SIGTERM, signal.SIGCONT))
+LOST_PATIENCE = (lifecycle.LOST_PATIENCE, CHILD, (signal.SIGKILL,))
+KILL = (lifecycle.KILL, EVERYONE, (signal.SIGKILL,))
+
+
+def new(*, may_drain: bool = True, **settings) -> Lifecycle:
+    """Return the lifecycle of a command that runs."""
+    return Lifecycle(Settings(("app",), **settings), may_drain=may_drain)
+
+
+@pytest.mark.parametrize(
+    ("settings", "target"),
+    [
+        ({}, CHILD),
+        ({"group": True}, GROUP),
+        ({"forward_all": True}, EVERYONE),
+        ({"forward_all": True, "group": True}, EVERYONE),
+    ],
+)
+def test_signals_go_to_whom_the_options_name(settings, target):
+    """While the child runs -g and -a decide who gets what comes in, and who is killed at last."""
+    life = new(kill_after=1.0, **settings)
+
+    assert (target, signal.SIGTERM) == life.receive(signal.SIGTERM, 5.0)
+    assert (lifecycle.LOST_PATIENCE, target, (signal.SIGKILL,)) == life.due(6.0)
+
+
+@pytest.mark.parametrize("target", [{}, {"group": True}, {"forward_all": True}])
+def test_rewriting_changes_what_is_sent(target):
+    """A signal is rewritten once, not in a chain; 0 drops it; others stay what they are."""
+    life = new(rewrite={15: 3, 3: 1, 1: 0, 37: 64}, **target)
+    sent = [life.receive(signum, 0.0) for signum in (15, 3, 1, 37, 10)]
+
+    assert [3, 1, None, 64, 10] == [order and order[1] for order in sent]
+
+
+@pytest.mark.parametrize("signum", STOP)
+def test_first_request_to_stop_starts_the_clock(signum):
+    """Of several requests the first counts; other signals do not."""
+    life = new(kill_after=10.0)
+    life.receive(signal.SIGHUP, 1.0)
+    assert life.deadline is None
+    life.receive(signum, 2.0)
+    for other in STOP:
+        life.receive(other, 9.0)
+
+    assert 12.0 == life.deadline
+    assert [None, LOST_PATIENCE, None] == [life.due(now) for now in (11.9, 12.0, 99.0)]
+
+
+def test_clock_looks_at_the_signal_received():
+    """SIGTERM rewritten to something else starts the clock; what becomes SIGTERM does not."""
+    life = new(kill_after=10.0, rewrite={15: 28, 10: 15})
+    life.receive(signal.SIGUSR1, 1.0)
+    assert life.deadline is None
+    life.receive(signal.SIGTERM, 2.0)
+
+    assert 12.0 == life.deadline
+
+
+def test_dropped_request_starts_no_clock():
+    """Who drops SIGTERM wants nothing to come of it."""
+    life = new(kill_after=10.0, rewrite={15: 0})
+    life.receive(signal.SIGTERM, 2.0)
+
+    assert (None, False) == (life.deadline, life.stopping)
+
+
+def test_drain_asks_then_kills_then_gives_up():
+    """One way: SIGTERM and SIGCONT at once, SIGKILL at the deadline and on, then the end."""
+    life = new(drain=5.0)
+    life.child_gone(1.0)
+    assert (lifecycle.DRAINING, True) == (life.state, life.stopping)
+    assert [ASKED, None, KILL] == [life.due(now) for now in (1.0, 5.9, 6.0)]
+    assert [lifecycle.KILL_AGAIN, None] == [step and step[0] for step in map(life.due, (6.5, 6.5))]
+    life.due(7.0)
+
+    assert (lifecycle.GIVE_UP, EVERYONE, ()) == life.due(8.0)
+    assert (lifecycle.DONE, None) == (life.state, life.deadline)
+
+
+def test_signals_go_to_those_that_remain():
+    """While draining everyone gets what comes in, rewritten as ever."""
+    life = new(group=True, rewrite={1: 0, 2: 15})
+    life.child_gone(1.0)
+    sent = [life.receive(signum, 2.0) for signum in (15, 1, 2)]
+
+    assert [(EVERYONE, 15), None, (EVERYONE, 15)] == sent
+
+
+@pytest.mark.parametrize("how", [{"drain": 0.0}, {"may_drain": False}])
+def test_without_a_drain_the_child_takes_all_with_it(how):
+    """With -d 0, and where there is nobody to adopt, the end of the child is the end."""
+    life = new(**how)
+    life.child_gone(1.0)
+
+    assert (lifecycle.DONE, None) == (life.state, life.due(99.0))
+
+
+def test_patience_with_the_child_ends_with_it():
+    """The clock of kill-after does not run on while draining."""
+    life = new(kill_after=3.0, drain=5.0)
+    life.receive(signal.SIGTERM, 1.0)
+    life.child_gone(2.0)
+    life.due(2.0)
+
+    assert [None, KILL] == [life.due(now) for now in (6.9, 7.0)]
+
+
+SECONDS = st.floats(0, 20) | st.sampled_from([0.0, 1.0])
+SIGNALS = st.integers(1, 64)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens, in any order, the rules at the head of the module hold."""
+
+    @initialize(
+        group=st.booleans(),
+        forward_all=st.booleans(),
+        drain=SECONDS,
+        kill_after=SECONDS,
+        rewrite=st.dictionaries(SIGNALS, st.integers(0, 64)),
+        may_drain=st.booleans(),
+    )
+    def begin(self, *, may_drain, **settings):
+        self.life = new(may_drain=may_drain, **settings)
+        self.now = 100.0
+        self.gone = None  # since when the child is
+        self.request = None  # since when it was asked to stop
+        self.killed = None  # since when those that remain are
+        self.steps = []
+        self.states = [self.life.state]
+        self.settings = settings
+
+    @rule(signum=SIGNALS)
+    def signal_comes(self, signum):
+        sent = self.settings["rewrite"].get(signum, signum)
+        if signum in STOP and sent and self.request is None and self.life.state == 0:
+            self.request = self.now
+        order = self.life.receive(signum, self.now)
+        if order is None:
+            assert not sent or self.life.state == lifecycle.DONE
+        else:
+            assert sent == order[1]
+            self.check_target(order[0])
+
+    @rule()
+    def child_goes(self):
+        self.life.child_gone(self.now)
+        self.gone = self.now if self.gone is None else self.gone
+
+    @precondition(lambda self: self.gone is not None)
+    @rule()
+    def last_one_goes(self):
+        self.life.nobody_left()
+        assert lifecycle.DONE == self.life.state
+
+    @rule(seconds=SECONDS)
+    def time_passes(self, seconds):
+        self.now += seconds
+        self.look()
+
+    @rule()
+    def deadline_comes(self):
+        if self.life.deadline is not None:
+            self.now = max(self.now, self.life.deadline)
+            self.look(expected=True)
+
+    def look(self, *, expected=False):
+        before = self.life.state
+        step = self.life.due(self.now)
+        assert step is not None or not expected
+        if step is None:
+            assert self.life.deadline is None or self.now < self.life.deadline
+            return
+        why, target, signums = step
+        assert before != lifecycle.DONE
+        self.check_target(target)
+        self.steps.append(why)
+        if why == lifecycle.LOST_PATIENCE:
+            assert self.now >= self.request + self.settings["kill_after"]
+        if why == lifecycle.KILL:
+            assert self.now >= self.gone + self.settings["drain"]
+            self.killed = self.now
+        assert (signal.SIGKILL in signums) == (
+            why in {lifecycle.LOST_PATIENCE, lifecycle.KILL, lifecycle.KILL_AGAIN}
+        )
+
+    def check_target(self, target):
+        if target in {CHILD, GROUP}:
+            assert self.gone is None
+            assert (target == GROUP) == self.settings["group"]
+        else:
+            assert self.gone is not None or self.settings["forward_all"]
+
+    @invariant()
+    def one_way(self):
+        self.states.append(self.life.state)
+        assert self.states == sorted(self.states)
+        assert self.steps == sorted(self.steps)
+        once = [step for step in self.steps if step != lifecycle.KILL_AGAIN]
+        assert len(once) == len(set(once))
+
+    @invariant()
+    def comes_to_an_end(self):
+        if self.life.state == lifecycle.DRAINING:
+            assert self.life.deadline is not None
+        if self.life.state == lifecycle.DRAINING and self.killed is not None:
+            assert self.life.deadline <= self.killed + lifecycle.LAST_SECONDS
+        if self.life.state == lifecycle.DONE:
+            assert self.life.deadline is None
+
+    @invariant()
+    def state_follows_the_child(self):
+        assert (self.life.state == lifecycle.RUNNING) == (self.gone is None)
+
+
+TestAnyOrder = AnyOrder.TestCase

@@ -1,0 +1,97 @@
+/* Leave helpers behind, each in a session of its own: as daemons, job runners and shells do.
+ *
+ * Usage: helpers COUNT WHAT [CODE]
+ *
+ * When all are ready it says so, and at the end of stdin it leaves with CODE; they remain. Asked
+ * to go by SIGTERM they
+ *     finish    work for 100 ms more, then say `done`
+ *     stopped   the same, but they are stopped until somebody lets them go on
+ *     handover  fork who does the rest of the work, and leave
+ *     ignore    do not
+ *     escape    do not, and are never the same process for long
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *what;
+
+static int is(const char *word) { return strcmp(what, word) == 0; }
+
+static void finish(void)
+{
+    struct timespec work = {.tv_nsec = 100 * 1000 * 1000};
+
+    while (nanosleep(&work, &work) != 0)
+        ;
+    if (write(1, "done\n", 5) != 5)
+        _exit(1);
+    _exit(0);
+}
+
+static void escape(void)
+{
+    for (;;)
+        if (fork() > 0)
+            _exit(0);
+}
+
+static void helper(int ready)
+{
+    sigset_t term;
+    int signum;
+
+    setsid();
+    signal(SIGHUP, SIG_IGN); /* of a group that is orphaned while it is stopped */
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    if (is("ignore") || is("escape"))
+        signal(SIGTERM, SIG_IGN);
+    if (write(ready, "", 1) != 1)
+        _exit(1);
+    close(ready);
+    close(0);
+    if (is("escape"))
+        escape();
+    if (is("stopped"))
+        raise(SIGSTOP);
+    while (sigwait(&term, &signum) != 0 || is("ignore"))
+        ;
+    if (is("handover") && fork() > 0)
+        _exit(0);
+    finish();
+}
+
+int main(int argc, char **argv)
+{
+    int count = atoi(argv[1]), ready[2];
+    char byte;
+
+    what = argv[2];
+    if (pipe(ready) != 0)
+        return 1;
+    for (int i = 0; i < count; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            return 1;
+        if (pid == 0) {
+            close(ready[0]);
+            helper(ready[1]);
+        }
+        if (is("stopped") && waitpid(pid, NULL, WUNTRACED) != pid)
+            return 1;
+    }
+    for (int i = 0; i < count; i++)
+        if (read(ready[0], &byte, 1) != 1)
+            return 1;
+    printf("ready (pid: %d)\n", getpid());
+    fflush(stdout);
+    while (read(0, &byte, 1) > 0)
+        ;
+    return argc > 3 ? atoi(argv[3]) : 0;
+}
