@@ -58,7 +58,7 @@ class Run:
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
         self.process = subprocess.Popen(command, **popen)
-        self._namespace = namespace
+        self.namespace = namespace
         self._init = 0 if namespace else self.process.pid
         self._result: Result | None = None
         self._guests: list[subprocess.Popen] = []

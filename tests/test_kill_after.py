@@ -1,0 +1,121 @@
+"""A child that does not stop in time is killed, and so is named."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import PYTHON, ROOT, victim
+
+BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_child_that_will_not_stop_is_killed(start, namespace, how):
+    """One warning names the child, which gets SIGKILL; the code says so."""
+    given = {"options": ["-k", "0.2"]} if how == "option" else {}
+    given["wrap"] = [] if how == "option" else ["env", "PYINIT_KILL_AFTER=0.2"]
+    run = start(command=victim("listener"), namespace=namespace, **given)
+    pid = run.ready()
+    result = run.stop()
+    expired, exited = result.events
+    wanted = {"event": "kill_after_expired", "level": "warning", "pid": pid, "seconds": 0.2}
+    wanted |= {"name": Path(PYTHON[0]).name, "state": "sleeping", "target": f"process {pid}"}
+
+    assert 128 + signal.SIGKILL == result.code
+    assert wanted == {key: expired[key] for key in wanted}
+    assert ("child_exited", "SIGKILL") == (exited["event"], exited["signal"])
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGQUIT])
+def test_other_requests_to_stop_count(start, signum):
+    """SIGINT and SIGQUIT start the clock as SIGTERM does."""
+    run = start(["-k", "0.1"], victim("listener"))
+    run.ready()
+
+    assert 128 + signal.SIGKILL == run.stop(signum).code
+
+
+def test_child_that_stops_in_time_is_left_alone(start):
+    """Whoever stops by itself keeps its code, and nothing is said."""
+    run = start(["-k", "60"], victim("listener", 5))
+    run.ready()
+    result = run.stop()
+
+    assert (5, "") == (result.code, result.err)
+
+
+def test_nothing_else_starts_the_clock(start):
+    """A child that was not asked to stop is not killed, however long it takes."""
+    run = start(["-k", "0.1"], victim("listener", 5))
+    run.ready()
+    for signum in (signal.SIGHUP, signal.SIGUSR1):
+        run.send(signum)
+        assert f"got {int(signum)}" == run.line()
+
+    assert 5 == run.stop().code
+
+
+def test_what_the_child_leaves_may_finish_all_the_same(start, compiled):
+    """After the SIGKILL for the child the drain follows."""
+    script = '"$@" & trap "" TERM; while :; do read x; done'
+    command = ["sh", "-c", script, "-", compiled("helpers"), "1", "finish"]
+    run = start(["-k", "0.1"], command)
+    run.ready()
+    result = run.stop()
+
+    assert (128 + signal.SIGKILL, "done\n") == (result.code, result.out)
+
+
+@BOTH
+def test_group_is_killed_with_g(start, namespace):
+    """With -g all of the child's group get SIGKILL, not the child alone."""
+    script = "trap '' TERM; sh -c 'echo \"ready (pid: $$)\"; while :; do sleep 60; done'; exit 3"
+    run = start(["-gv", "-k", "0.1"], ["sh", "-c", script], namespace=namespace)
+    run.ready()
+    result = run.stop()
+    (expired,) = result.named("kill_after_expired")
+
+    assert 128 + signal.SIGKILL == result.code
+    assert expired["target"].startswith("process group ")
+    assert [] == result.named("drain_survivor")  # as all were that had ignored SIGTERM
+
+
+@BOTH
+def test_everyone_is_killed_with_all(start, compiled, namespace):
+    """With --all those in sessions of their own get it as well."""
+    script = '"$@" & trap "" TERM; while :; do read x; done'
+    command = ["sh", "-c", script, "-", compiled("helpers"), "3", "ignore"]
+    run = start(["-a", "-k", "0.1", "-d", "60"], command, namespace=namespace)
+    run.ready()
+    result = run.stop()
+    wanted = "every process" if namespace else "every descendant"
+
+    assert (128 + signal.SIGKILL, "") == (result.code, result.out)
+    assert [wanted] == [event["target"] for event in result.named("kill_after_expired")]
+
+
+def test_clock_looks_at_what_was_received(start):
+    """SIGTERM rewritten to a signal that stops nobody is a request to stop, still."""
+    run = start(["-k", "0.1", "-r", "TERM:USR1"], victim("listener", 5))
+    run.ready()
+    result = run.stop()
+
+    assert (128 + signal.SIGKILL, f"got {int(signal.SIGUSR1)}\n") == (result.code, result.out)
+
+
+@pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
+def test_refused_kill_is_told(start):
+    """Where pyinit may not kill the child it says so, and waits for its end."""
+    wrap = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
+    other_user = ["setpriv", "--reuid=65534", "--clear-groups", "sh", "-c"]
+    command = [*other_user, "echo 'ready (pid: 2)'; read x; exit 7"]
+    run = start(["-k", "0.1"], command, wrap=wrap, stdin=subprocess.PIPE)
+    run.ready()
+    run.send(signal.SIGTERM)
+    event = run.event("kill_refused")
+    run.close_stdin()
+
+    assert ("SIGKILL", "EPERM") == (event["signal"], event["error"])
+    assert 7 == run.finish().code
