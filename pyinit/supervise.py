@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyinit.settings import Settings
 
 REAPED_AT_ONCE = 64
+REAPED_AT_THE_END = 4096  # the dead are nobody to drain
 RETRY_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
@@ -139,7 +140,9 @@ class Supervisor:
     def _reap(self) -> None:
         # At every wake-up, not just at SIGCHLD, which a flood of lower numbers starves. And only
         # so many, or orphans that come faster than they are reaped would starve the signals.
-        for _ in range(REAPED_AT_ONCE):
+        count = 0
+        while count < (REAPED_AT_ONCE if self._status is None else REAPED_AT_THE_END):
+            count += 1
             try:
                 dead = reaping.next_dead()
             except ChildProcessError:

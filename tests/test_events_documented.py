@@ -24,6 +24,8 @@ DOCUMENTED = {
     if re.fullmatch(r"[a-z][a-z0-9_]+", title := section.split("\n")[0])
 }
 DOCUMENTED["forward_refused"] |= DOCUMENTED["signal_forwarded"]
+DOCUMENTED["signal_dropped"] = DOCUMENTED["signal_forwarded"] - {"sent", "target"}
+OPTIONAL = {"code", "signal", "core_dumped", "oom_kills", "reason"}  # by how a process ended
 
 
 def test_every_event_has_its_section():
@@ -81,6 +83,44 @@ def orphans(start):
     return type(run.finish(b"\n"))(0, "", "".join(seen))
 
 
+def a_rewritten_signal(start):
+    run = start(["-v", "-r", "HUP:0", "-r", "USR1:TERM"], victim("listener", 0))
+    run.ready()
+    run.send(signal.SIGHUP)
+    seen = run.process.stderr.readline(), run.process.stderr.readline()
+    rest = run.stop(signal.SIGUSR1)
+    return type(rest)(0, "", "".join(line.decode() for line in seen) + rest.err)
+
+
+def a_kill(start):
+    run = start(["-k", "0.1"], victim("listener"))
+    run.ready()
+    return run.stop()
+
+
+def a_refused_kill(start):
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=kill:error=EPERM:when=2"]
+    command = ["sh", "-c", "trap '' TERM; kill $PPID; read x"]
+    pipe = {"stdin": subprocess.PIPE}
+    run = start(["-k", "0.1"], command, wrap=strace, namespace=False, **pipe)
+    expired, refused = (run.process.stderr.readline() for _ in range(2))
+    run.finish()
+    return type(run.finish())(0, "", (expired + refused).decode())
+
+
+def a_drain(start):
+    command = ["sh", "-c", '"$@" & read x', "-", *victim("listener")]
+    run = start(["-v", "-d", "0.1"], command, stdin=subprocess.PIPE)
+    run.ready()
+    run.close_stdin()
+    return run.finish()
+
+
+def nothing_to_drain(start):
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM"]
+    return start(["-vv"], wrap=strace, namespace=False).finish()
+
+
 def an_internal_error(start):
     strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EINVAL:when=1"]
     return start(command=["sh", "-c", "exit 3"], wrap=strace, namespace=False).finish()
@@ -97,6 +137,27 @@ def an_internal_error(start):
         (a_refused_subreaper, {"subreaper_refused"}),
         (a_refused_forward, {"forward_refused"}),
         (orphans, {"orphan_reaped"}),
+        (
+            a_rewritten_signal,
+            {"child_started", "signal_dropped", "signal_forwarded", "child_exited"},
+        ),
+        (a_kill, {"kill_after_expired", "child_exited"}),
+        (a_refused_kill, {"kill_after_expired", "kill_refused"}),
+        (
+            a_drain,
+            {
+                "child_started",
+                "child_exited",
+                "drain_started",
+                "drain_survivor",
+                "orphan_reaped",
+                "drain_finished",
+            },
+        ),
+        (
+            nothing_to_drain,
+            {"subreaper_refused", "nothing_to_drain", "not_pid1", "child_started", "child_exited"},
+        ),
         (an_internal_error, {"internal_error"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -104,13 +165,12 @@ def an_internal_error(start):
 def test_keys_are_those_of_the_page(start, make, names):
     """Each line has the keys of its section, less those that depend on how a process ended."""
     events = make(start).events
-    conditional = {"code", "signal", "core_dumped"}
 
     assert names == {event["event"] for event in events}
     for event in events:
         wanted = DOCUMENTED[event["event"]] | COMMON
         assert wanted >= set(event)
-        assert wanted - set(event) <= (conditional if "pid" in event else set())
+        assert wanted - set(event) <= (OPTIONAL if "pid" in event else {"sent"})
 
 
 def test_keys_without_structlog_are_those_of_the_page(run, sabotage):

@@ -86,7 +86,7 @@ def test_group_gets_what_is_rewritten(start, namespace):
     assert {f"{who} got {int(signal.SIGUSR1)}" for who in ("leader", "member")} == seen
 
 
-ALONE = '"$@" & setsid "$@" & wait; read x'
+ALONE = 'trap "" USR1; "$@" & setsid "$@" & wait; read x'
 
 
 @BOTH
