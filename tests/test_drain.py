@@ -326,3 +326,11 @@ def test_who_is_reaped_by_its_own_parent_counts(start, namespace):
     (over,) = result.named("drain_finished")
 
     assert (7, 2, 0) == (result.code, over["finished"], over["killed"])
+
+
+def test_pipeline_is_the_childs_to_wait_for(run):
+    """A shell waits for all of a pipeline: nothing is left to drain before all is read."""
+    result = run(["-v"], ["sh", "-c", "seq 20000 | while read -r x; do echo got $x; done"])
+
+    assert 20000 == result.out.count("got ")
+    assert [] == result.named("drain_started")
