@@ -1,6 +1,8 @@
 """Fixtures: start pyinit and leave nothing behind."""
 
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 from harness import VICTIMS, Result, Run, command_line
@@ -55,3 +57,12 @@ def compiled(tmp_path_factory):
         return str(program)
 
     return compile_one
+
+
+@pytest.fixture
+def folder():
+    """Return a folder that every user may enter, with a name that is short enough for sockets."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path

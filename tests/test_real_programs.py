@@ -1,46 +1,29 @@
 """Real programs below pyinit as PID 1: they serve, stop in their own way and leave no zombie."""
 
 import dataclasses
-import http.client
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, ROOT, Run, children, only_child, tool
-
-PROGRAMS = Path(__file__).parent / "programs"
+from applications import (
+    PROGRAMS,
+    ask_http,
+    connect,
+    prepare_gunicorn,
+    prepare_nginx,
+    prepare_redis,
+    wait_for,
+)
+from harness import ROOT, Run, children, only_child, tool
 
 # PostgreSQL refuses to run as root, so it becomes another user, as in its image. Without root it
 # could run as it is, were it not for the namespace in which we are root: in one more we are not.
 AS_POSTGRES = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
 AS_SOMEBODY = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
-
-NGINX_CONF = """\
-daemon off;
-worker_processes 2;
-error_log stderr notice;
-pid nginx.pid;
-{user}
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    server {{
-        listen unix:{folder}/http;
-        root {folder};
-    }}
-}}
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,20 +47,6 @@ class Program:
     code: int = 0
 
 
-def prepare_nginx(folder: Path) -> list[str]:
-    """Nginx with a master and two workers, which serve files."""
-    user = "" if ROOT else "user root;"  # the namespace has no other
-    (folder / "index.html").write_text("hello from nginx\n")
-    (folder / "nginx.conf").write_text(NGINX_CONF.format(folder=folder, user=user))
-    return [tool("nginx"), "-e", "stderr", "-p", str(folder), "-c", "nginx.conf"]
-
-
-def prepare_redis(folder: Path) -> list[str]:
-    """Redis, which saves its data when it stops."""
-    where = ["--port", "0", "--unixsocket", f"{folder}/redis", "--dir", str(folder)]
-    return [tool("redis-server"), *where, "--save", "3600 1"]
-
-
 def prepare_postgres(folder: Path) -> list[str]:
     """PostgreSQL with a new cluster, as a user who is not root."""
     data = f"{folder}/data"
@@ -90,12 +59,6 @@ def prepare_postgres(folder: Path) -> list[str]:
     settings = ("-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}")
     become = AS_POSTGRES if ROOT else AS_SOMEBODY
     return [*become, postgres_tool("postgres"), "-D", data, *settings]
-
-
-def prepare_gunicorn(folder: Path) -> list[str]:
-    """Gunicorn with a master and two workers."""
-    gunicorn = tool(str(Path(PYINIT).with_name("gunicorn")))
-    return [gunicorn, "--config", f"{PROGRAMS}/wsgi.py", "--bind", f"unix:{folder}/http"]
 
 
 def prepare_node(folder: Path) -> list[str]:
@@ -114,33 +77,6 @@ def postgres_tool(name: str) -> str:
     """Return the path of a program of PostgreSQL, which Debian keeps out of PATH."""
     versions = Path("/usr/lib/postgresql").glob(f"*/bin/{name}")
     return max(map(str, versions), default=None) or tool(name)
-
-
-def connect(path: Path) -> socket.socket:
-    """Connect to a unix socket."""
-    connected = socket.socket(socket.AF_UNIX)
-    connected.connect(str(path))
-    return connected
-
-
-def http_request(folder: Path, target: str = "/") -> http.client.HTTPConnection:
-    """Send a request to the server of a folder."""
-    connection = http.client.HTTPConnection("localhost")
-    connection.sock = connect(folder / "http")
-    connection.request("GET", target)
-    return connection
-
-
-def http_answer(connection: http.client.HTTPConnection) -> str:
-    """Wait for the answer to the request that was sent."""
-    response = connection.getresponse()
-    with connection.sock or response:
-        return f"{response.status} {response.read().decode()}"
-
-
-def ask_http(folder: Path) -> str:
-    """Get the first page."""
-    return http_answer(http_request(folder))
 
 
 def ask_redis(folder: Path) -> str:
@@ -189,7 +125,7 @@ GUNICORN = Program(
     prepare=prepare_gunicorn,
     ready=("is ready", "is ready"),
     ask=ask_http,
-    answer="200 hello from gunicorn\n",
+    answer="200 hello from Python\n",
     farewell=("Worker exiting", "Worker exiting", "Shutting down: Master"),
 )
 NODE = Program(
@@ -223,15 +159,6 @@ stop_signals = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def folder():
-    """Return a folder that every user may enter, with a name that is short enough for sockets."""
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name)
-        path.chmod(0o755)
-        yield path
-
-
-@pytest.fixture
 def serve(folder, start):
     """Start a program below pyinit and wait until it serves."""
 
@@ -241,18 +168,6 @@ def serve(folder, start):
         return run
 
     return serve_one
-
-
-def wait_for(run: Run, *texts: str) -> None:
-    """Wait for lines with these texts, in that order and others between them."""
-    lines = []
-    for text in texts:
-        for line in run.process.stdout:
-            lines.append(line.decode())
-            if text in lines[-1]:
-                break
-        else:
-            pytest.fail(f"it ended without {text!r}:\n{''.join(lines)}")
 
 
 @each_program
@@ -286,18 +201,3 @@ def test_stop_signal_of_its_image_ends_it(program, signum, serve):
     wait_for(run, *program.farewell)
 
     assert program.code == run.finish().code
-
-
-def test_gunicorn_answers_what_was_asked_before_sigterm(serve, folder):
-    """SIGTERM reaches the master alone, so the worker finishes the request that it works on."""
-    gate = folder / "gate"
-    os.mkfifo(gate)
-    run = serve(GUNICORN)
-    request = http_request(folder, f"/?{gate}")
-    wait_for(run, "request came")
-    run.send(signal.SIGTERM)
-    wait_for(run, "Handling signal: term")
-    gate.write_text("go on\n")
-
-    assert GUNICORN.answer == http_answer(request)
-    assert GUNICORN.code == run.finish().code

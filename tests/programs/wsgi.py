@@ -1,10 +1,11 @@
-"""A WSGI application and the configuration of the gunicorn that serves it.
+"""A WSGI application, for gunicorn with this as its configuration as well, and for uWSGI.
 
-With a query string an answer takes until the FIFO of that name was written.
+With a query string an answer takes until the other end of the FIFO of that name is closed.
 """
 
 import os
 
+accesslog = "-"
 chdir = os.path.dirname(__file__)
 control_socket_disable = True
 workers = 2
@@ -20,8 +21,7 @@ def application(environ, start_response):
     """Say hello."""
     gate = environ["QUERY_STRING"]
     if gate:
-        os.write(1, b"request came\n")
         with open(gate) as fifo:
             fifo.read()
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"hello from gunicorn\n"]
+    return [b"hello from Python\n"]
