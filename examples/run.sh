@@ -24,13 +24,13 @@ outside=$!
 trap 'pkill --signal KILL --parent "$outside" || true' EXIT # should it not come to its end
 
 # Nothing here waits for time to pass: the workload says when it is ready, pyinit what it reaped.
-ready=no reaped=0
-until [[ $ready == yes && $reaped == 5 ]]; do
+ready=0 reaped=0
+until [[ $ready == 2 && $reaped == 5 ]]; do
     read -r -t 60 -u "$output" line || fail "pyinit or the workload did not say what was awaited"
     echo "$line"
     case $line in
-        "workload: ready"*) ready=yes ;;
-        *orphan_reaped*) reaped=$((reaped + 1)) ;;
+        "workload: ready"* | "daemon: ready") ready=$((ready + 1)) ;;
+        *orphan_reaped*name=sort*) reaped=$((reaped + 1)) ;;
     esac
 done
 
@@ -45,11 +45,13 @@ printf '\n# SIGTERM for pyinit, from outside.\n'
 echo "\$ kill -TERM $init"
 kill -TERM "$init"
 # To the end of the output, which comes when all in the namespace are gone.
-timeout --foreground 60 cat <&"$output" || fail "pyinit did not end"
+rest=$(timeout --foreground 60 cat <&"$output") || fail "pyinit did not end"
+echo "$rest"
 code=0
 wait "$outside" || code=$?
 trap - EXIT
 echo "exit code: $code"
 
+[[ $rest == *"daemon: SIGTERM came"* ]] || fail "expected the daemon to finish"
 [[ $zombies == 0 ]] || fail "expected no zombies"
 [[ $code == 42 ]] || fail "expected exit code 42, the workload's"

@@ -4,7 +4,8 @@
 stop() {
     # shellcheck disable=SC2086 # one word for each worker
     kill $workers
-    wait
+    # shellcheck disable=SC2086
+    wait $workers
     echo "workload: SIGTERM came, the workers are gone, leaving with 42"
     exit 42
 }
@@ -14,10 +15,15 @@ for _ in 1 2 3; do
     sleep infinity &
     workers="$workers $!"
 done
+# A daemon of its own, which stop() knows nothing of: without a drain it would be killed.
+setsid sh -c 'trap "echo \"daemon: SIGTERM came, my work is finished\"; exit 0" TERM
+              sleep infinity &
+              echo "daemon: ready"
+              wait' &
 for _ in 1 2 3 4 5; do
     # The inner shell leaves at once: its job is an orphan, and init's to reap when it is done.
     sh -c 'sort /etc/passwd >/dev/null &'
 done
 trap stop TERM
-echo "workload: ready, 3 workers run, 5 jobs were left as orphans"
+echo "workload: ready, 3 workers and a daemon run, 5 jobs were left as orphans"
 wait
