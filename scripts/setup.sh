@@ -48,6 +48,9 @@ find_missing() {
     program redis-server redis-server
     file /usr/lib/postgresql/*/bin/postgres postgresql
     program node nodejs
+    file /usr/sbin/php-fpm[0-9]* php-fpm
+    program uwsgi-core uwsgi-core
+    file /usr/lib/uwsgi/plugins/python3_plugin.so uwsgi-plugin-python3
 }
 
 find_missing_python() {
@@ -91,6 +94,13 @@ disable_servers() {
             *" $unit"[\ -]*) systemctl --quiet disable "$unit" ;;
         esac
     done
+    case "$missing " in
+        *" php-fpm "*)
+            for unit in /lib/systemd/system/php*-fpm.service; do # it has a version in its name
+                systemctl --quiet disable "${unit##*/}"
+            done
+            ;;
+    esac
 }
 
 check_namespaces

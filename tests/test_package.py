@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyinit
 from pyinit import cli, usage
+from pyinit.lifecycle import LAST_SECONDS
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
@@ -60,6 +61,32 @@ def test_readme_names_files_that_exist():
     named = set(re.findall(r"\b((?:tests|docs|scripts)/[\w./]+\.\w+)", README))
 
     assert [] == [name for name in sorted(named) if not (ROOT_DIRECTORY / name).exists()]
+
+
+def test_pages_name_tests_that_exist():
+    """A test that a page calls to witness is there."""
+    pages = "".join(path.read_text() for path in (ROOT_DIRECTORY / "docs").glob("*.md"))
+    named = set(re.findall(r"\b(tests/\w+\.py)::(\w+)", pages))
+    missing = [
+        (file, name)
+        for file, name in named
+        if f"def {name}(" not in (ROOT_DIRECTORY / file).read_text()
+    ]
+
+    assert len(named) > 5
+    assert [] == missing
+
+
+def test_patience_of_the_engines_is_not_used_up():
+    """The options that the page advises leave a second for SIGKILL, and add up as it says."""
+    page = (ROOT_DIRECTORY / "docs/graceful-shutdown.md").read_text()
+    row = r"^\| (\d+) s \| `(.*)` \| (\d+) s \| (\d+) s \|$"
+    advice = re.findall(row, page, re.MULTILINE)
+    assert ["10", "30", "90"] == [patience for patience, *_ in advice]
+    for patience, options, child, others in advice:
+        settings = cli.parse([*options.split(), "app"], {})
+        assert (float(child), float(others)) == (settings.kill_after, settings.drain)
+        assert settings.kill_after + settings.drain + LAST_SECONDS < float(patience)
 
 
 def test_readme_warns_of_the_other_project():
