@@ -1,95 +1,62 @@
 """The processes below pyinit, where it is not PID 1 and kill(-1) is out of the question.
 
 They are found in /proc, where a pid that is read may be another process's by the time it is
-signalled. So a process is held by a pidfd first and looked at afterwards:
+signalled. So:
 
 1. pyinit's own children cannot be confused: it alone reaps them, and their pids stay until then.
-2. A process found below one that is held is opened (pidfd_open). From now on a signal through that
-   descriptor reaches this process or nobody.
-3. Only then is its parent read, and the parent's descriptor asked whether its process is still
-   there. If so the parent's pid was no other process's when it was read, and what is held is its
-   child.
+2. Any other process is opened (pidfd_open) and looked at afterwards: a signal through that
+   descriptor reaches what was looked at or nobody. It is below pyinit if its parent is, and the
+   parent's pid is not another's by now: a process is known by its pid and its birth.
+3. Where there are no pidfds (before Linux 5.3, or forbidden) the look comes right before the kill.
 
-kill(-1) reaches everyone at one moment. A walk takes time, in which processes fork. It is repeated
-until nobody new is found, but passes over those that were forked by a process which had been asked
-already: that may be a command that it cleans up with. SIGKILL passes over nobody.
+kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork. So it is
+repeated until nobody new is found. But who was forked by a process that had been asked already is
+passed over: that may be a command which it cleans up with. SIGKILL passes over nobody.
 """
 
 import os
-from errno import ENOSYS, EPERM, ESRCH
+from errno import ENOENT, EPERM, ESRCH
+from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
 from pyinit import procfs, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from pyinit.procfs import Stat
 
-PASSES = 5  # a tree that grows faster than it is walked ends no pass without a new process
+    Known = tuple[int, int]  # pid and birth
+    Moment = tuple[int, int]  # in ticks since boot, and the last pid given out by then
 
-
-class Held:
-    """A process that cannot become another while it is held.
-
-    Attributes:
-        pid: its pid.
-        birth: when it started; with the pid this tells any two processes apart.
-        descriptor: its pidfd; None for pyinit itself, and for a child where there are no pidfds.
-        children: those of its children that are still to be visited.
-    """
-
-    __slots__ = ("birth", "children", "descriptor", "pid")
-
-    def __init__(self, pid: int, descriptor: int | None, children: "Iterator[int]") -> None:
-        """Keep the three; `_is_child_of` finds out the birth."""
-        self.pid = pid
-        self.birth = 0
-        self.descriptor = descriptor
-        self.children = children
-
-    def is_there(self) -> bool:
-        """Tell whether the process, be it a zombie, still has its pid."""
-        try:
-            if self.descriptor is not None:
-                signals.send(self.descriptor, 0)
-        except PermissionError:
-            return True
-        except OSError:
-            return False
-        return True
-
-    def send(self, signum: int) -> None:
-        """Send a signal to it."""
-        if self.descriptor is None:
-            os.kill(self.pid, signum)
-        else:
-            signals.send(self.descriptor, signum)
-
-    def close(self) -> None:
-        """Let go."""
-        if self.descriptor is not None:
-            os.close(self.descriptor)
+WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
 
 
-def send(signums: "Iterable[int]") -> None:
+def send(signums: tuple[int, ...], *, besides: int | None) -> None:
     """Send signals, in their order, to all below pyinit, parents first.
 
+    Args:
+        signums: the signals.
+        besides: the pid of a child to leave out; None to leave out nobody.
+
     Raises:
-        OSError: ESRCH where there is nobody; EPERM where nobody may be signalled.
+        OSError: ENOENT where /proc does not tell who they are, ESRCH where there is nobody, EPERM
+            where some may not be signalled.
     """
-    sending = Sending(tuple(signums))
-    for _ in range(PASSES):
-        if not sending.walk():
-            break
+    sending = Sending(signums, besides)
+    end = monotonic() + WALKING_SECONDS
+    while sending.walk() and monotonic() < end:
+        pass
+    if sending.refused:
+        raise OSError(EPERM, os.strerror(EPERM))
     if not sending.reached:
-        number = EPERM if sending.refused else ESRCH
-        raise OSError(number, os.strerror(number))
+        raise OSError(ESRCH, os.strerror(ESRCH))
 
 
 def pids() -> list[int] | None:
-    """Return the pids of all that live below pyinit; None where /proc does not tell."""
-    children = _children_by_parent()
-    if children is None:
+    """Return the pids of all below pyinit, zombies as well; None where /proc does not tell."""
+    stats = procfs.stats()
+    if stats is None:
         return None
+    children = _children_by_parent(stats)
     found: list[int] = []
     waiting = [os.getpid()]
     while waiting:
@@ -107,93 +74,117 @@ class Sending:
         refused: how many may not be signalled.
     """
 
-    __slots__ = ("_last_pid", "_signums", "reached", "refused")
+    __slots__ = ("_besides", "_met", "_own", "_signums", "reached", "refused")
 
-    def __init__(self, signums: tuple[int, ...]) -> None:
+    def __init__(self, signums: tuple[int, ...], besides: int | None) -> None:
         """Begin with nobody."""
         self._signums = signums
-        # By pid and birth of who was asked: the last pid that was given out before. What it forked
-        # later has a higher one, unless the numbers began anew.
-        self._last_pid: dict[tuple[int, int], int] = {}
+        self._besides = besides
+        self._own: Known = (os.getpid(), 0)
+        # When each was asked. An adopted orphan's parent is unknown: the beginning stands for it.
+        self._met: dict[Known, Moment] = {self._own: _now()}
         self.reached = 0
         self.refused = 0
 
     def walk(self) -> bool:
-        """Send to all that were not met before; return whether there were any."""
+        """Send to all that were not met before; return whether there were any.
+
+        Raises:
+            OSError: ENOENT where /proc does not tell.
+        """
+        stats = procfs.stats()
+        if stats is None:
+            msg = "/proc does not show the processes of this PID namespace: mount one that does"
+            raise OSError(ENOENT, msg)
+        children = _children_by_parent(stats)
+        is_first = len(self._met) == 1
         found = False
-        for process, parent in _walk():
-            if (process.pid, process.birth) not in self._last_pid:
-                found = True
-                self._meet(process, parent)
-        # Orphans of those that were asked and have gone.
-        self._last_pid.setdefault((os.getpid(), 0), procfs.last_pid())
+        waiting = [self._own]
+        while waiting:
+            parent = waiting.pop()
+            for pid in children.pop(parent[0], ()):
+                process = (pid, stats[pid].birth)
+                waiting.append(process)
+                if process not in self._met and not stats[pid].is_dead():
+                    found = True
+                    self._meet(process, parent, is_first=is_first)
         return found
 
-    def _meet(self, process: Held, parent: Held) -> None:
-        key = (process.pid, process.birth)
-        limit = self._last_pid.get((parent.pid, parent.birth))
-        if limit is not None and process.pid > limit and signals.SIGKILL not in self._signums:
-            self._last_pid[key] = 0
+    def _meet(self, process: "Known", parent: "Known", *, is_first: bool) -> None:
+        if process[0] == self._besides:
+            self._met[process] = self._met[self._own]
             return
-        self._last_pid[key] = procfs.last_pid()
+        late = not is_first and not _is_older(process, self._met.get(parent, (0, 0)))
+        if late and signals.SIGKILL not in self._signums:
+            self._met[process] = (0, 0)  # and all below it are late, too
+            return
+        self._met[process] = _now()
         try:
-            for signum in self._signums:
-                process.send(signum)
+            self._send(process, parent)
             self.reached += 1
         except PermissionError:
             self.refused += 1
         except OSError:  # gone
             pass
 
+    def _send(self, process: "Known", parent: "Known") -> None:
+        pid = process[0]
+        descriptor = _open(pid)
+        try:
+            if parent != self._own and not self._is_below(process, parent):
+                return
+            for signum in self._signums:
+                _kill(pid, descriptor, signum)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
-def _walk() -> "Iterator[tuple[Held, Held]]":
-    """Yield everyone below pyinit with its parent, held for as long as the caller looks."""
-    children = _children_by_parent() or {}
-    line = [Held(os.getpid(), None, iter(children.get(os.getpid(), ())))]
+    def _is_below(self, process: "Known", parent: "Known") -> bool:
+        now = procfs.stat(process[0])
+        if now is None or now.birth != process[1]:
+            return False
+        if now.parent == self._own[0]:  # an orphan of the last moments
+            return True
+        above = procfs.stat(parent[0])
+        return now.parent == parent[0] and above is not None and above.birth == parent[1]
+
+
+def _open(pid: int) -> int | None:
     try:
-        while line:
-            pid = next(line[-1].children, None)
-            if pid is None:
-                line.pop().close()
-                continue
-            process = _hold(pid, line[-1], iter(children.get(pid, ())))
-            if process is None:
-                continue
-            line.append(process)
-            if _is_child_of(line[-2], process):
-                yield process, line[-2]
-            else:
-                line.pop().close()
-    finally:
-        for process in line:
-            process.close()
-
-
-def _hold(pid: int, parent: Held, children: "Iterator[int]") -> Held | None:
-    try:
-        return Held(pid, os.pidfd_open(pid), children)
-    except OSError as error:
-        if error.errno in {ENOSYS, EPERM} and parent.pid == os.getpid():
-            return Held(pid, None, children)  # Linux before 5.3, or forbidden: see rule 1
-        return None  # gone; or out of descriptors, which the next walk may not be
-
-
-def _is_child_of(parent: Held, process: Held) -> bool:
-    stat = procfs.stat(process.pid)
-    # An orphan of the last few microseconds is pyinit's own child by now.
-    if stat is None or stat.parent not in {parent.pid, os.getpid()} or not parent.is_there():
-        return False
-    process.birth = stat.birth
-    return True
-
-
-def _children_by_parent() -> dict[int, list[int]] | None:
-    everybody = procfs.pids()
-    if everybody is None:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except Exception:  # noqa: BLE001 - no such call, or forbidden, or out of descriptors: see rule 3
         return None
+
+
+def _kill(pid: int, descriptor: int | None, signum: int) -> None:
+    if descriptor is not None:
+        try:
+            signals.send(descriptor, signum)
+        except ProcessLookupError:
+            raise
+        except OSError:  # no such call, or forbidden: then kill(2) says which
+            pass
+        else:
+            return
+    os.kill(pid, signum)
+
+
+def _now() -> "Moment":
+    last_pid = procfs.last_pid()
+    return int(clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")), last_pid
+
+
+def _is_older(process: "Known", moment: "Moment") -> bool:
+    """Tell whether a process was forked before a moment; a tick is long, pids tell within one."""
+    pid, birth = process
+    tick, last_pid = moment
+    return birth < tick or (birth == tick and pid <= last_pid)
+
+
+def _children_by_parent(stats: "dict[int, Stat]") -> dict[int, list[int]]:
     children: dict[int, list[int]] = {}
-    for pid in everybody:
-        stat = procfs.stat(pid)
-        if stat is not None and not stat.is_dead():
-            children.setdefault(stat.parent, []).append(pid)
+    for pid, stat in stats.items():
+        children.setdefault(stat.parent, []).append(pid)
     return children

@@ -1,6 +1,6 @@
 """Tell of a drain: whom the child left behind, who would not go, how it ended.
 
-Loaded when somebody is left. It only looks: the signals are sent whether it works or not.
+It only looks: the signals are sent whether it works or not.
 """
 
 import os
@@ -13,34 +13,42 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyinit.report import Keys, Report
 
+NAMING_SECONDS = 0.2  # SIGKILL waits for it
+
 
 class Drain:
     """What is known of those that the child left behind."""
 
-    __slots__ = ("_began", "_killed", "_killing", "_known", "_report")
+    __slots__ = ("_began", "_grace", "_killed", "_killing", "_known", "_report")
 
     def __init__(self, report: "Report", grace: float) -> None:
-        """Count those that remain, and tell; before they are asked to go.
+        """Count those that remain, before they are asked to go; zombies count as well.
 
         Args:
             report: takes the events.
             grace: how long they get, in seconds.
         """
         self._report = report
+        self._grace = grace
         self._began = monotonic()
         self._known: set[int] | None = None  # who was there at some time
         self._killed: set[int] = set()
         self._killing = False
         if report.wants(INFO):
-            found = everyone.alive()
+            found = everyone.pids()
             self._known = None if found is None else set(found)
-        report.tell(INFO, "drain_started", lambda: self._keys_of_start(grace))
+
+    def started(self) -> None:
+        """Tell that they were asked."""
+        remaining = None if self._known is None else len(self._known)
+        keys: Keys = {"remaining": remaining, "grace_seconds": self._grace}
+        self._report.tell(INFO, "drain_started", lambda: keys)
 
     def reaped(self, pid: int, name: str | None, status: int) -> None:
         """Note that ``pid`` has ended.
 
-        Tell of it if it was killed and nobody knew that it was there: /proc is missing, or it had
-        just been forked.
+        Tell of it if it was killed and was not named before: /proc is missing, it had just been
+        forked, or there were too many.
         """
         if self._known is not None:
             self._known.add(pid)
@@ -51,13 +59,16 @@ class Drain:
     def lost_patience(self) -> None:
         """Name each one that is still there; before SIGKILL, after which there is less to see."""
         self._killing = True
-        for pid in everyone.alive() or ():
+        end = monotonic() + NAMING_SECONDS
+        for pid in everyone.alive():
             self._tell_survivor(pid, procfs.name(pid), procfs.state(pid))
+            if monotonic() > end:
+                break
 
     def finished(self, *, gave_up: bool) -> None:
         """Tell how it ended."""
-        left = everyone.alive() if gave_up else []
-        level = WARNING if gave_up else INFO
+        left = set(everyone.alive()) if gave_up else set()
+        level = WARNING if left else INFO
         self._report.tell(level, "drain_finished", lambda: self._keys_of_end(left))
 
     def _tell_survivor(self, pid: int, name: str | None, state: str | None) -> None:
@@ -69,16 +80,12 @@ class Drain:
             lambda: {"pid": pid, "name": name, "state": state, "seconds": seconds},
         )
 
-    def _keys_of_start(self, grace: float) -> "Keys":
-        remaining = None if self._known is None else len(self._known)
-        return {"remaining": remaining, "grace_seconds": grace}
-
-    def _keys_of_end(self, left: list[int] | None) -> "Keys":
-        finished = None if self._known is None else len(self._known - self._killed)
+    def _keys_of_end(self, left: set[int]) -> "Keys":
+        finished = None if self._known is None else len(self._known - self._killed - left)
         return {
             "finished": finished,
-            "killed": len(self._killed.difference(left or ())),
-            "left": None if left is None else len(left),
+            "killed": len(self._killed - left),
+            "left": len(left),
             "seconds": self._seconds(),
         }
 

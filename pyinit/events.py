@@ -42,7 +42,7 @@ def refusal(error: OSError) -> "Keys":
 
     if error.errno == EPERM:
         reason = (
-            "the process runs as another user and pyinit may not signal it: "
+            "pyinit may not signal it, which runs as another user most likely: "
             "run both as one user, or give pyinit CAP_KILL"
         )
     else:

@@ -6,27 +6,47 @@ would reach every process of the user, or of the machine (kill(2)).
 
 import os
 
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 ALL = -1
 
 
-def send(signums: "Iterable[int]") -> None:
-    """Send signals, in their order, to everyone; who may not be signalled is passed over.
+def get_ready() -> None:
+    """Load what a later :func:`send` needs, while it is sure to be there."""
+    if os.getpid() != 1:
+        from pyinit import descendants  # noqa: F401
+
+
+def send(signums: tuple[int, ...], child: int | None) -> None:
+    """Send signals, in their order, to everyone.
+
+    Args:
+        signums: the signals.
+        child: the child's pid while it is not reaped; it gets them whatever becomes of the others.
 
     Raises:
-        OSError: ESRCH where there is nobody; EPERM where, off PID 1, nobody may be signalled.
+        OSError: ESRCH where there is nobody; EPERM where the child, or off PID 1 anybody, may not
+            be signalled: kill(-1) as PID 1 does not tell of others; ENOENT off PID 1 where /proc
+            does not tell who the others are.
     """
-    if os.getpid() != 1:
-        from pyinit import descendants
-
-        descendants.send(signums)
+    if os.getpid() == 1:
+        for signum in signums:
+            os.kill(ALL, signum)
+        if child is not None:
+            os.kill(child, 0)
         return
-    for signum in signums:
-        os.kill(ALL, signum)
+    if child is not None:
+        for signum in signums:
+            os.kill(child, signum)
+    from pyinit import descendants
+
+    try:
+        descendants.send(signums, besides=child)
+    except ProcessLookupError:
+        if child is None:
+            raise
 
 
 def any_without_parent_here() -> bool:
@@ -40,20 +60,43 @@ def any_without_parent_here() -> bool:
         os.kill(ALL, 0)
     except OSError:
         return False
-    return alive() != []  # kill(2) reaches zombies too, which are their parents' business
+    # kill(2) reaches zombies as well, which are their parents' business.
+    try:
+        return not _are_zombies()
+    except Exception:  # noqa: BLE001 - who cannot be looked at is there, until the deadline
+        return True
 
 
-def alive() -> list[int] | None:
-    """Return the pids of everyone but zombies, as of now; None where /proc does not tell."""
-    if os.getpid() == 1:
-        from pyinit import procfs
+def pids() -> list[int] | None:
+    """Return the pids of everyone, zombies as well; None where /proc does not tell."""
+    if os.getpid() != 1:
+        from pyinit import descendants
 
-        found = procfs.pids()
-    else:
-        from pyinit import descendants, procfs
+        return descendants.pids()
+    from pyinit import procfs
 
-        found = descendants.pids()
-    if found is None:
-        return None
-    stats = [(pid, procfs.stat(pid)) for pid in found if pid != 1]
-    return [pid for pid, stat in stats if stat is not None and not stat.is_dead()]
+    found = procfs.pids()
+    return None if found is None else [pid for pid in found if pid != 1]
+
+
+def alive() -> "Iterator[int]":
+    """Yield the pids of everyone but zombies, as far as /proc tells."""
+    from pyinit import procfs
+
+    for pid in pids() or ():
+        stat = procfs.stat(pid)
+        if stat is not None and not stat.is_dead():
+            yield pid
+
+
+def _are_zombies() -> bool:
+    from pyinit import procfs
+
+    found = pids()
+    if not found:  # hidden (hidepid), for somebody is there
+        return False
+    for pid in found:
+        stat = procfs.stat(pid)
+        if stat is None or not stat.is_dead():
+            return False
+    return True

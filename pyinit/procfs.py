@@ -67,6 +67,15 @@ def state(pid: int) -> str | None:
     return None if found is None else STATES.get(found.state.decode("ascii", "replace"))
 
 
+def stats() -> dict[int, Stat] | None:
+    """Return what the kernel tells of everybody who can be seen; None as for :func:`pids`."""
+    found = pids()
+    if found is None:
+        return None
+    told = ((pid, stat(pid)) for pid in found)
+    return {pid: each for pid, each in told if each is not None}
+
+
 def pids() -> list[int] | None:
     """Return all pids of pyinit's own PID namespace; None where /proc is missing or another's."""
     try:

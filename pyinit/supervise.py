@@ -1,6 +1,7 @@
 """Act: wait, forward and reap until the child and what it left behind have gone."""
 
 import os
+from errno import ENOENT  # builtin
 from time import monotonic  # a builtin module
 
 from pyinit import child, everyone, lifecycle, reaping, signals
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pyinit.settings import Settings
 
 REAPED_AT_ONCE = 64
-REAPED_AT_THE_END = 4096  # the dead are nobody to drain
+REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 RETRY_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
@@ -68,8 +69,7 @@ class Supervisor:
         self._ending = Ending(process, self._settings.command[0], self._report)
         self._guard(self._begin)
         while self._life.state != lifecycle.DONE:
-            if not self._guard(self._turn):
-                self._retry = RETRY_SECONDS  # there may be dead that were not taken
+            self._guard(self._turn)
         self._guard(self._end)
         self._report.close()
         code = self._code or 0
@@ -88,15 +88,16 @@ class Supervisor:
         self._telling.started(self._process.pid)
         self._report.open()
         self._ending.watch_memory()
+        everyone.get_ready()
 
     def _turn(self) -> None:
         received = signals.wait(self._patience())
         self._retry = None
         if received is not None and received.si_signo != signals.SIGCHLD:
-            self._pass_on(received)
-        self._reap()
-        if self._status is not None and self._code is None:
-            self._note_end(self._status)
+            self._guard(lambda: self._pass_on(received))
+        if not self._guard(self._reap):
+            self._retry = RETRY_SECONDS  # there may be dead that were not taken
+        self._guard(self._note_end)
         step = self._life.due(monotonic())
         if step is not None:
             self._take_step(*step)
@@ -127,7 +128,7 @@ class Supervisor:
         pid = self._process.pid
         try:
             if target == lifecycle.EVERYONE:
-                everyone.send(signums)
+                everyone.send(signums, pid if self._status is None else None)
             else:
                 for signum in signums:
                     os.kill(-pid if target == lifecycle.GROUP else pid, signum)
@@ -135,13 +136,16 @@ class Supervisor:
             if isinstance(error, ProcessLookupError) and self._status is not None:
                 return None  # the last of those that remained has just gone
             return error
+        except Exception as error:  # noqa: BLE001 - a module that is not there any more, say
+            self._report.tell_internal_error(error)
         return None
 
     def _reap(self) -> None:
         # At every wake-up, not just at SIGCHLD, which a flood of lower numbers starves. And only
         # so many, or orphans that come faster than they are reaped would starve the signals.
+        began = monotonic()
         count = 0
-        while count < (REAPED_AT_ONCE if self._status is None else REAPED_AT_THE_END):
+        while count < REAPED_AT_ONCE or self._may_go_on(began):
             count += 1
             try:
                 dead = reaping.next_dead()
@@ -153,6 +157,9 @@ class Supervisor:
             if dead is None or not self._take(*dead):
                 return
         self._retry = 0.0
+
+    def _may_go_on(self, began: float) -> bool:
+        return self._status is not None and monotonic() - began < REAPING_SECONDS
 
     def _note_no_children(self) -> None:
         if everyone.any_without_parent_here():
@@ -183,11 +190,13 @@ class Supervisor:
         self._telling.orphan(pid, name, status, stopping=stopping)
         return True
 
-    def _note_end(self, status: int) -> None:
-        self._code = child.exit_code(status)
+    def _note_end(self) -> None:
+        if self._status is None or self._code is not None:
+            return
+        self._code = child.exit_code(self._status)
         if self._terminal is not None:
             give_back_foreground(self._terminal, self._process.pid)
-        self._code = self._ending.tell(status)
+        self._code = self._ending.tell(self._status)
 
     def _take_step(self, step: int, target: int, signums: tuple[int, ...]) -> None:
         self._gave_up = step == lifecycle.GIVE_UP
@@ -195,20 +204,24 @@ class Supervisor:
         if step == lifecycle.LOST_PATIENCE:
             self._telling.lost_patience(whom)
         elif step == lifecycle.ASK:
-            self._guard(self._begin_drain)
+            self._guard(self._count_remaining)
         elif step == lifecycle.KILL and self._drain is not None:
             self._guard(self._drain.lost_patience)
-        refusal = self._kill(target, signums)
-        if refusal is not None:
+        refusal = self._kill(target, signums) if signums else None
+        if refusal is not None and step != lifecycle.KILL_AGAIN:
             self._telling.refused_kill(signums[0], whom, refusal)
+            if refusal.errno == ENOENT:  # nobody can be found, so there is nobody to wait for
+                self._drain = None
+                self._life.nobody_left()
+        elif step == lifecycle.ASK and self._drain is not None:
+            self._guard(self._drain.started)
 
-    def _begin_drain(self) -> None:
+    def _count_remaining(self) -> None:
         from pyinit.drain import Drain
 
         self._drain = Drain(self._report, self._settings.drain)
 
     def _end(self) -> None:
-        if self._status is not None and self._code is None:  # an error came between
-            self._note_end(self._status)
+        self._guard(self._note_end)  # an error came between, perhaps
         if self._drain is not None:
             self._drain.finished(gave_up=self._gave_up)

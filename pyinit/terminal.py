@@ -57,6 +57,8 @@ def give_back_foreground(terminal: int, group: int) -> None:
     Anybody else's is left alone: pyinit may have been sent to the background meanwhile.
     """
     try:
+        if os.getpgrp() == 0:  # of the outer namespace, and so without a number in here
+            os.setpgid(0, 0)
         foreground = os.tcgetpgrp(terminal)
         if foreground == group or _is_left_behind(foreground):
             os.tcsetpgrp(terminal, os.getpgrp())

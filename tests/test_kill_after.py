@@ -106,12 +106,15 @@ def test_clock_looks_at_what_was_received(start):
 
 
 @pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
-def test_refused_kill_is_told(start):
+@BOTH
+@pytest.mark.parametrize("options", [[], ["-g"], ["-a"]], ids=["child", "-g", "-a"])
+def test_refused_kill_is_told(start, options, namespace):
     """Where pyinit may not kill the child it says so, and waits for its end."""
     wrap = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
     other_user = ["setpriv", "--reuid=65534", "--clear-groups", "sh", "-c"]
     command = [*other_user, "echo 'ready (pid: 2)'; read x; exit 7"]
-    run = start(["-k", "0.1"], command, wrap=wrap, stdin=subprocess.PIPE)
+    options = [*options, "-k", "0.1"]
+    run = start(options, command, wrap=wrap, namespace=namespace, stdin=subprocess.PIPE)
     run.ready()
     run.send(signal.SIGTERM)
     event = run.event("kill_refused")

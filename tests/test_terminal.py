@@ -396,6 +396,20 @@ def test_key_is_forwarded_to_child_off_the_terminal(terminal, kind, key):
     assert ("terminal or kernel", None) == (event["sender"], event["sender_pid"])
 
 
+@every_start
+def test_key_reaches_those_that_remain(terminal, kind):
+    """^C while pyinit drains is forwarded: the terminal is not left to the dead child's group."""
+    command = ["sh", "-c", 'setsid "$@" & read line', "-", *victim("listener")]
+    run = terminal.start(kind, command, stdout=subprocess.PIPE)
+    run.ready()
+    terminal.type("\n")
+    asked = [run.line(), run.line()]
+    terminal.type(INTERRUPT)
+
+    assert [f"got {signum:d}" for signum in (signal.SIGTERM, signal.SIGCONT)] == asked
+    assert f"got {signal.SIGINT:d}" == run.line()
+
+
 # --- no terminal, another's terminal, a terminal that hung up ---
 
 
