@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyinit.report import Keys, Report
 
-NAMING_SECONDS = 0.2  # SIGKILL waits for it
+NAMING_SECONDS = 0.2  # SIGKILL waits for it, and then the end
 
 
 class Drain:
@@ -59,15 +59,12 @@ class Drain:
     def lost_patience(self) -> None:
         """Name each one that is still there; before SIGKILL, after which there is less to see."""
         self._killing = True
-        end = monotonic() + NAMING_SECONDS
-        for pid in everyone.alive():
+        for pid in everyone.alive(NAMING_SECONDS):
             self._tell_survivor(pid, procfs.name(pid), procfs.state(pid))
-            if monotonic() > end:
-                break
 
     def finished(self, *, gave_up: bool) -> None:
         """Tell how it ended."""
-        left = set(everyone.alive()) if gave_up else set()
+        left = set(everyone.alive(NAMING_SECONDS)) if gave_up else set()
         level = WARNING if left else INFO
         self._report.tell(level, "drain_finished", lambda: self._keys_of_end(left))
 

@@ -5,6 +5,7 @@ would reach every process of the user, or of the machine (kill(2)).
 """
 
 import os
+from time import monotonic  # a builtin module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,14 +80,17 @@ def pids() -> list[int] | None:
     return None if found is None else [pid for pid in found if pid != 1]
 
 
-def alive() -> "Iterator[int]":
-    """Yield the pids of everyone but zombies, as far as /proc tells."""
+def alive(seconds: float) -> "Iterator[int]":
+    """Yield the pids of everyone but zombies, as far as /proc tells within so many seconds."""
     from pyinit import procfs
 
+    end = monotonic() + seconds
     for pid in pids() or ():
         stat = procfs.stat(pid)
         if stat is not None and not stat.is_dead():
             yield pid
+        if monotonic() > end:
+            return
 
 
 def _are_zombies() -> bool:

@@ -1,6 +1,9 @@
 """What ``/proc`` says of processes, made safe to show. Nothing here raises where it is missing."""
 
 import os
+from time import monotonic
+
+LOOKING_SECONDS = 1.0
 
 STATES = {
     "R": "running",
@@ -68,12 +71,23 @@ def state(pid: int) -> str | None:
 
 
 def stats() -> dict[int, Stat] | None:
-    """Return what the kernel tells of everybody who can be seen; None as for :func:`pids`."""
+    """Return what the kernel tells of everybody who can be seen; None as for :func:`pids`.
+
+    Takes LOOKING_SECONDS at most, and sees the newest then: where processes fork without end the
+    others are zombies mostly.
+    """
     found = pids()
     if found is None:
         return None
-    told = ((pid, stat(pid)) for pid in found)
-    return {pid: each for pid, each in told if each is not None}
+    end = monotonic() + LOOKING_SECONDS
+    told: dict[int, Stat] = {}
+    for pid in sorted(found, reverse=True):
+        each = stat(pid)
+        if each is not None:
+            told[pid] = each
+        if monotonic() > end:
+            break
+    return told
 
 
 def pids() -> list[int] | None:
