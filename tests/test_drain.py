@@ -162,15 +162,19 @@ print("done", flush=True)
 """
 
 
+def words_of_guest(run):
+    """Bring a process in, let the child go, and return what the guest says until its end."""
+    guest = run.enter(*PYTHON, "-c", GUEST)
+    words = [guest.stdout.readline()]
+    run.close_stdin()
+    words += [guest.stdout.readline(), guest.communicate()[0]]
+    return [word.strip() for word in words]
+
+
 def test_who_was_brought_in_may_finish(start):
     """A process that `docker exec` put in has no parent in here, and is waited for all the same."""
     run = host(start)
-    guest = run.enter(*PYTHON, "-c", GUEST)
-    assert "ready\n" == guest.stdout.readline()
-    run.close_stdin()
-    assert "asked\n" == guest.stdout.readline()
-
-    assert "done\n" == guest.communicate()[0]
+    assert ["ready", "asked", "done"] == words_of_guest(run)
     assert (0, "") == (run.finish().code, run.finish().err)
 
 
@@ -401,12 +405,7 @@ def test_guest_is_asked_although_the_package_breaks(start, sabotage):
     broken = ("drain", "procfs", "events")
     spoil = "".join(f"sys.modules['pyinit.{name}'] = None\n" for name in broken)
     run = host(start, wrap=sabotage(f"import sys\n{spoil}"))
-    guest = run.enter(*PYTHON, "-c", GUEST)
-    assert "ready\n" == guest.stdout.readline()
-    run.close_stdin()
-    assert "asked\n" == guest.stdout.readline()
-
-    assert "done\n" == guest.communicate()[0]
+    assert ["ready", "asked", "done"] == words_of_guest(run)
     assert (0, {"internal_error"}) == (
         run.finish().code, {event["event"] for event in run.finish().events},
     )  # fmt: skip
@@ -420,12 +419,7 @@ def test_hidden_guest_may_finish(start, hidepid):
     caps = [f"--{kind}-caps=+kill,+dac_read_search" for kind in ("inh", "ambient")]
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *caps]
     run = host(start, wrap=[*hide, *user])
-    guest = run.enter(*PYTHON, "-c", GUEST)
-    assert "ready\n" == guest.stdout.readline()
-    run.close_stdin()
-    assert "asked\n" == guest.stdout.readline()
-
-    assert "done\n" == guest.communicate()[0]
+    assert ["ready", "asked", "done"] == words_of_guest(run)
     assert (0, "") == (run.finish().code, run.finish().err)
 
 
