@@ -467,7 +467,7 @@ def test_without_proc_off_pid1_the_child_is_all(start, proc):
 def test_lasting_fault_does_not_keep_it(leave, fault):
     """Where the dead cannot be taken pyinit asks, kills and leaves all the same."""
     strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"inject={fault}"]
-    run = leave(["-d", "0.3"], 3, "finish", code=7, wrap=strace, namespace=False)
+    run = leave(["-d", "2"], 3, "finish", code=7, wrap=strace, namespace=False)
     result = end(run)
 
     assert (7, 3) == (result.code, result.out.count("done\n"))
