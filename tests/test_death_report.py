@@ -71,6 +71,8 @@ def test_shell_around_it_hides_nothing(run, little_memory):
     assert ("warning", 137, 1) == (event["level"], event["code"], event["oom_kills"])
 
 
+# The signals that somebody waits for do not count as blocked meanwhile.
+UNTIL_IT_WAITS = "until grep -q '^SigBlk:.0*$' /proc/$PPID/status; do :; done"
 COUNTERS = {
     "v1": "memory/memory.oom_control",
     "v2": "memory.events",
@@ -99,7 +101,7 @@ def test_counter_that_moved_is_evidence(run, tmp_path, version, case):
     counter.parent.mkdir(exist_ok=True)
     counter.write_text(OTHERS[version])
     change = f"sed 's/^oom_kill 3/oom_kill {3 + moved}/' {counter} >{tmp_path}/new"
-    script = f"ulimit -c 0; {change}; cat {tmp_path}/new >{counter}; {end}"
+    script = f"ulimit -c 0; {UNTIL_IT_WAITS}; {change}; cat {tmp_path}/new >{counter}; {end}"
     mount = ["sh", "-c", f'mount --bind {tmp_path} {CGROUPS} && exec "$@"', "-"]
     keys = ("signal", "code", "oom_kills")
     events = [
