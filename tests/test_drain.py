@@ -196,6 +196,7 @@ def test_dead_guest_is_not_waited_for(start):
     assert "ready\n" == guest.stdout.readline()
     (inside,) = children(guest.pid)
     guest.send_signal(signal.SIGSTOP)  # nsenter, which would wait for it
+    os.waitid(os.P_PID, guest.pid, os.WSTOPPED)
     os.kill(inside, signal.SIGKILL)
     assert until(
         lambda: "Z (zombie)" == status_of(Path(f"/proc/{inside}/status").read_text())["State"]
