@@ -1,11 +1,17 @@
 """Fixtures: start pyinit and leave nothing behind."""
 
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 from harness import VICTIMS, Result, Run, command_line
+
+# A shell that runs the tests in the background has them ignored, and all that they start as well.
+for signum in (signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(signum) == signal.SIG_IGN:
+        signal.signal(signum, signal.SIG_DFL)
 
 
 @pytest.fixture
