@@ -15,7 +15,7 @@ passed over: that may be a command which it cleans up with. SIGKILL passes over 
 """
 
 import os
-from errno import ENOENT, EPERM, ESRCH
+from errno import EAGAIN, ENOENT, EPERM, ESRCH
 from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
 from pyinit import procfs, signals
@@ -38,8 +38,8 @@ def send(signums: tuple[int, ...], *, besides: int | None) -> None:
         besides: the pid of a child to leave out; None to leave out nobody.
 
     Raises:
-        OSError: ENOENT where /proc does not tell who they are, ESRCH where there is nobody, EPERM
-            where some may not be signalled.
+        OSError: ENOENT where /proc does not tell who they are, EAGAIN where it cannot be read just
+            now, ESRCH where there is nobody, EPERM where some may not be signalled.
     """
     sending = Sending(signums, besides)
     # SIGKILL is sent again by who calls this, after the dead were reaped: they slow down a walk.
@@ -91,12 +91,11 @@ class Sending:
         """Send to all that were not met before; return whether there were any.
 
         Raises:
-            OSError: ENOENT where /proc does not tell.
+            OSError: ENOENT where /proc does not tell, EAGAIN where it cannot be read just now.
         """
         stats = procfs.stats()
         if stats is None:
-            msg = "/proc does not show the processes of this PID namespace: mount one that does"
-            raise OSError(ENOENT, msg)
+            raise _unreadable()
         children = _children_by_parent(stats)
         is_first = len(self._met) == 1
         found = False
@@ -121,24 +120,28 @@ class Sending:
             return
         self._met[process] = _now()
         try:
-            self._send(process, parent)
-            self.reached += 1
+            if self._send(process, parent):
+                self.reached += 1
+            else:  # it may turn up below another parent
+                del self._met[process]
         except PermissionError:
             self.refused += 1
         except OSError:  # gone
             pass
 
-    def _send(self, process: "Known", parent: "Known") -> None:
+    def _send(self, process: "Known", parent: "Known") -> bool:
+        """Return False where the process is not where it was seen."""
         pid = process[0]
         descriptor = _open(pid)
         try:
             if parent != self._own and not self._is_below(process, parent):
-                return
+                return False
             for signum in self._signums:
                 _kill(pid, descriptor, signum)
         finally:
             if descriptor is not None:
                 os.close(descriptor)
+        return True
 
     def _is_below(self, process: "Known", parent: "Known") -> bool:
         now = procfs.stat(process[0])
@@ -148,6 +151,13 @@ class Sending:
             return True
         above = procfs.stat(parent[0])
         return now.parent == parent[0] and above is not None and above.birth == parent[1]
+
+
+def _unreadable() -> OSError:
+    if procfs.is_ours():
+        return OSError(EAGAIN, "/proc cannot be read just now")
+    msg = "/proc does not show the processes of this PID namespace: mount one that does"
+    return OSError(ENOENT, msg)
 
 
 def _open(pid: int) -> int | None:

@@ -29,8 +29,8 @@ def send(signums: tuple[int, ...], child: int | None) -> None:
 
     Raises:
         OSError: ESRCH where there is nobody; EPERM where the child, or off PID 1 anybody, may not
-            be signalled: kill(-1) as PID 1 does not tell of others; ENOENT off PID 1 where /proc
-            does not tell who the others are.
+            be signalled: kill(-1) as PID 1 does not tell of others; off PID 1 ENOENT where /proc
+            does not tell who the others are, EAGAIN where it cannot be read just now.
     """
     if os.getpid() == 1:
         for signum in signums:
@@ -38,9 +38,7 @@ def send(signums: tuple[int, ...], child: int | None) -> None:
         if child is not None:
             os.kill(child, 0)
         return
-    if child is not None:
-        for signum in signums:
-            os.kill(child, signum)
+    refusal = None if child is None else _send_to_child(signums, child)
     from pyinit import descendants
 
     try:
@@ -48,6 +46,17 @@ def send(signums: tuple[int, ...], child: int | None) -> None:
     except ProcessLookupError:
         if child is None:
             raise
+    if refusal is not None:
+        raise refusal
+
+
+def _send_to_child(signums: tuple[int, ...], child: int) -> OSError | None:
+    try:
+        for signum in signums:
+            os.kill(child, signum)
+    except OSError as error:
+        return error
+    return None
 
 
 def any_without_parent_here() -> bool:

@@ -1,7 +1,7 @@
 """Act: wait, forward and reap until the child and what it left behind have gone."""
 
 import os
-from errno import ENOENT  # builtin
+from errno import EAGAIN, ENOENT  # builtin
 from time import monotonic  # a builtin module
 
 from pyinit import child, everyone, lifecycle, reaping, signals
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 REAPED_AT_ONCE = 64
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 RETRY_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
 
@@ -35,6 +36,7 @@ class Supervisor:
         "_ending",
         "_gave_up",
         "_life",
+        "_owed",
         "_process",
         "_reaped",
         "_report",
@@ -61,6 +63,7 @@ class Supervisor:
         self._code: int | None = None
         self._drain: Drain | None = None
         self._gave_up = False
+        self._owed: tuple[int, ...] = ()  # signals that everyone is still to get
         self._retry: float | None = None  # seconds to when there is more to do without a signal
 
     def supervise(self, process: "Child") -> int:
@@ -98,9 +101,11 @@ class Supervisor:
         if not self._guard(self._reap):
             self._retry = RETRY_SECONDS  # there may be dead that were not taken
         self._guard(self._note_end)
+        self._guard(self._ask_again)
         step = self._life.due(monotonic())
         if step is not None:
             self._take_step(*step)
+            self._retry = ASK_AGAIN_SECONDS if self._owed else self._retry
 
     def _patience(self) -> float | None:
         """Return how long to wait for a signal, in seconds; None for as long as it takes."""
@@ -208,13 +213,31 @@ class Supervisor:
         elif step == lifecycle.KILL and self._drain is not None:
             self._guard(self._drain.lost_patience)
         refusal = self._kill(target, signums) if signums else None
+        self._owed = ()
         if refusal is not None and step != lifecycle.KILL_AGAIN:
             self._telling.refused_kill(signums[0], whom, refusal)
-            if refusal.errno == ENOENT:  # nobody can be found, so there is nobody to wait for
-                self._drain = None
-                self._life.nobody_left()
-        elif step == lifecycle.ASK and self._drain is not None:
+        if step == lifecycle.ASK:
+            self._note_asked(signums, refusal)
+
+    def _note_asked(self, signums: tuple[int, ...], refusal: OSError | None) -> None:
+        if refusal is not None and refusal.errno == ENOENT:
+            self._drain = None  # nobody can be found, so there is nobody to wait for
+            self._life.nobody_left()
+            return
+        if refusal is not None and refusal.errno == EAGAIN:
+            self._owed = signums
+        if self._drain is not None:
             self._guard(self._drain.started)
+
+    def _ask_again(self) -> None:
+        """Ask those to go who could not be found when it was time."""
+        if not self._owed:
+            return
+        refusal = self._kill(lifecycle.EVERYONE, self._owed)
+        if refusal is not None and refusal.errno == EAGAIN:
+            self._retry = ASK_AGAIN_SECONDS if self._retry is None else self._retry
+        else:
+            self._owed = ()
 
     def _count_remaining(self) -> None:
         from pyinit.drain import Drain

@@ -228,23 +228,66 @@ def test_sentinel_beside_it_is_never_hit(start, leave):
         sentinel.communicate()
 
 
-@pytest.mark.parametrize("changed", ["parent", "birth"])
-def test_reused_pid_is_not_hit(monkeypatch, changed):
-    """A pid that was a descendant's when /proc was read and is a stranger's now gets no signal."""
-    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
-    command = ["setsid", "--fork", *victim("listener")]
-    with child, subprocess.Popen(command, stdout=subprocess.PIPE, text=True).stdout as out:
-        stranger = int(re.fullmatch(r"ready \(pid: (\d+)\)\n", out.readline())[1])
-        read = {pid: procfs.stat(pid) for pid in (child.pid, stranger)}
-        read[stranger].parent = child.pid
-        read[stranger].birth -= changed == "birth"
-        monkeypatch.setattr(procfs, "stats", lambda: read)
-        descendants.send((signal.SIGCONT,), besides=None)  # to the child, and to it alone
-        os.kill(stranger, signal.SIGUSR1)
-        first = out.readline()
-        os.kill(stranger, signal.SIGKILL)
+@pytest.fixture
+def below():
+    """Start a listener that is not our child but our child's, and return the pids of both."""
+    command = ["sh", "-c", '"$@" & read x', "-", *victim("listener")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as shell:
+        shell.pids = (shell.pid, int(re.search(r"\d+", shell.stdout.readline())[0]))
+        yield shell
+        for pid in shell.pids:
+            os.kill(pid, signal.SIGKILL)
 
-    assert f"got {int(signal.SIGUSR1)}\n" == first
+
+def first_signal(listener):
+    """Return the first signal that a listener got: of several SIGRTMAX comes last."""
+    os.kill(listener.pids[1], signal.SIGRTMAX)
+    return int(listener.stdout.readline().split()[1])
+
+
+@pytest.mark.parametrize("changed", ["nothing", "its birth", "its parent", "its parent's birth"])
+def test_reused_pid_is_not_hit(monkeypatch, below, changed):
+    """A pid that was a descendant's when /proc was read and is another's now gets no signal."""
+    child, listener = below.pids
+    read = {pid: procfs.stat(pid) for pid in (child, listener)}
+    if changed == "its parent":
+        other = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+        read[other.pid] = procfs.stat(other.pid)
+        read[listener].parent = other.pid
+    read[listener].birth -= changed == "its birth"
+    read[child].birth -= changed == "its parent's birth"
+    monkeypatch.setattr(procfs, "stats", lambda: read)
+    monkeypatch.setattr(descendants, "WALKING_SECONDS", 0)
+    descendants.send((signal.SIGCONT,), besides=None)
+    if changed == "its parent":
+        other.communicate()
+
+    assert (signal.SIGCONT if changed == "nothing" else signal.SIGRTMAX) == first_signal(below)
+
+
+def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below):
+    """The walk is repeated: one that was there before, and was not seen, is asked as well."""
+    child, listener = below.pids
+    everybody = {pid: procfs.stat(pid) for pid in (child, listener)}
+    seen = iter([{child: everybody[child]}, everybody, everybody])
+    monkeypatch.setattr(procfs, "stats", lambda: next(seen))
+    descendants.send((signal.SIGCONT,), besides=None)
+
+    assert signal.SIGCONT == first_signal(below)
+
+
+def test_who_is_born_later_is_passed_over(monkeypatch, below):
+    """One that its parent forked after it had been asked is not, but SIGKILL is for it as well."""
+    child, listener = below.pids
+    everybody = {pid: procfs.stat(pid) for pid in (child, listener)}
+    seen = iter([{child: everybody[child]}, everybody, everybody])
+    monkeypatch.setattr(procfs, "stats", lambda: next(seen))
+    monkeypatch.setattr(descendants, "_now", lambda: (everybody[listener].birth - 1, 0))
+    descendants.send((signal.SIGCONT,), besides=None)
+
+    assert signal.SIGRTMAX == first_signal(below)
 
 
 def test_without_subreaper_there_is_nothing_to_drain(leave):
@@ -473,3 +516,15 @@ def test_lasting_fault_does_not_keep_it(leave, fault):
 
     assert (7, 3) == (result.code, result.out.count("done\n"))
     assert {"internal_error"} == {event["event"] for event in result.events}
+
+
+@pytest.mark.parametrize("options", [[], ["-v"]], ids=["default", "-v"])
+@pytest.mark.parametrize("when", ["1", "1..2", "2", "3", "4", "5"])
+def test_proc_that_cannot_be_read_once_is_read_again(leave, when, options):
+    """Off PID 1 a table of files that is full at the wrong moment costs nobody its life."""
+    fault = f"inject=openat:error=ENFILE:when={when}"
+    strace = ["strace", "-qq", "-o", "/dev/null", "-P", "/proc", "-e", "trace=openat", "-e", fault]
+    run = leave(options, 3, "finish", code=7, wrap=strace, namespace=False)
+    result = end(run)
+
+    assert (7, 3) == (result.code, result.out.count("done\n"))

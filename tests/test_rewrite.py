@@ -114,3 +114,16 @@ def test_without_all_the_child_alone_gets_it(start):
     run.send(signal.SIGUSR1)
 
     assert f"got {int(signal.SIGTERM)}" == run.line()  # by the drain
+
+
+@BOTH
+def test_all_reaches_the_child_once(start, namespace):
+    """With --all the child gets a signal once, also off PID 1, where it is signalled by itself."""
+    run = start(["-a"], victim("listener"), namespace=namespace)
+    run.ready()
+    seen = []
+    for signum in (signal.SIGRTMIN + 1, signal.SIGUSR1):  # the first would be queued twice
+        run.send(signum)
+        seen.append(run.line())
+
+    assert [f"got {signal.SIGRTMIN + 1}", f"got {int(signal.SIGUSR1)}"] == seen
