@@ -203,11 +203,18 @@ def test_dead_guest_is_not_waited_for(start):
     )
     run.close_stdin()
     run.event("child_exited")
-    # It is done when it has closed all; the kernel keeps it until that zombie has gone.
-    assert until(lambda: not os.listdir(f"/proc/{run.init}/fd"))
+    assert until(lambda: is_leaving(run.init))
     guest.send_signal(signal.SIGCONT)
 
     assert (0, "") == (run.finish().code, run.finish().err)
+
+
+def is_leaving(pid):
+    """Tell whether a process has exited, although the kernel still keeps it for others' sake."""
+    try:
+        return not os.listdir(f"/proc/{pid}/fd")
+    except PermissionError:  # its memory has gone, and with that who may look
+        return True
 
 
 def test_sentinel_beside_it_is_never_hit(start, leave):
