@@ -11,7 +11,10 @@ signalled. So:
 
 kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork. So it is
 repeated until nobody new is found. But who was forked by a process that had been asked already is
-passed over: that may be a command which it cleans up with. SIGKILL passes over nobody.
+passed over: that may be a command which it cleans up with. SIGKILL passes over nobody, and goes to
+whole process groups as well, which reaches at one moment who forks faster than it is found. A group
+is below pyinit where its session is another than pyinit's own: only setsid(2) of a descendant makes
+such a one. And its number is no other group's while a child of pyinit's is in it, be it a zombie.
 """
 
 import os
@@ -22,6 +25,8 @@ from pyinit import procfs, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pyinit.procfs import Stat
 
     Known = tuple[int, int]  # pid and birth
@@ -97,6 +102,8 @@ class Sending:
         if stats is None:
             raise _unreadable()
         children = _children_by_parent(stats)
+        if signals.SIGKILL in self._signums:
+            self._kill_groups(stats[pid] for pid in children.get(self._own[0], ()))
         is_first = len(self._met) == 1
         found = False
         waiting = [self._own]
@@ -109,6 +116,16 @@ class Sending:
                     found = True
                     self._meet(process, parent, is_first=is_first)
         return found
+
+    def _kill_groups(self, own_children: "Iterable[Stat]") -> None:
+        session = os.getsid(0)
+        groups = {stat.group for stat in own_children if stat.session not in {0, session}}
+        for group in groups - {0, 1, os.getpgrp()}:  # 0 is one of an outer PID namespace
+            try:
+                os.kill(-group, signals.SIGKILL)
+                self.reached += 1
+            except OSError:  # not all may be signalled: each one will be, or be refused
+                pass
 
     def _meet(self, process: "Known", parent: "Known", *, is_first: bool) -> None:
         if process[0] == self._besides:

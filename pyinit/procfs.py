@@ -3,7 +3,7 @@
 import os
 from time import monotonic
 
-LOOKING_SECONDS = 1.0
+LOOKING_SECONDS = 5.0
 
 STATES = {
     "R": "running",
@@ -23,11 +23,13 @@ class Stat:
     Attributes:
         state: a letter (proc(5)).
         parent: the pid of the parent.
+        group: its process group.
+        session: its session.
         threads: how many it has.
         birth: when it started, in clock ticks since boot.
     """
 
-    __slots__ = ("birth", "parent", "state", "threads")
+    __slots__ = ("birth", "group", "parent", "session", "state", "threads")
 
     def __init__(self, fields: list[bytes]) -> None:
         """Take them from the fields behind the name.
@@ -37,6 +39,8 @@ class Stat:
         """
         self.state = fields[0]
         self.parent = int(fields[1])
+        self.group = int(fields[2])
+        self.session = int(fields[3])
         self.threads = int(fields[17])
         self.birth = int(fields[19])
 

@@ -369,11 +369,9 @@ def test_nobody_left_is_no_drain(run):
 
 
 @BOTH
-def test_who_is_reaped_by_its_own_parent_counts(start, namespace):
+def test_who_is_reaped_by_its_own_parent_counts(start, compiled, namespace):
     """A helper below another helper has finished, too, although pyinit never reaped it."""
-    middle = "sleep 60 & trap 'wait; exit 0' TERM; echo \"ready (pid: $$)\"; wait"
-    script = 'setsid sh -c "$1" & read x; exit 7'
-    command = ["sh", "-c", script, "-", middle]
+    command = [compiled("nested"), "2", "7"]
     run = start(["-v"], command, stdin=subprocess.PIPE, namespace=namespace)
     run.ready()
     result = end(run)
