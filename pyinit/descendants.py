@@ -12,9 +12,9 @@ signalled. So:
 kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork. So it is
 repeated until nobody new is found. But who was forked by a process that had been asked already is
 passed over: that may be a command which it cleans up with. SIGKILL passes over nobody, and goes to
-whole process groups as well, which reaches at one moment who forks faster than it is found. A group
-is below pyinit where its session is another than pyinit's own: only setsid(2) of a descendant makes
-such a one. And its number is no other group's while a child of pyinit's is in it, be it a zombie.
+whole process groups as well, which reaches at one moment who forks faster than it is found: groups
+of other sessions than pyinit's own, in which nobody is but descendants. Such a number is no other
+group's while a child of pyinit's is in it, be it a zombie.
 """
 
 import os
@@ -25,8 +25,6 @@ from pyinit import procfs, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from pyinit.procfs import Stat
 
     Known = tuple[int, int]  # pid and birth
@@ -62,9 +60,12 @@ def pids() -> list[int] | None:
     stats = procfs.stats()
     if stats is None:
         return None
-    children = _children_by_parent(stats)
+    return _all_below(os.getpid(), _children_by_parent(stats))
+
+
+def _all_below(pid: int, children: dict[int, list[int]]) -> list[int]:
     found: list[int] = []
-    waiting = [os.getpid()]
+    waiting = [pid]
     while waiting:
         below = children.pop(waiting.pop(), [])
         found += below
@@ -103,7 +104,7 @@ class Sending:
             raise _unreadable()
         children = _children_by_parent(stats)
         if signals.SIGKILL in self._signums:
-            self._kill_groups(stats[pid] for pid in children.get(self._own[0], ()))
+            self._kill_groups(stats, children)
         is_first = len(self._met) == 1
         found = False
         waiting = [self._own]
@@ -117,10 +118,15 @@ class Sending:
                     self._meet(process, parent, is_first=is_first)
         return found
 
-    def _kill_groups(self, own_children: "Iterable[Stat]") -> None:
+    def _kill_groups(self, stats: "dict[int, Stat]", children: dict[int, list[int]]) -> None:
+        if 1 not in stats:  # the oldest come last: not everybody was seen
+            return
+        below = set(_all_below(self._own[0], dict(children)))
+        others = {stat.group for pid, stat in stats.items() if pid not in below}
         session = os.getsid(0)
+        own_children = (stats[pid] for pid in children.get(self._own[0], ()))
         groups = {stat.group for stat in own_children if stat.session not in {0, session}}
-        for group in groups - {0, 1, os.getpgrp()}:  # 0 is one of an outer PID namespace
+        for group in groups - others - {0, 1}:  # 0 is one of an outer PID namespace
             try:
                 os.kill(-group, signals.SIGKILL)
                 self.reached += 1
