@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import PYINIT, PYTHON, command_line, victim
+from harness import PYINIT, PYTHON, children, command_line, until, victim
 
 HOT = {
     "pyinit",
@@ -45,6 +45,7 @@ def test_uneventful_run_imports_pyinits_own_modules_only(start, bare, compiled):
     """As PID 1, with a signal forwarded and orphans reaped: no module but these, to the end."""
     run = start(command=[compiled("orphans"), "200"], env=TIMED)
     assert "gone" == run.line()
+    assert until(lambda: 1 == len(children(run.init)))  # the last may still be dying: no drain
 
     assert HOT | AFTER_FORK == imported(run.stop().err) - bare
 
