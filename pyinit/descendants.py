@@ -25,6 +25,8 @@ from pyinit import procfs, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyinit.procfs import Stat
 
     Known = tuple[int, int]  # pid and birth
@@ -60,17 +62,7 @@ def pids() -> list[int] | None:
     stats = procfs.stats()
     if stats is None:
         return None
-    return _all_below(os.getpid(), _children_by_parent(stats))
-
-
-def _all_below(pid: int, children: dict[int, list[int]]) -> list[int]:
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        below = children.pop(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
+    return [pid for pid, _ in _down(os.getpid(), _children_by_parent(stats))]
 
 
 class Sending:
@@ -107,21 +99,18 @@ class Sending:
             self._kill_groups(stats, children)
         is_first = len(self._met) == 1
         found = False
-        waiting = [self._own]
-        while waiting:
-            parent = waiting.pop()
-            for pid in children.pop(parent[0], ()):
-                process = (pid, stats[pid].birth)
-                waiting.append(process)
-                if process not in self._met and not stats[pid].is_dead():
-                    found = True
-                    self._meet(process, parent, is_first=is_first)
+        for pid, parent in _down(self._own[0], children):
+            process = (pid, stats[pid].birth)
+            if process not in self._met and not stats[pid].is_dead():
+                found = True
+                above = self._own if parent == self._own[0] else (parent, stats[parent].birth)
+                self._meet(process, above, is_first=is_first)
         return found
 
     def _kill_groups(self, stats: "dict[int, Stat]", children: dict[int, list[int]]) -> None:
         if 1 not in stats:  # the oldest come last: not everybody was seen
             return
-        below = set(_all_below(self._own[0], dict(children)))
+        below = {pid for pid, _ in _down(self._own[0], children)}
         others = {stat.group for pid, stat in stats.items() if pid not in below}
         session = os.getsid(0)
         own_children = (stats[pid] for pid in children.get(self._own[0], ()))
@@ -222,3 +211,14 @@ def _children_by_parent(stats: "dict[int, Stat]") -> dict[int, list[int]]:
     for pid, stat in stats.items():
         children.setdefault(stat.parent, []).append(pid)
     return children
+
+
+def _down(pid: int, children: dict[int, list[int]]) -> "Iterator[tuple[int, int]]":
+    """Yield everyone below ``pid`` and its parent's pid, parents first, each once."""
+    left = dict(children)
+    waiting = [pid]
+    while waiting:
+        parent = waiting.pop()
+        for child in left.pop(parent, ()):
+            waiting.append(child)
+            yield child, parent

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Ending:
     """What is noted of the child from its start on, to be told at its end."""
 
-    __slots__ = ("_command", "_oom_kills", "_process", "_report", "_started", "_usage")
+    __slots__ = ("_command", "_killed", "_oom_kills", "_process", "_report", "_started", "_usage")
 
     def __init__(self, process: "Child", command: str, report: "Report") -> None:
         """Note the time.
@@ -31,7 +31,8 @@ class Ending:
         self._command = command
         self._report = report
         self._started = monotonic()
-        self._oom_kills: int | None = None
+        self._oom_kills: int | None = None  # before the child ran
+        self._killed: int | None = None  # since then, once somebody asked
         self._usage: struct_rusage | None = None
 
     def watch_memory(self) -> None:
@@ -71,9 +72,11 @@ class Ending:
         """Return how many the kernel killed for want of memory while the child ran."""
         if self._oom_kills is None:
             return 0
-        from pyinit import cgroup
+        if self._killed is None:
+            from pyinit import cgroup
 
-        return (cgroup.oom_kills() or 0) - self._oom_kills
+            self._killed = (cgroup.oom_kills() or 0) - self._oom_kills
+        return self._killed
 
     def _keys(self, status: int, seconds: float) -> "Keys":
         from pyinit import events

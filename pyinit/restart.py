@@ -3,9 +3,7 @@
 import os
 import sys
 
-from pyinit import usage
 from pyinit.child import restore_locale
-from pyinit.start import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +33,9 @@ def restart(launcher: str, inherited_mask: "Iterable[int]") -> "NoReturn":
         words = ["-SP", launcher, "--restarted", mask, path, *sys.argv[1:]]
         os.execv(python, [python, *words])  # noqa: S606 - no shell is wanted
     except Exception as error:  # noqa: BLE001 - whatever it is, with company is no way to run
+        from pyinit import usage
+        from pyinit.start import StartError
+
         msg = (
             "cannot start: another thread runs in this interpreter already, which would take "
             f"signals, and getting rid of it failed: {error}; does PYTHONPATH bring a "
