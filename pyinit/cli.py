@@ -4,7 +4,7 @@ import os
 import sys
 
 from pyinit import signals, start
-from pyinit.settings import DEBUG, WARNING, Settings
+from pyinit.settings import DEBUG, WARNING, Inspection, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ FLAGS = {
     "--help": "help",
     "-V": "version",
     "--version": "version",
+    "--json": "json",
 }
 VALUES = {
     "-p": "parent_death_signal",
@@ -36,6 +37,7 @@ VALUES = {
     "--kill-after": "kill_after",
     "--log-format": "log_format",
 }
+MAY_HAVE_VALUES = {"--inspect": "inspect"}
 SWITCHES = {  # by the variable that turns them on
     "SUBREAPER": "subreaper",
     "KILL_PROCESS_GROUP": "group",
@@ -45,6 +47,7 @@ OF_TINI = frozenset({"SUBREAPER", "KILL_PROCESS_GROUP"})
 PAGES = frozenset({"licence", "help", "version"})
 LOG_FORMATS = ("auto", "console", "json")
 MAX_CODE = 255
+INIT = "1"
 ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
@@ -80,6 +83,10 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
         wish = parse(sys.argv[1:], os.environ)
         if isinstance(wish, Settings):
             code = start.run(wish, inherited_mask)
+        elif isinstance(wish, Inspection):
+            from pyinit import listing
+
+            code = listing.show(wish)
         else:
             from pyinit import usage
 
@@ -91,8 +98,10 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
     os._exit(code)  # sys.exit would run exit handlers, one of which might change the code
 
 
-def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings | str":
-    """Return the settings, or the page to show: ``licence``, ``help`` or ``version``.
+def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings | Inspection | str":
+    """Return what is wanted: to run a command, to inspect a process, or the page to show.
+
+    Pages are ``licence``, ``help`` and ``version``.
 
     Raises:
         UsageError: an option, a value or a variable is wrong, or there is no command.
@@ -100,10 +109,12 @@ def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings |
     found: dict[str, Any] = {"verbosity": 0, "expected_codes": set(), "rewrite": {}}
     rest = list(arguments)
     for option, value in _options(rest):
-        topic = FLAGS.get(option) or VALUES[option]
+        topic = FLAGS.get(option) or VALUES.get(option) or MAY_HAVE_VALUES[option]
         if topic in PAGES:
             return topic
         _note(found, topic, option, value)
+    if "inspect" in found or "json" in found:
+        return _inspection(found, rest)
     if not rest:
         raise _lacking(expected="a command to run, as in: pyinit -- COMMAND [ARG]...")
     return _with_environment(found, tuple(rest), environment)
@@ -125,6 +136,10 @@ def _long(word: str, words: list[str]) -> tuple[str, str]:
     option, joined, value = word.partition("=")
     if option in VALUES:
         return option, value if joined else _following(option, words)
+    if option in MAY_HAVE_VALUES and joined:
+        return option, value
+    if option in MAY_HAVE_VALUES:
+        return option, INIT
     if option not in FLAGS:
         raise _unknown(option)
     if joined:
@@ -155,7 +170,8 @@ def _lacking(*, expected: str, place: str = "") -> UsageError:
 
 
 def _unknown(option: str) -> UsageError:
-    return UsageError(option, "an option of pyinit", known=(*FLAGS, *VALUES))
+    known = (*FLAGS, *VALUES, *MAY_HAVE_VALUES)
+    return UsageError(option, "an option of pyinit", known=known)
 
 
 def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
@@ -171,8 +187,19 @@ def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
         found[topic] = _log_format(option, value)
     elif topic == "verbosity":
         found[topic] += 1
+    elif topic == "inspect":
+        found[topic] = _pid(option, value)
     else:
         found[topic] = True
+
+
+def _inspection(found: "dict[str, Any]", rest: list[str]) -> Inspection:
+    if "inspect" not in found:
+        raise _lacking(expected="--inspect beside it", place="--json")
+    if rest:
+        expected = "no command; another process than 1 is --inspect=PID"
+        raise UsageError(rest[0], expected, place="--inspect")
+    return Inspection(found["inspect"], as_json="json" in found)
 
 
 def _with_environment(
@@ -222,6 +249,12 @@ def _integer(place: str, value: str, most: int | None) -> int:
         return int(value)
     upper = "up" if most is None else f"to {most}"
     raise UsageError(value, f"a whole number from 0 {upper}", place=place)
+
+
+def _pid(place: str, value: str) -> int:
+    if signals.is_count(value) and int(value) > 0:
+        return int(value)
+    raise UsageError(value, "a pid, as --inspect=7", place=place)
 
 
 def _signal(place: str, value: str) -> int:

@@ -87,3 +87,19 @@ class Settings:
         """Refuse: settings are decided once, before the child runs."""
         msg = f"settings cannot be changed (tried to set {name})"
         raise AttributeError(msg)
+
+
+class Inspection:
+    """What is to be inspected, instead of running a command.
+
+    Attributes:
+        pid: ``--inspect``: the process, in the PID namespace of who asks.
+        as_json: ``--json``: for machines.
+    """
+
+    __slots__ = ("as_json", "pid")
+
+    def __init__(self, pid: int, *, as_json: bool) -> None:
+        """Keep the values given."""
+        self.pid = pid
+        self.as_json = as_json

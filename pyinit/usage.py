@@ -27,6 +27,7 @@ GUESSES = {
 
 HELP = """\
 Usage: pyinit [OPTION]... [--] COMMAND [ARG]...
+       pyinit --inspect[=PID] [--json]
 
 Run COMMAND as the one child of a small init: for PID 1 of a container. Every
 signal goes on to the child, zombies are reaped, what the child leaves behind
@@ -58,6 +59,10 @@ that is not one.
   --log-format auto|console|json
                  auto is console on a terminal and one JSON object a line
                  elsewhere (PYINIT_LOG_FORMAT)
+  --inspect[=PID]
+                 run nothing: show what becomes of each signal that is sent to
+                 PID (1), from inside its PID namespace and from outside
+  --json         with --inspect: for machines
   -l             print the licence
   -h, --help     print this page
   -V, --version  print the version
@@ -107,8 +112,13 @@ python-prctl, which is GPL-3.0-or-later.
 def show(page: str) -> int:
     """Write a page to stdout; return the code to leave with."""
     pages = {"help": HELP, "version": f"pyinit {__version__}\n", "licence": LICENCE + OTHERS}
+    return put(pages[page])
+
+
+def put(text: str) -> int:
+    """Write a text to stdout; return the code to leave with."""
     try:
-        _write(STDOUT, pages[page])
+        _write(STDOUT, text)
     except OSError as error:
         _complain(f"cannot write to stdout: {error.strerror}")
         return 1

@@ -72,3 +72,14 @@ def folder():
         path = Path(name)
         path.chmod(0o755)
         yield path
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print how many predictions of `--inspect` came true."""
+    made, true = "predictions", "predictions that came true"
+    counts = {made: 0, true: 0}
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties if report.when == "call" else ():
+            counts[name] += value
+    if counts[made]:
+        terminalreporter.write_line(f"{counts[true]} of {counts[made]} {true}")

@@ -1,0 +1,394 @@
+"""`pyinit --inspect` shows what a process does with every signal."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pexpect
+import pytest
+from harness import MAY_READ, PYINIT, PYTHON, ROOT, UNSHARE, Run, only_child, until, victim
+
+from pyinit import inspection, listing, sentences, verdicts
+
+ESCAPE = "\033"
+NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *MAY_READ)
+needs_root = pytest.mark.skipif(not ROOT, reason="another user's process takes a second user id")
+
+
+@pytest.fixture
+def init():
+    """Run a command as PID 1 of a namespace, not below pyinit."""
+    runs = []
+
+    def begin(command, **popen) -> Run:
+        runs.append(Run([*UNSHARE, *command], namespace=True, **popen))
+        runs[-1].ready()
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.kill()
+
+
+def inspect(*options: str, wrap=(), **how) -> subprocess.CompletedProcess:
+    """Run `pyinit --inspect` out here."""
+    command = [*wrap, PYINIT, *options]
+    return subprocess.run(command, check=False, capture_output=True, text=True, **how)
+
+
+def data(pid: int) -> dict:
+    """Return what `--json` tells of a process."""
+    return json.loads(inspect(f"--inspect={pid}", "--json").stdout)
+
+
+def of(found: dict, name: str) -> dict:
+    """Return what is told of one signal."""
+    (told,) = (told for told in found["signals"] if told["name"] == name)
+    return told
+
+
+def words(found: dict, name: str) -> tuple[str, str]:
+    """Return the two verdicts on one signal."""
+    told = of(found, name)
+    return told["inside"], told["outside"]
+
+
+@pytest.mark.parametrize(
+    ("does", "verdict", "said"),
+    [
+        ([], "dropped", "SIGTERM is dropped, from inside and from outside: PID 1 has no handler"),
+        (["ignore:TERM"], "ignored", "SIGTERM is ignored: the program said so. `docker stop`"),
+        (["catch:TERM"], "delivered", "SIGTERM is delivered: its handler runs. When PID 1 ends,"),
+        (["block:TERM"], "held", "SIGTERM is held: it is blocked, and the signal stays pending"),
+        (["await:TERM"], "taken", "SIGTERM is taken: it waits for it (sigwait),"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_init_is_judged_as_init(init, does, verdict, said):
+    """Of a PID 1 the page says what becomes of SIGTERM, seen from inside and from outside alike."""
+    run = init(victim("signals", *does))
+    if verdict == "taken":
+        assert until(lambda: "taken" == words(data(run.init), "SIGTERM")[0])
+    outside = inspect(f"--inspect={run.init}").stdout
+    inside = run.inside(PYINIT, "--inspect").stdout
+
+    assert (verdict, verdict) == words(data(run.init), "SIGTERM")
+    for page in (outside, inside):
+        assert said.split() == page.split()[page.split().index("SIGTERM") :][: len(said.split())]
+    assert re.match(r"\S+ \(\d+\), PID 1 of a PID namespace below this one: sleeping", outside)
+    assert re.match(r"\S+ \(1\), PID 1 of this PID namespace: sleeping", inside)
+    assert ("dropped", "kills") == words(data(run.init), "SIGKILL")
+    assert ("dropped", "stops") == words(data(run.init), "SIGSTOP")
+
+
+def test_another_process_is_judged_as_such(start):
+    """Below pyinit the same program is killed by what PID 1 would drop."""
+    run = start(command=victim("signals"))
+    run.ready()
+    found = data(only_child(run.init))
+
+    assert ("kills", "kills") == words(found, "SIGTERM")
+    assert ("kills", "kills") == words(found, "SIGKILL")
+    assert ("stops", "stops") == words(found, "SIGSTOP")
+    assert 2 == found["namespace_pid"]
+    assert "SIGTERM kills it" in found["sentence"]
+
+
+def test_pyinit_itself_takes_all(start):
+    """Init waits for every signal that can be taken, and its page leads on to the child."""
+    run = start(command=victim("signals"))
+    child = run.ready()
+    assert until(lambda: "taken" == words(data(run.init), "SIGTERM")[0])
+    found = data(run.init)
+    others = {told["name"] for told in found["signals"] if told["inside"] != "taken"}
+
+    assert {"SIGKILL", "SIGSTOP", "signal 32", "signal 33"} == others
+    assert all(told["sure"] for told in found["signals"])
+    assert f"--inspect={child}." in run.inside(PYINIT, "--inspect").stdout
+
+
+def test_states_are_told(init):
+    """Pending, blocked, ignored and caught are told of the signals of which they are true."""
+    does = ["pend:USR1", "block:USR2", "ignore:HUP", "catch:WINCH"]
+    found = data(init(victim("signals", *does)).init)
+    states = ("pending", "blocked", "awaited", "ignored", "caught")
+    told = {
+        name: [state for state in states if of(found, f"SIG{name}")[state]]
+        for name in ("USR1", "USR2", "HUP", "WINCH", "ALRM")
+    }
+
+    assert {
+        "USR1": ["pending", "blocked"],
+        "USR2": ["blocked"],
+        "HUP": ["ignored"],
+        "WINCH": ["caught"],
+        "ALRM": [],
+    } == told
+
+
+def test_json_tells_of_all_signals(init):
+    """Machines get 64 signals, each with its number, name and default action."""
+    found = data(init(victim("signals")).init)
+    defaults = {told["name"]: told["default"] for told in found["signals"]}
+
+    assert list(range(1, 65)) == [told["number"] for told in found["signals"]]
+    assert ["end", "core dump", "stop", "ignore", "continue"] == [
+        defaults[f"SIG{name}"] for name in ("TERM", "QUIT", "TSTP", "CHLD", "CONT")
+    ]
+
+
+@pytest.fixture
+def two_threads(tmp_path, init):
+    """Run an init whose second thread blocks SIGUSR1."""
+    program = tmp_path / "threads.py"
+    program.write_text(
+        "import os, signal, threading\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})\n"
+        "threading.Thread(target=signal.pause).start()\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})\n"
+        "print(f'ready (pid: {os.getpid()})', flush=True)\n"
+        "signal.pause()\n"
+    )
+    return init([*PYTHON, str(program)])
+
+
+def test_threads_that_differ_are_told(two_threads):
+    """A signal that one thread blocks and another does not has a star, and each thread a line."""
+    page = two_threads.inside(PYINIT, "--inspect").stdout
+
+    assert re.search(r"^10 +SIGUSR1 +end +blocked\* +dropped +dropped$", page, re.MULTILINE)
+    assert "*          by some threads and not by others\n" in page
+    assert "Thread 1: blocks nothing.\nThread 2: blocks USR1.\n" in page
+    assert "2 threads\n" in page
+
+
+def test_the_stopped_gets_nothing_but_sigkill(start):
+    """Of a stopped process the page says so, and what lets it go on."""
+    run = start(command=victim("signals", "catch:TERM"))
+    run.ready()
+    child = only_child(run.init)
+    os.kill(child, signal.SIGSTOP)
+    assert until(lambda: data(child)["state"] == "stopped")
+    found = data(child)
+
+    assert ("held", "held") == words(found, "SIGTERM")
+    assert ("kills", "kills") == words(found, "SIGKILL")
+    assert ("continues", "continues") == words(found, "SIGCONT")
+    assert f"Let it go on: kill -CONT {child}." == found["advice"]
+
+
+def test_page_fits_80_columns_and_is_plain_in_a_pipe(two_threads):
+    """No line is wider than 80 columns, and no escape gets into a pipe."""
+    page = two_threads.inside(PYINIT, "--inspect").stdout
+
+    assert max(map(len, page.splitlines())) <= 80
+    assert ESCAPE not in page
+    assert re.search(r"^34-64 RTMIN..RTMAX +end +dropped +dropped$", page, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+    ids=["terminal", "NO_COLOR", "NO_COLOR-empty", "dumb"],
+)
+def test_colour_is_for_terminals(variables, is_coloured):
+    """On a terminal the verdicts have colours, unless it or NO_COLOR does not want them."""
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    option = f"--inspect={os.getpid()}"
+    text, code = pexpect.run(f"{PYINIT} {option}", env=environment, withexitstatus=True)
+
+    assert is_coloured == (ESCAPE.encode() in text)
+    assert 0 == code
+
+
+def test_coloured_page_is_the_plain_one():
+    """Without its escapes it is the same text, so colours move no column."""
+    process = inspection.look(os.getpid())
+    coloured, plain = (listing.page(process, [], is_coloured=each) for each in (True, False))
+    bare = re.sub(r"\033\[\d+m", "", coloured)
+
+    assert plain == "".join(f"{line.rstrip()}\n" for line in bare.splitlines())
+
+
+def an_absent_pid():
+    child = subprocess.Popen(["true"])
+    child.wait()
+    return [PYINIT, f"--inspect={child.pid}"], f"there is no process {child.pid} in this PID namesp"
+
+
+def a_pid_that_cannot_be():
+    return [PYINIT, "--inspect=999999999"], "there is no process 999999999 in this PID namespace"
+
+
+def a_missing_proc():
+    script = 'mount -t tmpfs none /proc; exec "$@" --inspect'
+    return [*UNSHARE, "sh", "-c", script, "-", PYINIT], "there is no /proc here"
+
+
+def the_proc_of_another_namespace():
+    command = [word for word in UNSHARE if word != "--mount-proc"]
+    return [*command, PYINIT, "--inspect"], "/proc shows the processes of another PID namespace"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [an_absent_pid, a_pid_that_cannot_be, a_missing_proc, the_proc_of_another_namespace],
+    ids=lambda make: make.__name__,
+)
+def test_what_cannot_be_inspected_is_one_line(make):
+    """One line says why, nothing goes to stdout, and the code is 1."""
+    command, reason = make()
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert re.fullmatch(rf"pyinit: {re.escape(reason)}.*\n", done.stderr), done.stderr
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("hidepid", "reason"),
+    [("1", "may not look at process 1: "), ("2", "/proc hides process 1 (hidepid): ")],
+)
+def test_hidden_process_is_one_line(hidepid, reason):
+    """Where /proc keeps others' processes back the line says so, and who may look."""
+    script = f'mount -o remount,hidepid={hidepid} /proc; "$@" --inspect; exit $?'
+    command = [*UNSHARE, "sh", "-c", script, "-", *NOBODY, PYINIT]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert f"pyinit: {reason}be its user, or root\n" == done.stderr
+
+
+def test_zombie_is_one_line():
+    """No signal does anything to who is dead; the line names the parent that has not reaped it."""
+    zombie = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    done = inspect(f"--inspect={zombie.pid}")
+    zombie.wait()
+
+    assert 1 == done.returncode
+    assert f"a zombie that its parent {os.getpid()} has not reaped" in done.stderr
+
+
+def test_thread_leads_to_its_process(two_threads):
+    """The id of a thread is no pid: the line names the process that it belongs to."""
+    found = data(two_threads.init)
+    _, second = (thread["tid"] for thread in found["threads"])
+    done = inspect(f"--inspect={second}")
+
+    assert 1 == done.returncode
+    assert f"pyinit: {second} is a thread of process {two_threads.init}: " in done.stderr
+
+
+@needs_root
+def test_what_is_not_seen_is_not_claimed(init):
+    """Who may not see whether a process waits for signals is told so, and no more than is sure."""
+    run = init(victim("signals", "await:TERM", "catch:HUP"))
+    done = inspect(f"--inspect={run.init}", wrap=NOBODY)
+    found = json.loads(inspect(f"--inspect={run.init}", "--json", wrap=NOBODY).stdout)
+
+    assert "As far as can be seen from here: SIGTERM" in done.stdout
+    assert "?          something that matters cannot be seen from here" in done.stdout
+    assert "Whether it waits for signals (sigwait)" in done.stdout
+    assert not of(found, "SIGTERM")["sure"]
+    assert ("delivered", True) == (of(found, "SIGHUP")["inside"], of(found, "SIGHUP")["sure"])
+    assert ("kills", True) == (of(found, "SIGKILL")["outside"], of(found, "SIGKILL")["sure"])
+
+
+def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
+    """Where a security module hides which signals are waited for, any that is not held may be."""
+
+    def read(path: str) -> str:
+        if path.endswith("/syscall"):
+            raise PermissionError
+        return "do_sigtimedwait" if path.endswith("/wchan") else ""
+
+    monkeypatch.setattr(inspection, "_read", read)
+    process = inspection.look(init(victim("signals", "catch:HUP")).init)
+    judged = [verdicts.judge(process, signum, inside=True) for signum in (signal.SIGTERM, 1, 9)]
+
+    assert [("taken", False), ("delivered", True), ("dropped", True)] == [
+        (verdict.word, verdict.is_sure) for verdict in judged
+    ]
+    assert "ask as root, in Docker with --cap-add SYS_PTRACE" in sentences.notes(process)[0]
+
+
+def test_nobody_is_above_the_machines_init():
+    """Not even SIGKILL reaches the init of the machine, and there is no outside to send it from."""
+    process = dataclasses.replace(
+        inspection.look(os.getpid()), pid=1, namespace_pid=1, is_machines_init=True
+    )
+
+    assert "dropped" == verdicts.judge(process, signal.SIGKILL, inside=True).word
+    assert verdicts.judge(process, signal.SIGKILL, inside=False) is None
+    assert "the init of this machine" in listing.page(process, [], is_coloured=False)
+    assert "docker stop" not in sentences.sentence(process)
+
+
+def test_tracer_is_named(init):
+    """Who is traced may be kept from its signals: the page names the tracer."""
+    run = init(victim("signals"))
+    strace = ["strace", "-p", str(run.init), "-o", "/dev/null"]
+    with subprocess.Popen(strace, stderr=subprocess.PIPE, text=True) as tracer:
+        assert "attached" in tracer.stderr.readline()
+        page = inspect(f"--inspect={run.init}").stdout
+        tracer.terminate()
+
+    assert f"Process {tracer.pid} traces it, as strace does" in page
+
+
+def test_name_cannot_forge_a_line(init):
+    """Whatever a process calls itself, it stays one word of one line."""
+    rename = "open('/proc/self/comm', 'wb').write(b'a\\n\\x1b[2Jb'); "
+    ready = "import os, signal; print(f'ready (pid: {os.getpid()})', flush=True); signal.pause()"
+    page = inspect(f"--inspect={init([*PYTHON, '-c', rename + ready]).init}").stdout
+
+    assert page.startswith("a\\n\\x1b[2Jb (")
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--inspect", "7"], "--inspect '7': expected no command; another process than 1 is "),
+        (["--inspect", "--", "app"], "--inspect 'app': expected no command; another process "),
+        (["--inspect=0"], "--inspect '0': expected a pid, as --inspect=7"),
+        (["--inspect="], "--inspect: expected a pid, as --inspect=7"),
+        (["--inspect=self"], "--inspect 'self': expected a pid, as --inspect=7"),
+        (["--json"], "--json: expected --inspect beside it"),
+        (["--json", "app"], "--json: expected --inspect beside it"),
+        (["--json=1", "--inspect"], "--json '1': expected no value"),
+        (["--inspct"], "'--inspct' is not an option of pyinit; did you mean --inspect?"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_words_are_one_line(options, line):
+    """What goes with `--inspect` and what does not is said in one line, with code 1."""
+    done = inspect(*options)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(f"pyinit: {line}")
+    assert 1 == done.stderr.count("\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["page", "json"])
+def test_full_disk_is_told(options):
+    """A page that cannot be written is a line on stderr and code 1."""
+    with open("/dev/full", "w") as full:
+        command = [PYINIT, f"--inspect={os.getpid()}", *options]
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert (1, "pyinit: cannot write to stdout: No space left on device\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+def test_variables_of_the_image_do_not_matter(init):
+    """`docker exec` brings the image's variables along, and they are for pyinit as init."""
+    run = init(victim("signals"))
+    wrong = {**os.environ, "PYINIT_DRAIN": "what?", "PYINIT_VERBOSITY": "3"}
+
+    assert 0 == inspect(f"--inspect={run.init}", env=wrong).returncode

@@ -1,0 +1,235 @@
+"""What `pyinit --inspect` predicts is what the kernel does: each cell is a real process."""
+
+import dataclasses
+import itertools
+import os
+import subprocess
+
+import pytest
+from harness import children, status_of, until
+
+from pyinit import verdicts
+from pyinit.inspection import bits, look
+from pyinit.verdicts import CONTINUES, DELIVERED, DROPPED, HELD, IGNORED, KILLS, STOPS, TAKEN, judge
+
+SIGKILL, SIGSTOP, SIGCONT = 9, 19, 18
+TOLD = ("got", "took", "killed", "stopped", "continued")
+THROWN_AWAY = "thrown away"
+PLACES = ("init", "other")
+DISPOSITIONS = {  # by what is written in the tables: the words of the subject
+    "default": (),
+    "ignored": ("ignored",),
+    "caught": ("caught",),
+    "blocked": ("blocked",),
+    "blocked and ignored": ("blocked", "ignored"),
+    "blocked and caught": ("blocked", "caught"),
+    "awaited": ("awaited",),
+    "awaited and ignored": ("awaited", "ignored"),
+    "awaited and caught": ("awaited", "caught"),
+}
+
+
+class Subject:
+    """A process that does something with a signal, and who sends it from inside."""
+
+    def __init__(self, program: str, place: str, signum: int, words: tuple[str, ...]) -> None:
+        self.signum = signum
+        self.marker = 63 if signum == 64 else 64
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        command = [program, place, str(signum), *words]
+        self.told = ""
+        self.process = subprocess.Popen(command, text=True, bufsize=1, **pipes)
+        first, second = self.until("init", "ready"), self.until("init", "ready")
+        self.init = int(max(first, second, key=len).split()[1])
+        self.pid = self.init if place == "init" else min(children(self.init))
+        if "awaited" in words:
+            assert until(lambda: look(self.pid).threads[0].waits)
+
+    def until(self, *wanted: str) -> str:
+        """Wait for a line that begins with one of the words; the empty one is the end."""
+        for line in self.process.stdout:
+            if line.split()[0] in wanted:
+                return line.strip()
+        return ""
+
+    def stop(self) -> None:
+        os.kill(self.pid, SIGSTOP)
+        self.until("stopped")
+
+    def send(self, *, inside: bool) -> None:
+        """Send the signal; what becomes of the subject may be told before that it was sent."""
+        self.told = ""
+        if not inside:
+            os.kill(self.pid, self.signum)
+            return
+        self.process.stdin.write("go\n")
+        while not (line := self.until("sent", *TOLD)).startswith(("sent", "killed")):
+            self.told = line
+        self.told = line if line.startswith("killed") else self.told
+
+    def pending(self) -> bool:
+        """Tell whether the signal is pending."""
+        try:
+            with open(f"/proc/{self.pid}/status") as file:
+                fields = status_of(file.read())
+        except OSError:
+            return False
+        return self.signum in bits(fields["ShdPnd"]) | bits(fields["SigPnd"])
+
+    def fate(self) -> str:
+        """Return what became of the signal, told by another that is sent after it.
+
+        The kernel gives the lowest number first, so the marker's handler runs last.
+        """
+        self.kill(self.marker)
+        line = self.told or self.until(*TOLD)
+        word, _, number = line.partition(" ")
+        if int(number or 0) == self.marker:
+            return HELD if self.pending() else THROWN_AWAY
+        assert str(self.signum) == number, line
+        return {"got": DELIVERED, "took": TAKEN, "killed": KILLS, "stopped": STOPS}[word]
+
+    def fate_while_stopped(self) -> str:
+        """Return what became of the signal for a subject that was stopped before."""
+        if self.signum == SIGCONT:
+            return CONTINUES if (self.told or self.until("continued")) == "continued" else ""
+        if self.signum != SIGKILL and self.pending():  # which is pending while it kills
+            return HELD
+        self.kill(self.marker)
+        self.kill(SIGCONT)
+        line = self.told or self.until("got", "killed")
+        return KILLS if line == f"killed {self.signum}" else THROWN_AWAY
+
+    def kill(self, signum: int) -> None:
+        """Send a signal from outside to what may be gone by now."""
+        try:
+            os.kill(self.pid, signum)
+        except ProcessLookupError:
+            pass
+
+    def end(self) -> None:
+        try:
+            os.kill(self.init, SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.communicate()
+
+
+@pytest.fixture
+def subject(compiled):
+    """Start subjects, one at a time."""
+    program = compiled("subject")
+    started = []
+
+    def start(*how) -> Subject:
+        while started:
+            started.pop().end()
+        started.append(Subject(program, *how))
+        return started[0]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def predict(subject: Subject, *, inside: bool) -> str:
+    """Return what the code behind `--inspect` says of a subject, which it must be sure of."""
+    verdict = judge(look(subject.pid), subject.signum, inside=inside)
+    assert verdict.is_sure
+    return verdict.word
+
+
+def seen(word: str) -> str:
+    """Return what is to be seen of a verdict: of both of these, nothing."""
+    return THROWN_AWAY if word in {IGNORED, DROPPED} else word
+
+
+@dataclasses.dataclass
+class Count:
+    """How many cells there were, and those that differ."""
+
+    cells: int = 0
+    wrong: list = dataclasses.field(default_factory=list)
+
+    def compare(self, cell: tuple, predicted: str, found: str) -> None:
+        self.cells += 1
+        if seen(predicted) != found:
+            self.wrong.append((*cell, predicted, found))
+
+    def check(self, record_property) -> None:
+        """Note how many agreed, for the summary of the run; none may differ."""
+        record_property("predictions", self.cells)
+        record_property("predictions that came true", self.cells - len(self.wrong))
+        assert [] == self.wrong
+
+
+@pytest.mark.parametrize("disposition", DISPOSITIONS)
+def test_every_prediction_comes_true(subject, disposition, record_property):
+    """All signals, sent from inside and outside, to PID 1 and to another: no cell differs.
+
+    Dropped, in addition, is only what does something to another process.
+    """
+    count = Count()
+    for signum, inside in itertools.product(verdicts.ALL, (True, False)):
+        words, found = {}, {}
+        for place in PLACES:
+            one = subject(place, signum, DISPOSITIONS[disposition])
+            words[place] = predict(one, inside=inside)
+            one.send(inside=inside)
+            found[place] = one.fate()
+            count.compare((disposition, place, signum, inside), words[place], found[place])
+        is_dropped = found["init"] == THROWN_AWAY != found["other"]
+        assert (words["init"] == DROPPED) == is_dropped, (signum, inside)
+
+    count.check(record_property)
+    assert 256 == count.cells
+
+
+THREADS = [
+    words
+    for masks in (["blocked", "thread"], ["blocked-thread"], ["blocked", "blocked-thread"])
+    for disposition in ([], ["ignored"], ["caught"])
+    if (words := (*masks, *disposition))
+]
+
+
+@pytest.mark.parametrize("disposition", DISPOSITIONS)
+def test_predictions_for_who_is_stopped_come_true(subject, disposition, record_property):
+    """A stopped process gets SIGKILL and SIGCONT, and keeps the rest."""
+    count = Count()
+    for signum, inside, place in itertools.product(verdicts.ALL, (True, False), PLACES):
+        one = subject(place, signum, DISPOSITIONS[disposition])
+        one.stop()
+        predicted = predict(one, inside=inside)
+        one.send(inside=inside)
+        count.compare((place, signum, inside), predicted, one.fate_while_stopped())
+
+    count.check(record_property)
+    assert 256 == count.cells
+
+
+def test_predictions_for_an_orphaned_group_come_true(subject, record_property):
+    """Nobody would continue a process in an orphaned group, so no terminal stops it."""
+    count = Count()
+    for signum, inside in itertools.product(verdicts.ALL, (True, False)):
+        one = subject("alone", signum, ())
+        predicted = predict(one, inside=inside)
+        one.send(inside=inside)
+        count.compare((signum, inside), predicted, one.fate())
+
+    count.check(record_property)
+    assert 128 == count.cells
+
+
+@pytest.mark.parametrize("words", THREADS, ids="+".join)
+def test_predictions_for_two_threads_come_true(subject, words, record_property):
+    """What one thread blocks and another does not, too."""
+    count = Count()
+    for signum, inside, place in itertools.product(verdicts.ALL, (True, False), PLACES):
+        one = subject(place, signum, words)
+        predicted = predict(one, inside=inside)
+        one.send(inside=inside)
+        count.compare((words, place, signum, inside), predicted, one.fate())
+
+    count.check(record_property)
+    assert 256 == count.cells
