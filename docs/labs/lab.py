@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn, Self, cast
@@ -33,9 +34,11 @@ class Program:
 
     def __init__(self, command: tuple[str, ...], **popen: Any) -> None:  # noqa: ANN401 - as Popen's
         """Start it, in a session of its own: what is meant for the lab's terminal is not for it."""
-        how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        how["start_new_session"] = "process_group" not in popen
-        self._process = subprocess.Popen((*TIED, *command), **{**how, **popen})
+        how: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        how |= {"start_new_session": "process_group" not in popen, "preexec_fn": unblock}
+        self._process: subprocess.Popen[str] = subprocess.Popen(
+            (*TIED, *command), **{**how, **popen}
+        )
         self._input = cast("IO[str]", self._process.stdin)
         self._output = cast("IO[str]", self._process.stdout)
         self.pid = self._process.pid
@@ -93,14 +96,6 @@ class Init(Program):
             fail("a program did not become ready")
         (self.init,) = children(self.pid)
 
-    def inside(self, *command: str) -> str:
-        """Run a command in its namespaces, as `docker exec` does; return what it prints.
-
-        If it ends the namespace, it may die with it.
-        """
-        enter = (*ENTER, "--target", str(self.init), *command)
-        return subprocess.run(enter, check=False, stdout=subprocess.PIPE, text=True).stdout
-
     def settle(self) -> None:
         """Wait until no signal is left for it to take or to act upon.
 
@@ -110,9 +105,12 @@ class Init(Program):
 
     def end(self) -> None:
         """End it and with it its namespace: it is gone when its parent is, which ends with it."""
-        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGSTOP)  # or it might fork right now
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             for init in children(self.pid):
                 os.kill(init, signal.SIGKILL)
+                self._process.send_signal(signal.SIGCONT)
                 self._process.wait()
         super().end()
 
@@ -127,9 +125,8 @@ class Lab:
 
     def __enter__(self) -> Self:
         """Begin: be interrupted in order, and do not wait for ever."""
-        for signum in INTERRUPTIONS:
+        for signum in (*INTERRUPTIONS, signal.SIGALRM):
             signal.signal(signum, leave)
-        signal.signal(signal.SIGALRM, lose_patience)
         signal.alarm(SECONDS)
         if not shutil.which("pyinit"):
             fail(f"pyinit is not in PATH, use: make lab LAB={self._folder.name}")
@@ -144,8 +141,7 @@ class Lab:
         trace: TracebackType | None,
     ) -> None:
         """End all that was started."""
-        signal.alarm(0)
-        for signum in INTERRUPTIONS:
+        for signum in (*INTERRUPTIONS, signal.SIGALRM):
             signal.signal(signum, signal.SIG_IGN)
         self._stack.__exit__(kind, error, trace)
 
@@ -156,28 +152,57 @@ class Lab:
     def compiled(self, name: str) -> str:
         """Compile a C program of the lab and return its path."""
         program = str(self.scratch / name)
-        subprocess.run(["gcc", "-O2", "-Wall", "-o", program, self.file(f"{name}.c")], check=True)
+        source = self.file(f"{name}.c")
+        with uninterrupted():  # gcc has children, and files
+            subprocess.run(["gcc", "-O2", "-Wall", "-o", program, source], check=True)
         return program
 
     def start(self, *command: str, **popen: Any) -> Program:  # noqa: ANN401 - as Popen's
         """Start a program."""
-        program = Program(command, **popen)
-        self._stack.callback(program.end)
-        return program
+        return self._start(Program, command, popen)
 
     def init(self, *command: str, **popen: Any) -> Init:  # noqa: ANN401 - as Popen's
         """Start a program as PID 1 of a namespace of its own, and wait until it is ready."""
-        init = Init(command, **popen)
-        self._stack.callback(init.end)
+        init = cast("Init", self._start(Init, command, popen))
         init.begin()
         return init
 
+    def inside(self, init: Init, *command: str) -> str:
+        """Run a command in the namespaces of an init, as `docker exec` does; return what it prints.
+
+        If it ends the namespace, it may die with it.
+        """
+        guest = self.start(*ENTER, "--target", str(init.init), *command)
+        printed = guest.rest()
+        guest.wait()
+        return printed
+
+    def _start(
+        self, kind: type[Program], command: tuple[str, ...], popen: dict[str, Any]
+    ) -> Program:
+        with uninterrupted():  # or it would be nobody's to end
+            program = kind(command, **popen)
+            self._stack.callback(program.end)
+        return program
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let interruptions wait."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def unblock() -> None:
+    """Take interruptions in a process that was forked while they had to wait."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
+
 
 def leave(signum: int, _frame: object) -> NoReturn:
-    """Be interrupted: all that was started is ended on the way out."""
+    """Be interrupted, or lose patience: all that was started is ended on the way out."""
+    if signum == signal.SIGALRM:
+        fail(f"what should be seen was not seen in {SECONDS} seconds")
     raise SystemExit(128 + signum)
-
-
-def lose_patience(_signum: int, _frame: object) -> NoReturn:
-    """Give up."""
-    fail(f"what should be seen was not seen in {SECONDS} seconds")
