@@ -82,7 +82,7 @@ class Init(Program):
     """A program that is PID 1 of a PID namespace; `wait` returns how that ended.
 
     Attributes:
-        init: its pid out here.
+        init: its pid out here; 0 if it ended as soon as it was ready.
     """
 
     def __init__(self, command: tuple[str, ...], **popen: Any) -> None:  # noqa: ANN401 - as Popen's
@@ -94,7 +94,7 @@ class Init(Program):
         """Wait until it, or a program below it, says that it is ready."""
         if self.hear() != "ready":
             fail("a program did not become ready")
-        (self.init,) = children(self.pid)
+        self.init = next(iter(children(self.pid)), 0)
 
     def settle(self) -> None:
         """Wait until no signal is left for it to take or to act upon.
