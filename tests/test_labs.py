@@ -121,6 +121,21 @@ def test_kill_init_without_pyinit(answering, begin):
     os.close(pidfd)
 
 
+def test_kill_init_under_strace(built, begin, tmp_path):
+    """A tracer is shown what is dropped: a SIGTERM that changes nothing."""
+    run = begin(built("kill-init/echo"))
+    assert "ready" == run.line()
+    log = tmp_path / "strace"
+    tracer = begin(tool("strace"), "-p", str(run.init), "-o", str(log), namespace=False)
+    status = Path(f"/proc/{run.init}/status")
+    assert until(lambda: status_of(status.read_text())["TracerPid"] == str(tracer.init))
+
+    run.enter("sh", "-c", "kill 1").wait()
+
+    assert until(lambda: "--- SIGTERM" in log.read_text())
+    assert still_answers(run)
+
+
 @pytest.mark.parametrize("inside", [True, False], ids=["inside", "outside"])
 def test_kill_init_below_pyinit(answering, start, inside):
     """Below pyinit a SIGTERM for PID 1 does to the program what it does to any process."""
@@ -228,6 +243,14 @@ def test_who_sends_sigkill_is_the_kernel(built, begin):
     run = begin(built("who-sends-sigkill/family"))
     assert "ready" == run.line()
     assert [True, True] == [TERM in set_of(pid, "SigCgt") for pid in children(run.init)]
+
+    assert "parent: SIGTERM, finishing\n" == run.stop().out
+
+
+def test_who_sends_sigkill_if_signals_are_only_forwarded(built, start):
+    """An init that leaves with its child, as tini does, leaves the workers to the kernel."""
+    run = start(("-d", "0"), [built("who-sends-sigkill/family")])
+    assert "ready" == run.line()
 
     assert "parent: SIGTERM, finishing\n" == run.stop().out
 
