@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ARGS =
+LAB =
 
 # Empty where there is no Python yet: that is why each target calls make anew after the set-up.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -16,6 +17,7 @@ SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit scripts ! -path 
 
 help:
 	@echo 'make run                run a small workload under pyinit, stop it, show what happened'
+	@echo 'make lab LAB=zombies    run one of docs/labs; without LAB list them'
 	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
 	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
 	@echo 'make lint               ruff and mypy'
@@ -24,13 +26,19 @@ help:
 	@echo 'As root they install what is missing: Debian packages, the rest into .venv.'
 
 run lint: packages = run
+lab: packages = lab
 test test-under-pyinit: packages = test
-run test test-under-pyinit lint:
+run lab test test-under-pyinit lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
 do-run: $(VENV)/installed
 	@examples/run.sh $(VENV)/bin/pyinit
+
+do-lab: $(VENV)/installed
+	@test -x 'docs/labs/$(LAB)/run' || { echo 'make lab LAB=NAME, with one of:'; \
+	    ls docs/labs/*/run | cut -d/ -f3; exit $(if $(LAB),1,0); }
+	@$(if $(LAB),PATH="$$PWD/$(VENV)/bin:$$PATH" 'docs/labs/$(LAB)/run',:)
 
 do-test: $(VENV)/installed-test
 	$(PYTEST) $(ARGS)
@@ -41,7 +49,7 @@ do-test-under-pyinit: $(VENV)/installed-test
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit scripts
+	$(VENV)/bin/mypy pyinit scripts docs/labs/lab.py docs/labs/look.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -62,4 +70,4 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run test test-under-pyinit lint clean do-run do-test do-test-under-pyinit do-lint
+.PHONY: help run lab test test-under-pyinit lint clean do-run do-lab do-test do-test-under-pyinit do-lint

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what Debian or Ubuntu lacks to build and try pyinit, or to test it.
-# Usage: setup.sh run|test [PYTHON]
+# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, or to test it.
+# Usage: setup.sh run|lab|test [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -42,8 +42,8 @@ find_missing() {
     file /usr/include/sys/capability.h libcap-dev
     program nsenter util-linux
     program ps procps
+    [ "$purpose" = run ] || program strace strace
     [ "$purpose" = test ] || return 0
-    program strace strace
     program nginx nginx-light
     program redis-server redis-server
     file /usr/lib/postgresql/*/bin/postgres postgresql

@@ -65,7 +65,7 @@ def test_readme_names_files_that_exist():
 
 def test_pages_name_tests_that_exist():
     """A test that a page calls to witness is there."""
-    pages = "".join(path.read_text() for path in (ROOT_DIRECTORY / "docs").glob("*.md"))
+    pages = "".join(path.read_text() for path in (ROOT_DIRECTORY / "docs").rglob("*.md"))
     named = set(re.findall(r"\b(tests/\w+\.py)::(\w+)", pages))
     missing = [
         (file, name)

@@ -1,0 +1,21 @@
+/* A parent that does not wait: three children die, and it leaves at the end of a line of stdin. */
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(void)
+{
+    siginfo_t info;
+
+    for (int i = 0; i < 3; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(0);
+        waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT); /* see it dead, but do not reap it */
+    }
+    puts("ready");
+    fflush(stdout);
+    getchar();
+    return 0;
+}
