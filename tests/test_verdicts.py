@@ -37,11 +37,11 @@ class Subject:
         self.marker = 63 if signum == 64 else 64
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         command = [program, place, str(signum), *words]
-        self.told = ""
+        self.told: list[str] = []
         self.process = subprocess.Popen(command, text=True, bufsize=1, **pipes)
         first, second = self.until("init", "ready"), self.until("init", "ready")
         self.init = int(max(first, second, key=len).split()[1])
-        self.pid = self.init if place == "init" else min(children(self.init))
+        self.pid = self.init if place == "init" else children(self.init)[0]  # the elder
         if "awaited" in words:
             assert until(lambda: look(self.pid).threads[0].waits)
 
@@ -58,14 +58,14 @@ class Subject:
 
     def send(self, *, inside: bool) -> None:
         """Send the signal; what becomes of the subject may be told before that it was sent."""
-        self.told = ""
         if not inside:
             os.kill(self.pid, self.signum)
             return
         self.process.stdin.write("go\n")
-        while not (line := self.until("sent", *TOLD)).startswith(("sent", "killed")):
-            self.told = line
-        self.told = line if line.startswith("killed") else self.told
+        while not (line := self.until("sent", *TOLD)).startswith("sent"):
+            self.told.append(line)
+            if line.startswith("killed"):  # it, and the sender with it
+                return
 
     def pending(self) -> bool:
         """Tell whether the signal is pending."""
@@ -82,7 +82,7 @@ class Subject:
         The kernel gives the lowest number first, so the marker's handler runs last.
         """
         self.kill(self.marker)
-        line = self.told or self.until(*TOLD)
+        line = self.told[0] if self.told else self.until(*TOLD)
         word, _, number = line.partition(" ")
         if int(number or 0) == self.marker:
             return HELD if self.pending() else THROWN_AWAY
@@ -92,12 +92,12 @@ class Subject:
     def fate_while_stopped(self) -> str:
         """Return what became of the signal for a subject that was stopped before."""
         if self.signum == SIGCONT:
-            return CONTINUES if (self.told or self.until("continued")) == "continued" else ""
+            return CONTINUES if "continued" in self.told or self.until("continued") else ""
         if self.signum != SIGKILL and self.pending():  # which is pending while it kills
             return HELD
         self.kill(self.marker)
         self.kill(SIGCONT)
-        line = self.told or self.until("got", "killed")
+        line = self.told[0] if self.told else self.until("got", "killed")
         return KILLS if line == f"killed {self.signum}" else THROWN_AWAY
 
     def kill(self, signum: int) -> None:
