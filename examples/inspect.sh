@@ -45,7 +45,7 @@ case $program in
         ;;
     postgres)
         postgres=$(echo /usr/lib/postgresql/*/bin)
-        "${as_user[@]}" "$postgres/initdb" --pgdata "$folder/data" --no-sync >"$folder/log"
+        "${as_user[@]}" "$postgres/initdb" --pgdata "$folder/data" --no-sync >"$folder/log" 2>&1
         command=("${as_user[@]}" "$postgres/postgres" -D "$folder/data" -k "$folder" -c listen_addresses=)
         ready="ready to accept connections"
         ;;
@@ -64,4 +64,6 @@ trap end EXIT
 until [[ ${line-} == *"$ready"* ]]; do
     read -r -t 60 -u "$output" line || { echo "inspect.sh: $program did not get ready: ${line-}" >&2 && exit 1; }
 done
-"${enter[@]}" --target "$(pgrep --parent "$outside")" pyinit --inspect "$@"
+init=$(pgrep --parent "$outside")
+until [[ $(ps -o stat= -p "$init") == S* ]]; do :; done # it waits for what comes
+"${enter[@]}" --target "$init" pyinit --inspect "$@"

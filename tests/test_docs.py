@@ -54,7 +54,7 @@ def matches(expected: str, printed: str) -> bool:
 
 
 @pytest.fixture
-def surroundings(tmp_path):
+def surroundings(folder):
     """Return an environment in which `pyinit` and the Python below it are the ones under test.
 
     Without root what root may do takes a user namespace first; the pages write it as for root.
@@ -65,11 +65,11 @@ def surroundings(tmp_path):
             ("unshare", "--user --map-root-user"),
             ("nsenter", "--user --preserve-credentials"),
         ):
-            shim = tmp_path / name
+            shim = folder / name
             shim.write_text(f'#!/bin/sh\nexec /usr/bin/{name} {options} "$@"\n')
             shim.chmod(0o755)
-        path.insert(0, str(tmp_path))
-    return {**os.environ, "PATH": ":".join(path), "LC_ALL": "C.UTF-8", "TMPDIR": str(tmp_path)}
+        path.insert(0, str(folder))
+    return {**os.environ, "PATH": ":".join(path), "LC_ALL": "C.UTF-8", "TMPDIR": str(folder)}
 
 
 def converse(commands: list[str], environment: dict[str, str]) -> list[tuple[str, int]]:
