@@ -1,6 +1,7 @@
 """Everything between fork and exec, and what a status is worth as a code."""
 
-import os
+import posix
+import sys
 from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT  # builtin
 
 from pyinit import signals
@@ -38,7 +39,7 @@ class Child:
         To be asked once the child is dead: then all that it told is in the pipe.
         """
         try:
-            told = os.read(self._failure, 65536)
+            told = posix.read(self._failure, 65536)
         except OSError:
             return None
         number, _, path = told.partition(b" ")
@@ -58,14 +59,14 @@ def spawn(command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | 
     """
     fill_holes()
     ignore_sigchld = signals.default_sigchld()
-    failure_out, failure_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    failure_out, failure_in = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
     process = Child(failure_out)
-    process.pid = os.fork()
+    process.pid = posix.fork()
     if process.pid == 0:
         _become(command, inherited_mask, terminal, failure_in, ignore_sigchld=ignore_sigchld)
     try:
         _join_own_group(process.pid)
-        os.close(failure_in)
+        posix.close(failure_in)
     except Exception:  # noqa: BLE001 - the child runs, neither is a reason to give it up
         pass
     return process
@@ -73,7 +74,7 @@ def spawn(command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | 
 
 def exit_code(status: int) -> int:
     """Return the code of a status of waitpid: the child's own, or 128 + the signal's number."""
-    code = os.waitstatus_to_exitcode(status)
+    code = posix.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
@@ -84,16 +85,16 @@ def fill_holes() -> None:
     """
     for descriptor in (0, 1, 2):
         try:
-            os.fstat(descriptor)
+            posix.fstat(descriptor)
         except OSError:
             _plug()
 
 
 def _plug() -> None:
     # The lowest free descriptor is the hole. A root directory is there even where /dev is not.
-    for path, flags in (("/dev/null", os.O_RDWR), ("/", os.O_PATH)):
+    for path, flags in (("/dev/null", posix.O_RDWR), ("/", posix.O_PATH)):
         try:
-            os.open(path, flags)
+            posix.open(path, flags)
         except OSError:
             continue
         return
@@ -102,7 +103,7 @@ def _plug() -> None:
 def _join_own_group(pid: int) -> None:
     # On both sides of the fork, or a signal for the group sent before the child ran would be lost.
     try:
-        os.setpgid(pid, pid)
+        posix.setpgid(pid, pid)
     except OSError:  # EACCES: it has done so and exec'd; ESRCH: it is dead
         pass
 
@@ -118,15 +119,15 @@ def _become(
     try:
         _join_own_group(0)
         if terminal is not None:
-            take_foreground(terminal, os.getpgrp())
+            take_foreground(terminal, posix.getpgrp())
         restore_locale()
-        arguments = [os.fsencode(word) for word in command]
+        arguments = [_encoded(word) for word in command]
         signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
         signals.set_mask(mask)  # from here on it may be killed like any other program
         error, path = _exec(arguments)
-        os.write(failure, b"%d %s" % (error, path[:LONGEST_PATH]))
+        posix.write(failure, b"%d %s" % (error, path[:LONGEST_PATH]))
     finally:
-        os._exit(127)  # the parent, told why, has the better code
+        posix._exit(127)  # noqa: SLF001 - the parent, told why, has the better code
 
 
 def restore_locale() -> None:
@@ -134,7 +135,7 @@ def restore_locale() -> None:
 
     PEP 538 has it do so when it starts, for its own children's good.
     """
-    if os.environb.get(b"LC_CTYPE") not in COERCED_LOCALES or os.environb.get(b"LC_ALL"):
+    if posix.environ.get(b"LC_CTYPE") not in COERCED_LOCALES or posix.environ.get(b"LC_ALL"):
         return
     try:
         with open("/proc/self/environ", "rb") as original:
@@ -143,36 +144,49 @@ def restore_locale() -> None:
         return
     given = [entry for entry in entries if entry.startswith(b"LC_CTYPE=")]
     if given:
-        os.putenv(b"LC_CTYPE", given[0].partition(b"=")[2])
+        posix.putenv(b"LC_CTYPE", given[0].partition(b"=")[2])
     else:
-        os.unsetenv(b"LC_CTYPE")
+        posix.unsetenv(b"LC_CTYPE")
 
 
 def _exec(arguments: list[bytes]) -> tuple[int, bytes]:
     # As execvp(3): a file that may not be run does not end the search, one that fails in another
-    # way does. os.execv hands on the environment as it is; os.execve would drop what is not
+    # way does. posix.execv hands on the environment as it is; posix.execve would drop what is not
     # NAME=VALUE.
     worst = (ENOENT, arguments[0])
     for path in _candidates(arguments[0]):
         error = _exec_file(path, arguments)
         if error not in SEARCH_GOES_ON:
             return error, path
-        if error == EACCES or (worst[0] == ENOENT and os.path.lexists(path)):
+        if error == EACCES or (worst[0] == ENOENT and _is_there(path)):
             worst = (error, path)
     return worst
+
+
+def _encoded(word: str) -> bytes:
+    # As os.fsencode does; it undoes what Python did to the words of its own command line.
+    return word.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
+def _is_there(path: bytes) -> bool:
+    try:
+        posix.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _candidates(name: bytes) -> "Iterator[bytes]":
     if b"/" in name:
         yield name
     elif name:
-        for directory in os.environb.get(b"PATH", DEFAULT_PATH).split(b":"):
+        for directory in posix.environ.get(b"PATH", DEFAULT_PATH).split(b":"):
             yield directory + b"/" + name if directory else name
 
 
 def _exec_file(path: bytes, arguments: list[bytes]) -> int:
     try:
-        os.execv(path, arguments)  # noqa: S606 - a shell is just what must not be in between
+        posix.execv(path, arguments)
     except OSError as error:
         if error.errno == ENOEXEC and _is_text(path):
             return _exec_shell(path, arguments)
@@ -181,7 +195,7 @@ def _exec_file(path: bytes, arguments: list[bytes]) -> int:
 
 def _exec_shell(path: bytes, arguments: list[bytes]) -> int:
     try:
-        os.execv(SHELL, [SHELL, path, *arguments[1:]])  # noqa: S606 - the user's own words
+        posix.execv(SHELL, [SHELL, path, *arguments[1:]])
     except OSError:
         return ENOEXEC
 

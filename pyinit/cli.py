@@ -1,6 +1,6 @@
 """The command line and the environment: Settings, or one sentence on what is wrong with them."""
 
-import os
+import posix
 import sys
 
 from pyinit import signals, start
@@ -46,6 +46,7 @@ SWITCHES = {  # by the variable that turns them on
 OF_TINI = frozenset({"SUBREAPER", "KILL_PROCESS_GROUP"})
 PAGES = frozenset({"licence", "help", "version"})
 LOG_FORMATS = ("auto", "console", "json")
+PREFIXES = (b"PYINIT_", b"TINI_")
 MAX_CODE = 255
 INIT = "1"
 ON = ("1", "true", "yes", "on")
@@ -80,7 +81,7 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
         inherited_mask: which signals were blocked before all were.
     """
     try:
-        wish = parse(sys.argv[1:], os.environ)
+        wish = parse(sys.argv[1:], _own_variables())
         if isinstance(wish, Settings):
             code = start.run(wish, inherited_mask)
         elif isinstance(wish, Inspection):
@@ -95,7 +96,18 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
         from pyinit import usage
 
         code = usage.complain(error)
-    os._exit(code)  # sys.exit would run exit handlers, one of which might change the code
+    # sys.exit would run exit handlers, one of which might change the code.
+    posix._exit(code)  # noqa: SLF001 - so it is called
+
+
+def _own_variables() -> dict[str, str]:
+    """Return the variables that are meant for pyinit, as os.environ would."""
+    how = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+    return {
+        name.decode(*how): value.decode(*how)
+        for name, value in posix.environ.items()
+        if name.startswith(PREFIXES)
+    }
 
 
 def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings | Inspection | str":

@@ -1,6 +1,6 @@
 """How the child ends: its code, and what there is to say of it."""
 
-import os
+import posix
 from time import monotonic  # a builtin module
 
 from pyinit import child, reaping, signals
@@ -65,7 +65,7 @@ class Ending:
     def _level(self, status: int) -> int:
         # Whoever runs the container must know of a crash, and not of a stop. A shell may have
         # made a plain code of a SIGKILL for want of memory.
-        is_fault = os.WIFSIGNALED(status) and os.WTERMSIG(status) in signals.FAULTS
+        is_fault = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) in signals.FAULTS
         return WARNING if is_fault or (status and self._count_oom_kills()) else INFO
 
     def _count_oom_kills(self) -> int:

@@ -4,7 +4,7 @@ kill(-1) stands in this file alone, and behind a question for the own pid each t
 would reach every process of the user, or of the machine (kill(2)).
 """
 
-import os
+import posix
 from time import monotonic  # a builtin module
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ ALL = -1
 
 def get_ready() -> None:
     """Load what a later :func:`send` needs, while it is sure to be there."""
-    if os.getpid() != 1:
+    if posix.getpid() != 1:
         from pyinit import descendants  # noqa: F401
 
 
@@ -32,11 +32,11 @@ def send(signums: tuple[int, ...], child: int | None) -> None:
             be signalled: kill(-1) as PID 1 does not tell of others; off PID 1 ENOENT where /proc
             does not tell who the others are, EAGAIN where it cannot be read just now.
     """
-    if os.getpid() == 1:
+    if posix.getpid() == 1:
         for signum in signums:
-            os.kill(ALL, signum)
+            posix.kill(ALL, signum)
         if child is not None:
-            os.kill(child, 0)
+            posix.kill(child, 0)
         return
     refusal = None if child is None else _send_to_child(signums, child)
     from pyinit import descendants
@@ -53,7 +53,7 @@ def send(signums: tuple[int, ...], child: int | None) -> None:
 def _send_to_child(signums: tuple[int, ...], child: int) -> OSError | None:
     try:
         for signum in signums:
-            os.kill(child, signum)
+            posix.kill(child, signum)
     except OSError as error:
         return error
     return None
@@ -64,10 +64,10 @@ def any_without_parent_here() -> bool:
 
     Such a process has its parent outside of the PID namespace, so waitpid does not know of it.
     """
-    if os.getpid() != 1:
+    if posix.getpid() != 1:
         return False
     try:
-        os.kill(ALL, 0)
+        posix.kill(ALL, 0)
     except OSError:
         return False
     # kill(2) reaches zombies as well, which are their parents' business.
@@ -79,7 +79,7 @@ def any_without_parent_here() -> bool:
 
 def pids() -> list[int] | None:
     """Return the pids of everyone, zombies as well; None where /proc does not tell."""
-    if os.getpid() != 1:
+    if posix.getpid() != 1:
         from pyinit import descendants
 
         return descendants.pids()

@@ -1,6 +1,6 @@
 """Take the dead from the kernel, one by one and each with its name still readable."""
 
-import os
+import posix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ def next_dead() -> tuple[int, int] | None:
     Raises:
         ChildProcessError: there are no children at all, living or dead.
     """
-    dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    dead = posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
     if dead is None:
         return None
-    if dead.si_code == os.CLD_EXITED:
+    if dead.si_code == posix.CLD_EXITED:
         return dead.si_pid, dead.si_status << 8
-    return dead.si_pid, dead.si_status | (CORE_DUMPED if dead.si_code == os.CLD_DUMPED else 0)
+    return dead.si_pid, dead.si_status | (CORE_DUMPED if dead.si_code == posix.CLD_DUMPED else 0)
 
 
 def take(pid: int) -> int | None:
@@ -32,18 +32,18 @@ def take(pid: int) -> int | None:
     This status counts: before Linux 5.17 WNOWAIT tells the one of the thread that began the
     process, even where another thread ended it (wait_task_zombie() in kernel/exit.c).
     """
-    taken, status = os.waitpid(pid, os.WNOHANG)
+    taken, status = posix.waitpid(pid, posix.WNOHANG)
     return status if taken else None
 
 
 def take_with_usage(pid: int) -> "tuple[int | None, struct_rusage | None]":
     """Reap ``pid`` as :func:`take` does, and return what it used with those that it waited for.
 
-    ``os.wait4`` imports the module ``resource`` only after it has reaped, so ask for it first.
+    ``posix.wait4`` imports the module ``resource`` only after it has reaped, so ask for it first.
     """
     try:
         import resource  # noqa: F401
     except ImportError:
         return take(pid), None
-    taken, status, usage = os.wait4(pid, os.WNOHANG)
+    taken, status, usage = posix.wait4(pid, posix.WNOHANG)
     return (status, usage) if taken else (None, None)

@@ -1,6 +1,6 @@
 """Get ready, fork the child, and hand over to the supervisor."""
 
-import os
+import posix
 
 from pyinit import child
 from pyinit.lifecycle import Lifecycle
@@ -52,7 +52,7 @@ def _prepare_kernel(settings: "Settings", report: Report) -> bool:
     """Return whether orphans will be pyinit's."""
     if settings.parent_death_signal:
         _arm_parent_death(settings.parent_death_signal)
-    if os.getpid() != 1:
+    if posix.getpid() != 1:
         return _become_subreaper(report)
     if settings.subreaper:
         reason = "PID 1 adopts every orphan anyway"
@@ -83,5 +83,5 @@ def _become_subreaper(report: Report) -> bool:
         report.tell(DEBUG, "nothing_to_drain", lambda: {"reason": nothing})
     else:
         subreaper = True
-    report.tell(INFO, "not_pid1", lambda: {"pid": os.getpid(), "subreaper": subreaper})
+    report.tell(INFO, "not_pid1", lambda: {"pid": posix.getpid(), "subreaper": subreaper})
     return subreaper

@@ -1,6 +1,6 @@
 """Act: wait, forward and reap until the child and what it left behind have gone."""
 
-import os
+import posix
 from errno import EAGAIN, ENOENT  # builtin
 from time import monotonic  # a builtin module
 
@@ -136,7 +136,7 @@ class Supervisor:
                 everyone.send(signums, pid if self._status is None else None)
             else:
                 for signum in signums:
-                    os.kill(-pid if target == lifecycle.GROUP else pid, signum)
+                    posix.kill(-pid if target == lifecycle.GROUP else pid, signum)
         except OSError as error:
             if isinstance(error, ProcessLookupError) and self._status is not None:
                 return None  # the last of those that remained has just gone

@@ -1,6 +1,6 @@
 """Whose the terminal is: handed to the child if it was ours, and taken back at the end."""
 
-import os
+import posix
 
 
 def foreground_terminal() -> int | None:
@@ -10,10 +10,10 @@ def foreground_terminal() -> int | None:
     """
     for descriptor in (0, 1, 2):
         try:
-            foreground = os.tcgetpgrp(descriptor)
+            foreground = posix.tcgetpgrp(descriptor)
         except OSError:
             continue
-        if foreground != os.getpgrp() or (foreground == 0 and not _may_read_terminal()):
+        if foreground != posix.getpgrp() or (foreground == 0 and not _may_read_terminal()):
             return None
         return descriptor
     return None
@@ -24,11 +24,11 @@ def _may_read_terminal() -> bool:
     # not. Job control tells: from a background group even a read of nothing fails with EIO where
     # SIGTTIN is blocked (tty_ioctl(4), n_tty.c: job_control()).
     try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NONBLOCK)
+        terminal = posix.open("/dev/tty", posix.O_RDONLY | posix.O_NONBLOCK)
     except OSError:
         return False
     try:
-        os.read(terminal, 0)
+        posix.read(terminal, 0)
     except BlockingIOError:  # somebody else of the foreground group is reading
         return True
     except OSError:
@@ -36,7 +36,7 @@ def _may_read_terminal() -> bool:
     else:
         return True
     finally:
-        os.close(terminal)
+        posix.close(terminal)
 
 
 def take_foreground(terminal: int, group: int) -> None:
@@ -46,7 +46,7 @@ def take_foreground(terminal: int, group: int) -> None:
     and EIO all occur: another terminal, another session, a group that is gone, a line that hung up.
     """
     try:
-        os.tcsetpgrp(terminal, group)
+        posix.tcsetpgrp(terminal, group)
     except OSError:
         pass
 
@@ -57,11 +57,11 @@ def give_back_foreground(terminal: int, group: int) -> None:
     Anybody else's is left alone: pyinit may have been sent to the background meanwhile.
     """
     try:
-        if os.getpgrp() == 0:  # of the outer namespace, and so without a number in here
-            os.setpgid(0, 0)
-        foreground = os.tcgetpgrp(terminal)
+        if posix.getpgrp() == 0:  # of the outer namespace, and so without a number in here
+            posix.setpgid(0, 0)
+        foreground = posix.tcgetpgrp(terminal)
         if foreground == group or _is_left_behind(foreground):
-            os.tcsetpgrp(terminal, os.getpgrp())
+            posix.tcsetpgrp(terminal, posix.getpgrp())
     except OSError:
         pass
 
@@ -71,7 +71,7 @@ def _is_left_behind(group: int) -> bool:
     if group == 0:
         return False
     try:
-        os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        posix.waitid(posix.P_PGID, group, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
     except ChildProcessError:
         return not _exists(group)
     return True
@@ -79,7 +79,7 @@ def _is_left_behind(group: int) -> bool:
 
 def _exists(group: int) -> bool:
     try:
-        os.killpg(group, 0)  # asks, and sends nothing
+        posix.killpg(group, 0)  # asks, and sends nothing
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -1,0 +1,142 @@
+#!python
+"""Write a `pyinit` command that starts faster and is deaf to the environment: pyinit-launcher PATH.
+
+For images, once, when they are built. What is written has its interpreter, options and folders in
+it, so it is to be written anew when Python or pyinit is upgraded.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from typing import NoReturn
+
+PACKAGES = ("pyinit", "structlog", "prctl")
+BLOCKING = "-S --block-signal"  # of env(1), coreutils 8.31
+LONGEST_LINE = 127  # of a #! line, before Linux 5.1
+MARK = "A `pyinit` command, written by pyinit-launcher."
+
+TEXT = '''\
+#!{interpreter}
+"""{mark}"""
+
+# First of all: until this statement ran, the kernel drops what is sent to PID 1.
+from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
+
+inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
+
+import sys
+
+sys.path += {folders!r}
+
+from pyinit.isolated import begin
+
+begin({mask})
+'''
+
+
+def main(arguments: list[str]) -> None:
+    """Write the command to the path that is given, and try it."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        fail("expected one path, as in: pyinit-launcher /usr/local/bin/pyinit")
+    path = os.path.abspath(arguments[0])
+    check(path)
+    write(path, text_of(path))
+    sys.stdout.write(f"{path}: {first_line(path)}\n")
+
+
+def check(path: str) -> None:
+    """Refuse to write over a program that is not pyinit."""
+    if os.path.isdir(path):
+        fail(f"{path} is a directory: name the file, as {path.rstrip('/')}/pyinit")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            head = file.read(1000)
+    except FileNotFoundError:
+        return
+    if "`pyinit` command" not in head:
+        fail(f"{path} is there already and is no pyinit: remove it, or name another path")
+
+
+def text_of(path: str) -> str:
+    """Return the script."""
+    python = os.path.realpath("/proc/self/exe")
+    blocking = f"{shutil.which('env')} {BLOCKING} {python} -I -S"
+    if can_block() and len(blocking) + len("#!") <= LONGEST_LINE:
+        # What env has blocked was not: the child is to get what init would have got.
+        return TEXT.format(interpreter=blocking, mark=MARK, folders=folders(), mask="set()")
+    plain = f"{python} -IS"
+    if len(plain) + len("#!") > LONGEST_LINE:
+        fail(f"the path of the interpreter is too long for a #! line: {python}")
+    sys.stderr.write(
+        f"pyinit-launcher: no env with {BLOCKING} here, so signals are blocked only when Python "
+        f"has started: {path} is slower to hear, and works all the same\n"
+    )
+    return TEXT.format(interpreter=plain, mark=MARK, folders=folders(), mask="inherited_mask")
+
+
+def can_block() -> bool:
+    """Tell whether env(1) can block signals: that of coreutils can, that of busybox cannot."""
+    try:
+        done = subprocess.run(
+            ["env", f"{BLOCKING} true"], check=False, capture_output=True, timeout=60
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def folders() -> list[str]:
+    """Return where pyinit and what it loads later are, without what `site` would add."""
+    found: list[str] = []
+    for name in PACKAGES:
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            fail(f"{name} is not installed for {sys.executable}")
+        folder = os.path.dirname(os.path.abspath(spec.origin))
+        folder = os.path.dirname(folder) if spec.submodule_search_locations else folder
+        if folder not in found:
+            found.append(folder)
+    return found
+
+
+def write(path: str, text: str) -> None:
+    """Put the script in its place, but not before it was seen to run."""
+    descriptor, new = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".pyinit-")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(new, 0o755)  # noqa: S103 - a command
+        try_out(new)
+        os.replace(new, path)
+    except BaseException:
+        os.unlink(new)
+        raise
+
+
+def try_out(command: str) -> None:
+    """Run something with it; that leaves compiled all that it loads, too."""
+    tried = [command, "-v", "--", "true"]
+    done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0 or "child_exited" not in done.stderr:
+        fail(f"what was written does not run, so it is not kept: {done.stderr.strip()}")
+
+
+def first_line(path: str) -> str:
+    """Return the #! line."""
+    with open(path, encoding="utf-8") as file:
+        return file.readline().rstrip("\n")
+
+
+def fail(what: str) -> NoReturn:
+    """Leave with one line and code 1."""
+    line = f"pyinit-launcher: {what}"
+    raise SystemExit(line)
+
+
+try:
+    main(sys.argv[1:])
+except OSError as error:
+    fail(str(error))

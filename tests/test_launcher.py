@@ -1,0 +1,217 @@
+"""`pyinit-launcher` writes a command that starts isolated and with its signals blocked."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import FORWARDED, PYINIT, UNSHARE, signal_set, status_of, victim
+
+import pyinit
+
+WRITER = f"{PYINIT}-launcher"
+HOSTILE = "raise SystemExit('a module of the workload')\n"
+
+
+def write(path: object, **environment: str) -> subprocess.CompletedProcess:
+    """Run the command that is tested."""
+    how = {"env": {**os.environ, **environment}, "capture_output": True, "text": True}
+    return subprocess.run([WRITER, str(path)], check=False, **how)
+
+
+@pytest.fixture(scope="module")
+def launcher(tmp_path_factory):
+    """Return a launcher that blocks signals before Python boots."""
+    path = tmp_path_factory.mktemp("launcher") / "pyinit"
+    done = write(path)
+    assert (0, "") == (done.returncode, done.stderr)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """Return one for where env(1) cannot do that, as busybox's."""
+    folder = tmp_path_factory.mktemp("plain")
+    env = folder / "env"
+    env.write_text("#!/bin/sh\nexit 1\n")
+    env.chmod(0o755)
+    done = write(folder / "pyinit", PATH=f"{folder}:{os.environ['PATH']}")
+    assert 0 == done.returncode
+    assert "no env with -S --block-signal here" in done.stderr
+    return str(folder / "pyinit")
+
+
+@pytest.fixture(params=["launcher", "plain"])
+def either(request):
+    """Return each of the two in turn."""
+    return request.getfixturevalue(request.param)
+
+
+def run(launcher: str, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a launcher as PID 1 to its end."""
+    how = {"env": {**os.environ, **environment}, "capture_output": True, "text": True}
+    return subprocess.run([*UNSHARE, launcher, *words], check=False, **how)
+
+
+def test_it_does_what_pyinit_does(either):
+    """Code, streams and options are those of the command that pip installs."""
+    done = run(either, "-v", "-e", "3", "--", "sh", "-c", "echo out; exit 3")
+
+    assert (0, "out\n") == (done.returncode, done.stdout)
+    assert '"event": "child_exited"' in done.stderr
+    assert f"pyinit {pyinit.__version__}\n" == run(either, "--version").stdout
+
+
+def test_the_child_gets_an_empty_mask(either):
+    """What env has blocked for pyinit is not blocked for the child, and nothing is ignored."""
+    fields = status_of(run(either, "--", "cat", "/proc/self/status").stdout)
+
+    assert not signal_set(fields["SigBlk"])
+    assert signal_set(fields["SigIgn"]) <= {32, 33}  # as posix_spawn(3) leaves these
+
+
+def test_plain_one_hands_on_the_mask_it_got(plain):
+    """Where nobody blocked anything for pyinit the child gets the mask of the caller."""
+    command = ["env", "--block-signal=USR1", *UNSHARE, plain, "--", "cat", "/proc/self/status"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert 1 << signal.SIGUSR1 - 1 == int(status_of(done.stdout)["SigBlk"], 16)
+
+
+def test_it_is_called_pyinit(either):
+    """In a list of processes PID 1 is pyinit, and not Python."""
+    assert "pyinit\n" == run(either, "--", "cat", "/proc/1/comm").stdout
+
+
+def test_signals_are_blocked_before_python_boots(launcher, tmp_path):
+    """env blocks all signals, and execs the interpreter with them blocked."""
+    trace = tmp_path / "trace"
+    options = ["-f", "-qq", "-o", str(trace), "-e", "trace=rt_sigprocmask,execve"]
+    command = ["strace", *options, *UNSHARE, launcher, "--", "true"]
+    subprocess.run(command, check=True, capture_output=True)
+    lines = trace.read_text().splitlines()
+    begun, booted = (
+        next(n for n, line in enumerate(lines) if re.search(rf"execve\({word}.*= 0", line))
+        for word in (f'"{launcher}"', f'"{os.path.realpath(sys.executable)}"')
+    )
+    masks = [line for line in lines[begun:booted] if "rt_sigprocmask(SIG_" in line]
+
+    assert re.search(r"SIG_(SETMASK|BLOCK), ~\[(KILL STOP )?RTMIN RT_1", masks[-1]), masks
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "PYTHONHOME=/nowhere",
+        "PYTHONINSPECT=1",
+        "PYTHONWARNINGS=error",
+        "PYTHONMALLOC=debug",
+        "PYTHONDEVMODE=1",
+        "PYTHONSTARTUP=/nowhere",
+        "PYTHONVERBOSE=1",
+        "PYTHONPROFILEIMPORTTIME=1",
+        "PYTHONUTF8=0",
+    ],
+)
+def test_variable_of_the_workload_reaches_it_alone(either, variable):
+    """The workload gets the variable as it is, and pyinit behaves as without it."""
+    name, _, value = variable.partition("=")
+    done = run(either, "-v", "--", "sh", "-c", f'echo "${name}"', **{name: value})
+
+    assert (0, f"{value}\n") == (done.returncode, done.stdout)
+    assert 2 == len(done.stderr.splitlines()), done.stderr
+
+
+def test_modules_of_the_workload_stay_out(either, tmp_path):
+    """A PYTHONPATH with modules that are called as Python's own is the workload's business."""
+    for name in ("logging", "queue", "os", "structlog", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text(HOSTILE)
+    done = run(either, "-v", "--", "sh", "-c", 'echo "$PYTHONPATH"', PYTHONPATH=str(tmp_path))
+
+    assert (0, f"{tmp_path}\n") == (done.returncode, done.stdout)
+    assert "structlog_unavailable" not in done.stderr
+    assert "a module of the workload" not in done.stderr
+
+
+def test_working_directory_stays_out(either, tmp_path):
+    """Nor are modules taken from where it happens to be started, or from beside the script."""
+    for folder in (tmp_path, Path(either).parent):
+        (folder / "json.py").write_text(HOSTILE)
+    command = [*UNSHARE, either, "-v", "--", "true"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+
+    assert 0 == done.returncode
+    assert "a module of the workload" not in done.stderr
+    assert "structlog_unavailable" not in done.stderr
+
+
+def test_every_signal_is_forwarded(either, start, monkeypatch):
+    """That a signal is blocked from the beginning does not keep it from being passed on."""
+    monkeypatch.setattr("harness.PYINIT", either)
+    child = start(command=victim("listener"))
+    child.ready()
+    for signum in FORWARDED:
+        child.send(signum)
+
+        assert f"got {signum}" == child.line()
+
+
+def test_off_pid1_python_prctl_is_found(either):
+    """Where prctl is needed it is loaded from the folder that was written down."""
+    command = [either, "-v", "--", "true"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert 0 == done.returncode
+    assert '"event": "not_pid1"' in done.stderr
+    assert '"subreaper": true' in done.stderr
+
+
+def test_it_may_be_written_over_itself(tmp_path):
+    """An upgrade writes it anew, also over the command that pip had put there."""
+    path = tmp_path / "pyinit"
+    path.write_text(Path(PYINIT).read_text())
+    codes = [write(path).returncode for _ in range(2)]
+
+    assert [0, 0] == codes
+    assert [path] == list(tmp_path.iterdir())
+    assert 0o755 == path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "expected one path, as in: pyinit-launcher /usr/local/bin/pyinit"),
+        (["a", "b"], "expected one path"),
+        (["--help"], "expected one path"),
+        (["{folder}"], "{folder} is a directory: name the file, as {folder}/pyinit"),
+        (["{folder}/other"], "{folder}/other is there already and is no pyinit: remove it"),
+        (["{folder}/no/pyinit"], "[Errno 2] No such file or directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_written_is_one_line(words, reason, tmp_path):
+    """One line says why, nothing is changed, and the code is 1."""
+    other = tmp_path / "other"
+    other.write_text("#!/bin/sh\n")
+    command = [WRITER, *(word.format(folder=tmp_path) for word in words)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(f"pyinit-launcher: {reason.format(folder=tmp_path)}")
+    assert 1 == done.stderr.count("\n")
+    assert [other] == list(tmp_path.iterdir())
+
+
+def test_what_does_not_run_is_not_kept(tmp_path):
+    """It is tried before it is put in its place: one that does not start replaces nothing."""
+    true = tmp_path / "true"
+    true.write_text("#!/bin/sh\nexit 7\n")
+    true.chmod(0o755)
+    done = write(tmp_path / "pyinit", PATH=f"{tmp_path}:{os.environ['PATH']}")
+
+    assert 1 == done.returncode
+    assert "pyinit-launcher: what was written does not run, so it is not kept" in done.stderr
+    assert [true] == list(tmp_path.iterdir())
