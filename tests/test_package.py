@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pyinit
-from pyinit import cli, usage
+from pyinit import cli, signals, usage
 from pyinit.lifecycle import LAST_SECONDS
+from pyinit.verdicts import default_action
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
@@ -103,3 +104,23 @@ def test_changelog_and_docs_name_no_event_that_is_not_there():
     named = re.findall(r"`(\w+_\w+)`\)", (ROOT_DIRECTORY / "docs/gotchas.md").read_text())
 
     assert set(named) <= described
+
+
+def test_every_module_is_explained():
+    """The table of modules names each one there is, and no other."""
+    page = (ROOT_DIRECTORY / "docs/internals.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    modules = {path.stem for path in (ROOT_DIRECTORY / "pyinit").glob("*.py")}
+
+    assert modules - {"__init__", "__main__"} == set(named)
+    assert len(named) == len(set(named))
+
+
+def test_default_actions_are_those_of_the_page():
+    """The table of signals is that of the code."""
+    page = (ROOT_DIRECTORY / "docs/signals.md").read_text()
+    rows = re.findall(r"^\| (\d+) (SIG\w+) \| ([a-z ]+) \|", page, re.MULTILINE)
+
+    assert [
+        (str(signum), signals.name(signum), default_action(signum)) for signum in range(1, 32)
+    ] == rows
