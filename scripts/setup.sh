@@ -44,6 +44,9 @@ find_missing() {
     program ps procps
     [ "$purpose" = test ] || return 0
     program strace strace
+    program tini tini
+    program dumb-init dumb-init
+    program catatonit catatonit
     program nginx nginx-light
     program redis-server redis-server
     file /usr/lib/postgresql/*/bin/postgres postgresql
