@@ -5,9 +5,8 @@ import re
 from pathlib import Path
 
 import pyinit
-from pyinit import cli, signals, usage
+from pyinit import cli, usage
 from pyinit.lifecycle import LAST_SECONDS
-from pyinit.verdicts import default_action
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
@@ -114,13 +113,3 @@ def test_every_module_is_explained():
 
     assert modules - {"__init__", "__main__"} == set(named)
     assert len(named) == len(set(named))
-
-
-def test_default_actions_are_those_of_the_page():
-    """The table of signals is that of the code."""
-    page = (ROOT_DIRECTORY / "docs/signals.md").read_text()
-    rows = re.findall(r"^\| (\d+) (SIG\w+) \| ([a-z ]+) \|", page, re.MULTILINE)
-
-    assert [
-        (str(signum), signals.name(signum), default_action(signum)) for signum in range(1, 32)
-    ] == rows
