@@ -44,13 +44,9 @@ find_missing() {
     program ps procps
     [ "$purpose" = run ] || program strace strace
     [ "$purpose" = test ] || return 0
-<<<<<<< HEAD
-=======
-    program strace strace
     program tini tini
     program dumb-init dumb-init
     program catatonit catatonit
->>>>>>> 0d2a09f3839ab2c7b3ddba3f395535d5d23199fb
     program nginx nginx-light
     program redis-server redis-server
     file /usr/lib/postgresql/*/bin/postgres postgresql
