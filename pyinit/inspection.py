@@ -24,7 +24,6 @@ SIGTIMEDWAIT |= {"armv7l": 177, "i686": 177, "ppc64": 176, "ppc64le": 176, "s390
 SIGNAL_SET_BYTES = 8
 MACHINES_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of include/linux/proc_ns.h
 DEAD = frozenset("ZX")
-STOPPED = frozenset("Tt")
 
 
 class InspectionError(StartError):
@@ -47,7 +46,7 @@ def look(pid: int) -> Process:
         msg = f"{pid} is a thread of process {leader}: inspect that one, --inspect={leader}"
         raise InspectionError(msg)
     threads = _threads(pid)
-    if fields["State"][0] in DEAD and len(threads) <= 1:
+    if not any(thread.is_alive for thread in threads):
         msg = (
             f"process {pid} is dead, a zombie that its parent {fields['PPid']} has not reaped: "
             "no signal does anything to it"
@@ -64,14 +63,13 @@ def children(pid: int) -> list[int]:
 
 def _process(pid: int, fields: "Fields", threads: tuple[Thread, ...]) -> Process:
     pids = fields.get("NSpid", str(pid)).split()  # by namespace, from here inwards
-    state = fields["State"][0]
+    state = next(thread.state for thread in threads if thread.is_alive)
     return Process(
         pid=pid,
         namespace_pid=int(pids[-1]),
         name=diagnosis.show((procfs.name(pid) or "?").encode()),
         state=procfs.STATES.get(state, state),
         is_machines_init=_is_machines_init(pid),
-        is_stopped=state in STOPPED,
         in_orphaned_group=_is_group_orphaned(pid),
         tracer=int(fields["TracerPid"]),
         ignored=bits(fields["SigIgn"]),
@@ -147,8 +145,14 @@ def _thread(pid: int, tid: int) -> Thread | None:
     if fields["State"][0] in DEAD and tid != pid:
         return None
     waits, awaited = _waiting(place, fields)
-    blocked, pending = bits(fields["SigBlk"]), bits(fields["SigPnd"])
-    return Thread(tid=tid, blocked=blocked, pending=pending, awaited=awaited, waits=waits)
+    return Thread(
+        tid=tid,
+        state=fields["State"][0],
+        blocked=bits(fields["SigBlk"]),
+        pending=bits(fields["SigPnd"]),
+        awaited=awaited,
+        waits=waits,
+    )
 
 
 def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:

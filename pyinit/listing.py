@@ -99,7 +99,7 @@ def as_data(process: Process, children: list[int]) -> dict[str, object]:
         "notes": sentences.notes(process),
         "children": children,
         "signals": [_signal_as_data(_row(process, signum)) for signum in ALL],
-        "threads": [_thread_as_data(thread) for thread in process.threads],
+        "threads": [_thread_as_data(thread) for thread in process.living],
     }
 
 
@@ -126,7 +126,7 @@ def _thread_as_data(thread: Thread) -> dict[str, object]:
 
 
 def _row(process: Process, signum: int) -> Row:
-    threads = process.threads
+    threads = process.living
     blocking = [signum in thread.blocked for thread in threads]
     pending = [process.pending, *(thread.pending for thread in threads)]
     states = {
@@ -202,7 +202,7 @@ def _who(process: Process) -> str:
         role = ", PID 1 of this PID namespace"
     else:
         role = ", PID 1 of a PID namespace below this one"
-    count = len(process.threads)
+    count = len(process.living)
     threads = "1 thread" if count == 1 else f"{count} threads"
     return f"{process.name} ({process.pid}){role}: {process.state}, {threads}"
 
@@ -221,7 +221,7 @@ def _legend(rows: list[Row]) -> list[str]:
 def _differences(process: Process) -> list[str]:
     """Say what each thread has of its own, where that is not the same for all."""
     alike: dict[tuple[object, ...], list[Thread]] = {}
-    for thread in process.threads:
+    for thread in process.living:
         key = (thread.blocked, thread.pending, thread.awaited)
         alike.setdefault(key, []).append(thread)
     if len(alike) == 1:
