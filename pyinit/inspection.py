@@ -46,6 +46,8 @@ def look(pid: int) -> Process:
         msg = f"{pid} is a thread of process {leader}: inspect that one, --inspect={leader}"
         raise InspectionError(msg)
     threads = _threads(pid)
+    if not threads:  # it ended, and was reaped, just now
+        raise InspectionError(_absence(pid))
     if not any(thread.is_alive for thread in threads):
         msg = (
             f"process {pid} is dead, a zombie that its parent {fields['PPid']} has not reaped: "

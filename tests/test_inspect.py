@@ -273,6 +273,22 @@ def test_zombie_is_one_line():
     assert f"a zombie that its parent {os.getpid()} has not reaped" in done.stderr
 
 
+def test_who_ends_while_looked_at_is_one_line(monkeypatch):
+    """A process that is reaped between two looks is as absent as one that never was."""
+    child = subprocess.Popen(["sleep", "infinity"])
+    listdir = os.listdir
+
+    def end(path: str) -> list[str]:
+        tids = listdir(path)
+        child.kill()
+        child.wait()
+        return tids
+
+    monkeypatch.setattr(inspection.os, "listdir", end)
+    with pytest.raises(inspection.InspectionError, match=f"there is no process {child.pid} in"):
+        inspection.look(child.pid)
+
+
 def test_thread_leads_to_its_process(two_threads):
     """The id of a thread is no pid: the line names the process that it belongs to."""
     found = data(two_threads.init)
