@@ -7,6 +7,7 @@ waits for are neither blocked nor caught there, and yet they are taken. /proc/PI
 
 import os
 import sys
+from time import monotonic
 
 from pyinit import diagnosis, procfs, signals
 from pyinit.start import StartError
@@ -24,6 +25,7 @@ SIGTIMEDWAIT |= {"armv7l": 177, "i686": 177, "ppc64": 176, "ppc64le": 176, "s390
 SIGNAL_SET_BYTES = 8
 MACHINES_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of include/linux/proc_ns.h
 DEAD = frozenset("ZX")
+LOOKING_SECONDS = 0.05  # at a thread that does not rest: some ticks of the clock
 
 
 class InspectionError(StartError):
@@ -141,12 +143,11 @@ def _thread(pid: int, tid: int) -> Thread | None:
     """Return None for a thread that has ended, unless it is the first one."""
     place = f"/proc/{pid}/task/{tid}"
     try:
-        fields = _fields(f"{place}/status")
+        fields, waits, awaited = _at_rest(place)
     except OSError:
         return None
     if fields["State"][0] in DEAD and tid != pid:
         return None
-    waits, awaited = _waiting(place, fields)
     return Thread(
         tid=tid,
         state=fields["State"][0],
@@ -155,6 +156,46 @@ def _thread(pid: int, tid: int) -> Thread | None:
         awaited=awaited,
         waits=waits,
     )
+
+
+def _at_rest(place: str) -> "tuple[Fields, bool | None, frozenset[int] | None]":
+    """Return the status of a thread, and what it waits for at that very time.
+
+    These are two files, and a thread that takes signal after signal waits in one and not in the
+    other. Who sleeps before and after, and has not slept anew, has not run in between. Who has run
+    and not slept does not wait; to be woken is not to have run. Of any other it is not known.
+
+    Raises:
+        OSError: it has ended.
+    """
+    end = monotonic() + LOOKING_SECONDS
+    fields, start = _fields(f"{place}/status"), _time_run(place)
+    while True:
+        before = fields
+        waits, awaited = _waiting(place, before)
+        time_run, fields = _time_run(place), _fields(f"{place}/status")
+        if _sleeps(before) != _sleeps(fields):
+            start = _time_run(place)
+        elif fields["State"] == before["State"] and (not _runs(fields) or time_run != start):
+            return fields, waits, awaited
+        if monotonic() > end:
+            return fields, None, None
+
+
+def _runs(fields: "Fields") -> bool:
+    return fields["State"][0] == "R"
+
+
+def _time_run(place: str) -> str:
+    """Return how long a thread has had a processor; it is told anew at ticks of the clock."""
+    try:
+        return _read(f"{place}/schedstat").partition(" ")[0]
+    except OSError:
+        return ""
+
+
+def _sleeps(fields: "Fields") -> str | None:
+    return fields.get("voluntary_ctxt_switches")
 
 
 def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:

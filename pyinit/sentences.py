@@ -73,7 +73,7 @@ def notes(process: Process) -> list[str]:
     elif any(thread.waits is None for thread in process.threads):
         said.append(
             "Whether it waits for signals (sigwait), and so takes them, cannot be seen from here: "
-            "ask as root or as its user."
+            "ask as root or as its user, and again where it is busy."
         )
     return said
 

@@ -314,6 +314,36 @@ def test_what_is_not_seen_is_not_claimed(init):
     assert ("kills", True) == (of(found, "SIGKILL")["outside"], of(found, "SIGKILL")["sure"])
 
 
+@pytest.mark.parametrize(
+    ("times", "judged"), [(1, ("taken", True)), (999, ("kills", False))], ids=["once", "always"]
+)
+def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, judged):
+    """Who takes a signal between two looks is seen to block nothing and to wait for nothing."""
+    run = start(command=victim("signals", "await:TERM", "await:USR1"))
+    run.ready()
+    child = only_child(run.init)
+    assert until(lambda: inspection.look(child).threads[0].waits)
+    waiting = inspection._waiting
+    left = [times]
+
+    def sleeps() -> str:
+        return inspection._fields(f"/proc/{child}/status")["voluntary_ctxt_switches"]
+
+    def wake(*seen) -> tuple:
+        if not left[0]:
+            return waiting(*seen)
+        left[0] -= 1
+        before = sleeps()
+        os.kill(child, signal.SIGUSR1)
+        assert until(lambda: before != sleeps())
+        return False, frozenset()
+
+    monkeypatch.setattr(inspection, "_waiting", wake)
+    verdict = verdicts.judge(inspection.look(child), signal.SIGTERM, inside=True)
+
+    assert judged == (verdict.word, verdict.is_sure)
+
+
 def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
     """Where a security module hides which signals are waited for, any that is not held may be."""
 
