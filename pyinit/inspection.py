@@ -75,7 +75,6 @@ def _process(pid: int, fields: "Fields", threads: tuple[Thread, ...]) -> Process
         state=procfs.STATES.get(state, state),
         is_machines_init=_is_machines_init(pid),
         in_orphaned_group=_is_group_orphaned(pid),
-        tracer=int(fields["TracerPid"]),
         ignored=bits(fields["SigIgn"]),
         caught=bits(fields["SigCgt"]),
         pending=bits(fields["ShdPnd"]),
@@ -151,6 +150,7 @@ def _thread(pid: int, tid: int) -> Thread | None:
     return Thread(
         tid=tid,
         state=fields["State"][0],
+        tracer=int(fields["TracerPid"]),
         blocked=bits(fields["SigBlk"]),
         pending=bits(fields["SigPnd"]),
         awaited=awaited,

@@ -48,6 +48,8 @@ def advice(process: Process, children: "list[int]") -> str:
     word = of_sigterm(process).word
     if word == TAKEN and children:
         return f"What becomes of it then, its child tells: --inspect={children[0]}."
+    if word == HELD and process.is_stopped and process.is_traced:
+        return "Who traces it lets it go on."
     if word == HELD and process.is_stopped:
         return f"Let it go on: kill -CONT {process.pid}."
     if word == HELD:
@@ -60,9 +62,11 @@ def advice(process: Process, children: "list[int]") -> str:
 def notes(process: Process) -> list[str]:
     """Say what else there is to know: what could not be seen, and who else has a say."""
     said = []
-    if process.tracer:
+    if process.is_traced:
+        tracers = {thread.tracer for thread in process.living} - {0}
+        who = f"Process {min(tracers)}" if tracers else "A process that is not to be seen from here"
         said.append(
-            f"Process {process.tracer} traces it, as strace does: it sees each signal first, "
+            f"{who} traces it, as strace does: it sees each signal first, "
             "and may change what becomes of it."
         )
     if any(thread.waits and thread.awaited is None for thread in process.threads):

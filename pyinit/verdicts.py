@@ -14,6 +14,8 @@ They are those of kernel/signal.c, for a signal that kill(2) sends and that the 
    as in 3 and 4 then (get_signal). The first thread counts in 2 even when it has ended, not here.
 6. SIGTSTP, SIGTTIN and SIGTTOU stop nobody in an orphaned process group (get_signal, POSIX).
 7. A stopped process gets nothing but SIGKILL until it is continued.
+8. Who traces a process gets every signal first but SIGKILL, ignored ones and SIGSTOP for PID 1 too
+   (sig_ignored), and says what becomes of it: nothing is sure then (ptrace_signal).
 """
 
 from dataclasses import dataclass
@@ -45,6 +47,7 @@ class Thread:
     Attributes:
         tid: its id.
         state: a letter (proc(5)).
+        tracer: the pid of who traces it, 0 if nobody does, or nobody who can be seen.
         blocked: the signals that it blocks.
         pending: those that are pending for it alone.
         awaited: those that it waits for (sigwait and its like); None where that cannot be seen.
@@ -53,6 +56,7 @@ class Thread:
 
     tid: int
     state: str
+    tracer: int
     blocked: frozenset[int]
     pending: frozenset[int]
     awaited: frozenset[int] | None
@@ -75,7 +79,6 @@ class Process:
         state: what it is doing, in words.
         is_machines_init: whether it is the init of the whole machine.
         in_orphaned_group: whether its process group is orphaned (POSIX); None where unknown.
-        tracer: the pid of who traces it, 0 if nobody does.
         ignored, caught: the signals that it ignores, and those that it has handlers for.
         pending: those that are pending for the process as a whole.
         threads: its living threads, after the first one, which may have ended.
@@ -87,7 +90,6 @@ class Process:
     state: str
     is_machines_init: bool
     in_orphaned_group: bool | None
-    tracer: int
     ignored: frozenset[int]
     caught: frozenset[int]
     pending: frozenset[int]
@@ -102,6 +104,11 @@ class Process:
     def living(self) -> tuple[Thread, ...]:
         """Its threads that have not ended; never empty."""
         return tuple(thread for thread in self.threads if thread.is_alive)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether somebody traces any of its threads, as strace does."""
+        return any(thread.tracer or thread.state == "t" for thread in self.living)
 
     @property
     def is_stopped(self) -> bool:
@@ -141,6 +148,16 @@ def judge(process: Process, signum: int, *, inside: bool) -> Verdict | None:
     """
     if process.is_machines_init and not inside:
         return None
+    verdict = _untraced(process, signum, inside=inside)
+    return Verdict(verdict.word, is_sure=False) if _is_told_first(process, signum) else verdict
+
+
+def _is_told_first(process: Process, signum: int) -> bool:
+    """Tell whether somebody who traces the process decides on the signal."""
+    return process.is_traced and signum != signals.SIGKILL
+
+
+def _untraced(process: Process, signum: int, *, inside: bool) -> Verdict:
     if process.is_stopped and signum == signals.SIGCONT:
         return Verdict(CONTINUES)
     word = _of_disposition(process, signum, inside=inside)

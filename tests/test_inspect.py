@@ -375,15 +375,23 @@ def test_nobody_is_above_the_machines_init():
 
 
 def test_tracer_is_named(init):
-    """Who is traced may be kept from its signals: the page names the tracer."""
-    run = init(victim("signals"))
+    """Who is traced may be kept from its signals: the tracer is named, nothing else is sure."""
+    run = init(victim("signals", "catch:TERM"))
     strace = ["strace", "-p", str(run.init), "-o", "/dev/null"]
     with subprocess.Popen(strace, stderr=subprocess.PIPE, text=True) as tracer:
         assert "attached" in tracer.stderr.readline()
         page = inspect(f"--inspect={run.init}").stdout
+        found = data(run.init)
+        run.inside("sh", "-c", "kill -STOP 1")  # dropped, were it not for the tracer
+        assert until(lambda: data(run.init)["state"] == "stopped by a tracer")
+        stopped = data(run.init)
         tracer.terminate()
 
     assert f"Process {tracer.pid} traces it, as strace does" in page
+    sure = {told["name"] for told in found["signals"] if told["sure"]}
+    assert {"SIGKILL"} == sure
+    assert ("dropped", "kills") == words(found, "SIGKILL")
+    assert "Who traces it lets it go on." == stopped["advice"]
 
 
 def test_name_cannot_forge_a_line(init):
