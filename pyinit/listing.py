@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyinit.settings import Inspection
 
 WIDTH = 80
+HERE_WIDTH = 25
 NUMBERED = 32  # from here on signals have no names of their own
 REALTIME, LAST = signals.number("RTMIN"), signals.number("RTMAX")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
@@ -162,8 +163,10 @@ def _draw(group: list[Row], *, is_coloured: bool) -> str:
     here = ", ".join(first.here)
     if first.is_partly_blocked:
         here = here.replace("blocked", "blocked*")
+    here, *more = textwrap.wrap(here, HERE_WIDTH) or [""]
     cells = (numbers, _names(first.signum, last.signum), default_action(first.signum), here)
-    return _line(cells, *(_shown(each, is_coloured) for each in (first.inside, first.outside)))
+    line = _line(cells, *(_shown(each, is_coloured) for each in (first.inside, first.outside)))
+    return "\n".join([line, *(_line(("", "", "", rest)) for rest in more)])
 
 
 def _line(cells: tuple[str, str, str, str], *verdicts: tuple[str, str]) -> str:

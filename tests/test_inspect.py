@@ -204,6 +204,57 @@ def test_colour_is_for_terminals(variables, is_coloured):
     assert 0 == code
 
 
+@pytest.fixture
+def process():
+    """Return what could be a process, with three threads that differ in all that can differ."""
+    thread = verdicts.Thread(
+        tid=7,
+        state="S",
+        tracer=0,
+        blocked=frozenset({10}),
+        pending=frozenset({10}),
+        awaited=frozenset(),
+        waits=False,
+    )
+    others = {"blocked": frozenset(), "pending": frozenset()}
+    waiting = dataclasses.replace(thread, tid=8, **others, awaited=frozenset({10}), waits=True)
+    hidden = dataclasses.replace(thread, tid=9, **others, awaited=None, waits=None)
+    full = dataclasses.replace(hidden, tid=10, blocked=frozenset(verdicts.ALL) - {9, 19})
+    return verdicts.Process(
+        pid=7,
+        namespace_pid=7,
+        name="app",
+        state="sleeping",
+        is_machines_init=False,
+        in_orphaned_group=False,
+        ignored=frozenset({40}),
+        caught=frozenset({10}),
+        pending=frozenset({41}),
+        threads=(thread, waiting, hidden, full, dataclasses.replace(full, tid=11)),
+    )
+
+
+def test_page_shows_all_that_differs(process):
+    """Each line is as narrow as the column, and what differs does not share a line."""
+    lines = listing.page(process, [], is_coloured=False).splitlines()
+
+    for line in (
+        "10    SIGUSR1        end       pending, blocked*,        taken?     taken?",
+        "                               awaited, caught",
+        "15    SIGTERM        end       blocked*                  kills      kills",
+        "32-33 signal 32, 33  end       blocked*                  kills      kills",
+        "34-39 RTMIN..+5      end       blocked*                  kills      kills",
+        "40    SIGRTMIN+6     end       blocked*, ignored         ignored    ignored",
+        "41    SIGRTMIN+7     end       pending, blocked*         kills      kills",
+        "42-64 RTMIN+8..RTMAX end       blocked*                  kills      kills",
+        "Thread 7: blocks USR1, has pending USR1.",
+        "Thread 8: blocks nothing, waits for USR1.",
+        "Thread 9: blocks nothing, may wait for signals.",
+        "Thread 10 and 1 more: blocks all but KILL STOP, may wait for signals.",
+    ):
+        assert line in lines
+
+
 def test_coloured_page_is_the_plain_one():
     """Without its escapes it is the same text, so colours move no column."""
     process = inspection.look(os.getpid())
