@@ -54,7 +54,7 @@ def advice(process: Process, children: "list[int]") -> str:
         return f"Let it go on: kill -CONT {process.pid}."
     if word == HELD:
         return "If it never asks, nothing but SIGKILL ends it: let the program handle SIGTERM."
-    if process.is_machines_init:
+    if process.is_machines_init or process.is_of_kernel:
         return ""
     return _advice_for_init(process, word) if process.is_init else _advice_for_other(word)
 
@@ -110,6 +110,8 @@ def _of_other(process: Process, word: str) -> str:
         return "SIGTERM kills it: it has no handler, so it ends without a last word."
     if word == DELIVERED:
         return "SIGTERM is delivered: its handler runs."
+    if process.is_of_kernel:
+        return "SIGTERM is ignored, and so is SIGKILL: it is a thread of the kernel."
     if word == IGNORED:
         return "SIGTERM is ignored: nothing but SIGKILL or another signal will end it."
     return _of_any(process, word)

@@ -101,6 +101,11 @@ class Process:
         return self.namespace_pid == 1
 
     @property
+    def is_of_kernel(self) -> bool:
+        """Whether it is a thread of the kernel: nobody else can ignore SIGKILL."""
+        return signals.SIGKILL in self.ignored
+
+    @property
     def living(self) -> tuple[Thread, ...]:
         """Its threads that have not ended; never empty."""
         return tuple(thread for thread in self.threads if thread.is_alive)

@@ -255,6 +255,17 @@ def test_page_shows_all_that_differs(process):
         assert line in lines
 
 
+def test_thread_of_the_kernel_is_told_as_such(process):
+    """Nothing ends a thread of the kernel, SIGKILL least of all, and nobody can do about it."""
+    kernel = dataclasses.replace(process, ignored=frozenset(verdicts.ALL), caught=frozenset())
+    kernel = dataclasses.replace(
+        kernel, threads=(dataclasses.replace(process.threads[1], awaited=frozenset()),)
+    )
+
+    assert "it is a thread of the kernel." in sentences.sentence(kernel)
+    assert "" == sentences.advice(kernel, [])
+
+
 def test_coloured_page_is_the_plain_one():
     """Without its escapes it is the same text, so colours move no column."""
     process = inspection.look(os.getpid())
