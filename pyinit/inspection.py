@@ -256,11 +256,12 @@ def _is_machines_init(pid: int) -> bool:
 def _is_group_orphaned(pid: int) -> bool | None:
     """Tell whether nobody in the group of ``pid`` has a parent outside of it in the same session.
 
-    That is how POSIX defines an orphaned process group. None where somebody's parent is not seen.
+    That is how POSIX defines an orphaned process group. None where somebody's parent is not seen,
+    or there may be members who are not.
     """
     stats = procfs.stats() or {}
     own = stats.get(pid)
-    if own is None or own.group == 0:  # 0 is a group of an outer namespace
+    if own is None or 0 in {own.group, own.session}:  # 0 is any of an outer namespace
         return None
     members = {pid: stat for pid, stat in stats.items() if stat.group == own.group}
     parents = [
@@ -274,4 +275,14 @@ def _is_group_orphaned(pid: int) -> bool | None:
         for parent in parents
     ):
         return False
-    return None if None in parents else True
+    return None if None in parents or _is_part_hidden() else True
+
+
+def _is_part_hidden() -> bool:
+    """Tell whether /proc may keep processes from who looks (hidepid)."""
+    try:
+        mounts = _read("/proc/self/mountinfo").splitlines()
+    except OSError:
+        return True
+    options = (line.split()[-1] for line in mounts if line.split()[4] == "/proc")
+    return os.geteuid() != 0 and any("hidepid=" in each for each in options)

@@ -11,7 +11,7 @@ import pexpect
 import pytest
 from harness import MAY_READ, PYINIT, PYTHON, ROOT, UNSHARE, Run, only_child, until, victim
 
-from pyinit import inspection, listing, sentences, verdicts
+from pyinit import inspection, listing, procfs, sentences, verdicts
 
 ESCAPE = "\033"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *MAY_READ)
@@ -402,6 +402,84 @@ def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, 
 
     monkeypatch.setattr(inspection, "_waiting", wake)
     verdict = verdicts.judge(inspection.look(child), signal.SIGTERM, inside=True)
+
+    assert judged == (verdict.word, verdict.is_sure)
+
+
+def stats(*told: tuple[int, str, int, int, int]) -> dict[int, procfs.Stat]:
+    """Return what /proc would tell of processes: pid, state, parent, group and session of each."""
+    found = {}
+    for pid, state, *ids in told:
+        fields = [state, *ids, *[0] * 13, 1, 0, 0]
+        found[pid] = procfs.Stat([str(field).encode() for field in fields])
+    return found
+
+
+SHELL, JOB = (5, "S", 4, 5, 5), (7, "S", 5, 7, 5)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_orphaned"),
+    [
+        ([JOB, SHELL], False),
+        ([(7, "S", 1, 7, 5), (1, "S", 0, 1, 1)], True),
+        ([(7, "S", 5, 7, 7), SHELL], True),
+        ([(7, "S", 6, 7, 5), (6, "S", 1, 7, 5), (1, "S", 0, 1, 1)], True),
+        ([(7, "S", 6, 7, 5), (6, "S", 5, 7, 5), SHELL], False),
+        ([(7, "S", 1, 7, 5), (1, "S", 0, 1, 1), (6, "Z", 5, 7, 5), SHELL], True),
+        ([(7, "S", 4, 7, 5), (4, "S", 1, 4, 4)], True),
+        ([(7, "S", 0, 7, 5)], None),
+        ([(7, "S", 0, 7, 7)], True),
+        ([(7, "S", 1, 0, 5), (1, "S", 0, 1, 5)], None),
+        ([(7, "S", 1, 7, 0), (1, "S", 0, 0, 0)], None),
+        ([], None),
+    ],
+    ids=[
+        *("job", "of-init", "leader", "parent-in-group", "member-has-shell", "that-is-dead"),
+        *("other-session", "parent-unseen", "leader-of-unseen", "outer-group", "outer-session"),
+        "gone",
+    ],
+)
+def test_group_is_orphaned_where_nobody_has_a_shell(monkeypatch, told, is_orphaned):
+    """It is, where nobody alive in it has a parent in another group of the same session."""
+    monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
+
+    assert is_orphaned == inspection._is_group_orphaned(7)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_orphaned"),
+    [([JOB, SHELL], False), ([(7, "S", 1, 7, 5), (1, "S", 0, 1, 1)], None)],
+    ids=["job", "of-init"],
+)
+def test_group_with_members_who_may_be_hidden_is_not_known(monkeypatch, told, is_orphaned):
+    """With hidepid a member of the group may have the parent that nobody seen has."""
+    mounts = "24 1 0:22 / /proc rw,relatime - proc proc rw,hidepid=invisible\n"
+    monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
+    monkeypatch.setattr(inspection, "_read", lambda _: mounts)
+    monkeypatch.setattr(inspection.os, "geteuid", lambda: 65534)
+
+    assert is_orphaned == inspection._is_group_orphaned(7)
+
+
+@pytest.mark.parametrize(
+    ("signum", "change", "judged"),
+    [
+        (10, {}, ("taken", False)),
+        (15, {}, ("kills", True)),
+        (20, {"in_orphaned_group": None}, ("stops", False)),
+        (20, {"in_orphaned_group": None, "ignored": frozenset({20})}, ("ignored", True)),
+        (19, {"in_orphaned_group": None}, ("stops", True)),
+        (10, {"threads": (0, 2)}, ("delivered", False)),
+        (10, {"threads": (0, 3)}, ("held", False)),
+        (10, {"threads": (0, 1)}, ("taken", True)),
+    ],
+)
+def test_what_is_not_seen_makes_unsure(process, signum, change, judged):
+    """A verdict is as sure as what it rests on was seen."""
+    if "threads" in change:
+        change = {"threads": tuple(process.threads[place] for place in change["threads"])}
+    verdict = verdicts.judge(dataclasses.replace(process, **change), signum, inside=True)
 
     assert judged == (verdict.word, verdict.is_sure)
 
