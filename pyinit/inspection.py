@@ -7,6 +7,7 @@ waits for are neither blocked nor caught there, and yet they are taken. /proc/PI
 
 import os
 import sys
+from time import monotonic
 
 from pyinit import diagnosis, procfs, signals
 from pyinit.start import StartError
@@ -24,7 +25,7 @@ SIGTIMEDWAIT |= {"armv7l": 177, "i686": 177, "ppc64": 176, "ppc64le": 176, "s390
 SIGNAL_SET_BYTES = 8
 MACHINES_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of include/linux/proc_ns.h
 DEAD = frozenset("ZX")
-STOPPED = frozenset("Tt")
+LOOKING_SECONDS = 0.05  # at a thread that does not rest: some ticks of the clock
 
 
 class InspectionError(StartError):
@@ -47,7 +48,9 @@ def look(pid: int) -> Process:
         msg = f"{pid} is a thread of process {leader}: inspect that one, --inspect={leader}"
         raise InspectionError(msg)
     threads = _threads(pid)
-    if fields["State"][0] in DEAD and len(threads) <= 1:
+    if not threads:  # it ended, and was reaped, just now
+        raise InspectionError(_absence(pid))
+    if not any(thread.is_alive for thread in threads):
         msg = (
             f"process {pid} is dead, a zombie that its parent {fields['PPid']} has not reaped: "
             "no signal does anything to it"
@@ -64,16 +67,14 @@ def children(pid: int) -> list[int]:
 
 def _process(pid: int, fields: "Fields", threads: tuple[Thread, ...]) -> Process:
     pids = fields.get("NSpid", str(pid)).split()  # by namespace, from here inwards
-    state = fields["State"][0]
+    state = next(thread.state for thread in threads if thread.is_alive)
     return Process(
         pid=pid,
         namespace_pid=int(pids[-1]),
         name=diagnosis.show((procfs.name(pid) or "?").encode()),
         state=procfs.STATES.get(state, state),
         is_machines_init=_is_machines_init(pid),
-        is_stopped=state in STOPPED,
         in_orphaned_group=_is_group_orphaned(pid),
-        tracer=int(fields["TracerPid"]),
         ignored=bits(fields["SigIgn"]),
         caught=bits(fields["SigCgt"]),
         pending=bits(fields["ShdPnd"]),
@@ -141,14 +142,60 @@ def _thread(pid: int, tid: int) -> Thread | None:
     """Return None for a thread that has ended, unless it is the first one."""
     place = f"/proc/{pid}/task/{tid}"
     try:
-        fields = _fields(f"{place}/status")
+        fields, waits, awaited = _at_rest(place)
     except OSError:
         return None
     if fields["State"][0] in DEAD and tid != pid:
         return None
-    waits, awaited = _waiting(place, fields)
-    blocked, pending = bits(fields["SigBlk"]), bits(fields["SigPnd"])
-    return Thread(tid=tid, blocked=blocked, pending=pending, awaited=awaited, waits=waits)
+    return Thread(
+        tid=tid,
+        state=fields["State"][0],
+        tracer=int(fields["TracerPid"]),
+        blocked=bits(fields["SigBlk"]),
+        pending=bits(fields["SigPnd"]),
+        awaited=awaited,
+        waits=waits,
+    )
+
+
+def _at_rest(place: str) -> "tuple[Fields, bool | None, frozenset[int] | None]":
+    """Return the status of a thread, and what it waits for at that very time.
+
+    These are two files, and a thread that takes signal after signal waits in one and not in the
+    other. Who sleeps before and after, and has not slept anew, has not run in between. Who has run
+    and not slept does not wait; to be woken is not to have run. Of any other it is not known.
+
+    Raises:
+        OSError: it has ended.
+    """
+    end = monotonic() + LOOKING_SECONDS
+    fields, start = _fields(f"{place}/status"), _time_run(place)
+    while True:
+        before = fields
+        waits, awaited = _waiting(place, before)
+        time_run, fields = _time_run(place), _fields(f"{place}/status")
+        if _sleeps(before) != _sleeps(fields):
+            start = _time_run(place)
+        elif fields["State"] == before["State"] and (not _runs(fields) or time_run != start):
+            return fields, waits, awaited
+        if monotonic() > end:
+            return fields, None, None
+
+
+def _runs(fields: "Fields") -> bool:
+    return fields["State"][0] == "R"
+
+
+def _time_run(place: str) -> str:
+    """Return how long a thread has had a processor; it is told anew at ticks of the clock."""
+    try:
+        return _read(f"{place}/schedstat").partition(" ")[0]
+    except OSError:
+        return ""
+
+
+def _sleeps(fields: "Fields") -> str | None:
+    return fields.get("voluntary_ctxt_switches")
 
 
 def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:
@@ -209,11 +256,12 @@ def _is_machines_init(pid: int) -> bool:
 def _is_group_orphaned(pid: int) -> bool | None:
     """Tell whether nobody in the group of ``pid`` has a parent outside of it in the same session.
 
-    That is how POSIX defines an orphaned process group. None where somebody's parent is not seen.
+    That is how POSIX defines an orphaned process group. None where somebody's parent is not seen,
+    or there may be members who are not.
     """
     stats = procfs.stats() or {}
     own = stats.get(pid)
-    if own is None or own.group == 0:  # 0 is a group of an outer namespace
+    if own is None or 0 in {own.group, own.session}:  # 0 is any of an outer namespace
         return None
     members = {pid: stat for pid, stat in stats.items() if stat.group == own.group}
     parents = [
@@ -227,4 +275,14 @@ def _is_group_orphaned(pid: int) -> bool | None:
         for parent in parents
     ):
         return False
-    return None if None in parents else True
+    return None if None in parents or _is_part_hidden() else True
+
+
+def _is_part_hidden() -> bool:
+    """Tell whether /proc may keep processes from who looks (hidepid)."""
+    try:
+        mounts = _read("/proc/self/mountinfo").splitlines()
+    except OSError:
+        return True
+    options = (line.split()[-1] for line in mounts if line.split()[4] == "/proc")
+    return os.geteuid() != 0 and any("hidepid=" in each for each in options)
