@@ -18,6 +18,7 @@ TINI = "/usr/bin/tini-static"
 
 CONFIGURATION = {
     "daemon.json": f'{{"deprecated-key-path": "{FILES}/key.json"}}',
+    "docker-client/config.json": "{}",
     "containers.conf": """
         [containers]
         default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
@@ -44,6 +45,7 @@ ENVIRONMENT = {
 def write_configuration() -> None:
     """Write what the engines read, and nothing of this machine's."""
     for name, text in CONFIGURATION.items():
+        (FILES / name).parent.mkdir(exist_ok=True)
         (FILES / name).write_text(text)
 
 

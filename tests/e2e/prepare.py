@@ -1,6 +1,8 @@
-"""Start a Docker daemon and make the images that the tests run; say how long each step takes.
+"""Start a Docker daemon, make the images that the tests run, then become the command that is given.
 
-For the namespaces of private.py. The daemon stays when this ends.
+Usage: prepare.py COMMAND [ARGUMENT]...
+
+For the namespaces of private.py. It says how long each step takes.
 """
 
 import contextlib
@@ -11,6 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+
+sys.path.append(os.path.dirname(os.path.dirname(__file__)))
 
 from base import make_base
 from engines import (
@@ -135,6 +139,7 @@ def main() -> None:
     with step("podman has the image, too"):
         build_tini()
         give_to_podman()
+    os.execv(sys.argv[1], sys.argv[1:])
 
 
 if __name__ == "__main__":
