@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import re
-import signal
 import subprocess
 from pathlib import Path
 
@@ -88,10 +87,13 @@ class Container:
 
     def __init__(self, engine: Engine, identity: str) -> None:
         self.engine, self.identity = engine, identity
-        self._log = engine.open("logs", "--follow", identity, stderr=subprocess.STDOUT)
+        self._log: subprocess.Popen | None = None
 
     def line(self, pattern: str) -> re.Match:
         """Wait for a line of stdout or stderr in which something is found."""
+        if self._log is None:
+            follow = ("logs", "--follow", self.identity)
+            self._log = self.engine.open(*follow, stderr=subprocess.STDOUT)
         read = []
         for line in self._log.stdout:
             if found := re.search(pattern, line):
@@ -116,6 +118,11 @@ class Container:
         written = self.engine.do("logs", self.identity)
         return Result(code, written.out, written.err)
 
+    def finish_by_stop(self) -> Result:
+        """Stop it and return all that it wrote before it was asked to."""
+        written = self.engine.do("logs", self.identity)
+        return Result(self.stop(), written.out, written.err)
+
     def inside(self, *command: object) -> str:
         """Run a command in it and return what it prints."""
         return self.engine.ask("exec", self.identity, *command)
@@ -135,8 +142,9 @@ class Container:
 
     def remove(self) -> None:
         self.engine.do("rm", "--force", "--volumes", self.identity)
-        self._log.send_signal(signal.SIGKILL)
-        self._log.communicate()
+        if self._log is not None:
+            self._log.kill()
+            self._log.communicate()
 
 
 def mounted(source: object, target: str, options: str = "ro") -> tuple[str, str]:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 sys.path.append(os.path.dirname(os.path.dirname(__file__)))
 
@@ -35,7 +35,6 @@ COPY tini /usr/local/bin/tini
 ENTRYPOINT ["tini", "--"]
 """
 BUILD = ("build", "--network=host", "--progress=plain", "--file")
-CATATONIT = "/usr/libexec/podman/catatonit"
 
 
 @contextlib.contextmanager
@@ -103,23 +102,14 @@ def give_to_podman() -> None:
     archive.unlink()
 
 
-def at_once(*steps: Callable[[], None]) -> None:
-    """Run steps side by side; the first that fails ends it all."""
-    failed: list[BaseException] = []
-
-    def attempt(act: Callable[[], None]) -> None:
-        try:
-            act()
-        except BaseException as error:  # noqa: BLE001 - it is raised where somebody sees it
-            failed.append(error)
-
-    threads = [threading.Thread(target=attempt, args=(act,)) for act in steps]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for error in failed:
-        raise error
+def export_root() -> None:
+    """Unpack the image for the runtimes that know no images."""
+    (FILES / "root").mkdir()
+    container = DOCKER.ask("create", APP)
+    exported = DOCKER.open("export", container, text=False)
+    subprocess.run(["tar", "-x", "-C", FILES / "root"], check=True, stdin=exported.stdout)
+    exported.communicate()
+    DOCKER.ask("rm", container)
 
 
 def main() -> None:
@@ -136,9 +126,10 @@ def main() -> None:
         build(dockerfile, APP, REPOSITORY)
     with step("Dockerfile.example is built by BuildKit"):
         build(dockerfile, BUILDKIT_APP, REPOSITORY, buildkit=True)
-    with step("podman has the image, too"):
+    with step("podman, runc and crun have the image, too"):
         build_tini()
         give_to_podman()
+        export_root()
     os.execv(sys.argv[1], sys.argv[1:])
 
 
