@@ -159,3 +159,14 @@ WITH_PROGRAMS = mounted(FILES / "programs", "/programs")
 def listener(*arguments: object) -> list[str]:
     """Return the command that names every signal it gets."""
     return ["python3", "/victims/listener.py", *map(str, arguments)]
+
+
+# For `python3 -c`: finish some work when SIGTERM comes.
+WORK = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("ready", flush=True)
+signal.sigwait([signal.SIGTERM])
+signal.sigtimedwait([], 0.2)  # what is left to do
+print("finished", flush=True)
+"""

@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from engines import WITH_PROGRAMS, WITH_VICTIMS, listener
+from engines import WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
 
 # One of each kind: those that stop, that ask, that a terminal sends, that are harmless, real-time.
 SIGNALS = [
@@ -74,16 +74,6 @@ def test_sender_is_outside(start):
 
     assert ("SIGTERM", None) == (forwarded["signal"], forwarded["sender_pid"])
     assert "outside the namespace" == forwarded["sender"]
-
-
-WORK = """
-import os, signal
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-print("ready", flush=True)
-signal.sigwait([signal.SIGTERM])
-signal.sigtimedwait([], 0.2)  # what is left to do
-print("finished", flush=True)
-"""
 
 
 def test_exec_may_finish(start):

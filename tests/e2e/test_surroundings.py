@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from engines import WITH_PROGRAMS, WITH_VICTIMS, listener
+from engines import WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
 
 HARDENED = [
     "--read-only", "--user=65534", "--cap-drop=ALL", "--security-opt=no-new-privileges",
@@ -87,6 +87,18 @@ def test_pid_namespace_of_another_container(start):
 
     assert (143, 20) == (code, container.finish().out.count("done\n"))
     assert "got 15" not in other.finish_by_stop().out
+
+
+def test_guest_in_its_namespace(start):
+    """A container that joins the namespace, to debug it, is drained as well: it may finish, too."""
+    container = start(*listener(0), options=WITH_VICTIMS, drain=20)
+    container.line("ready")
+    options = [f"--pid=container:{container.identity}", "--entrypoint=python3"]
+    guest = start("-c", WORK, options=options)
+    guest.line("ready")
+
+    assert (0, 0) == (container.stop(), guest.wait())
+    assert "finished" in guest.finish().out
 
 
 def test_kill_after_off_pid1(start, sentinel):
