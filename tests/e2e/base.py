@@ -5,23 +5,27 @@ the compiler and the bytecode of the standard library are not. What this machine
 package registries (proxy, index, certificates) is put into it, so that a build needs no more.
 """
 
+import io
 import platform
 import subprocess
 import sys
 import tarfile
-import io
 from pathlib import Path
 
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 INDEX_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "timeout"}
+UV_SETTINGS = {
+    "SSL_CERT_FILE": "cert", "UV_DEFAULT_INDEX": "index-url", "UV_INDEX": "extra-index-url",
+}  # fmt: skip
 LEFT_OUT = ("doc", "info", "locale", "man")
 
 # In the order of use; "$1" is the root of the image.
 HOOKS = (
     # Python's headers, without the rest of the 60 MB of the package that has them.
-    'cd "$1" && chroot . apt-get -qq -o APT::Sandbox::User=root download "lib$(readlink usr/bin/python3)-dev"',
+    'echo \'APT::Sandbox::User "root";\' >"$1/etc/apt/apt.conf.d/own"',
+    'cd "$1" && chroot . apt-get -qq download "lib$(readlink usr/bin/python3)-dev"',
     'cd "$1" && dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards "./usr/include/*"',
-    'rm "$1"/*.deb "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',
+    'rm "$1/etc/apt/apt.conf.d/own" "$1"/*.deb "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',
     'find "$1/usr" -name __pycache__ -prune -exec rm -r {} +',
 )
 
@@ -42,23 +46,29 @@ def apt_options() -> list[str]:
     return [line for line in dumped if line.startswith("Acquire::")]
 
 
-def pip_options() -> str:
-    """Return a pip.conf with the settings by which pip reaches the index here, files left out."""
-    lines = ["[global]", *([f"cert = {CERTIFICATES}"] if CERTIFICATES.exists() else [])]
-    options: dict[str, list[str]] = {}
+def index_options() -> dict[str, str]:
+    """Return the settings by which pip reaches the index here, files and folders left out."""
+    options = {"cert": str(CERTIFICATES)} if CERTIFICATES.exists() else {}
     for line in output_of(sys.executable, "-m", "pip", "config", "list").splitlines():
         name, _, value = line.partition("=")
         option = name.rpartition(".")[2]
-        if option in INDEX_SETTINGS:
-            words = value.strip("'\"").replace("\\n", " ").split()
-            options[option] = [word for word in words if not word.startswith(("file:", "/"))]
-    lines += [f"{option} = {' '.join(words)}" for option, words in options.items() if words]
-    return "\n".join(lines) + "\n"
+        words = value.strip("'\"").replace("\\n", " ").split()
+        kept = [word for word in words if not word.startswith(("file:", "/"))]
+        if option in INDEX_SETTINGS and kept:
+            options[option] = " ".join(kept)
+    return options
+
+
+def environment() -> dict[str, str]:
+    """Return the same for uv, which reads no pip.conf."""
+    options = index_options()
+    return {name: options[option] for name, option in UV_SETTINGS.items() if option in options}
 
 
 def files() -> dict[str, bytes]:
     """Return what is put into the image of this machine's own settings."""
-    found = {"etc/pip.conf": pip_options().encode()}
+    options = "".join(f"{option} = {value}\n" for option, value in index_options().items())
+    found = {"etc/pip.conf": f"[global]\n{options}".encode()}
     if CERTIFICATES.exists():
         found[str(CERTIFICATES).lstrip("/")] = CERTIFICATES.read_bytes()
     return found
@@ -73,13 +83,13 @@ def pack(contents: dict[str, bytes], path: Path) -> None:
             archive.addfile(entry, io.BytesIO(content))
 
 
-def make_base(archive: Path) -> None:
+def make(archive: Path) -> None:
     """Write the file system of the base image into an archive."""
     settings = archive.with_name("settings.tar")
     pack(files(), settings)
     codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
-    command += ["--include=python3,python3-pip"]
+    command += ["--include=python3,python3-pip,python3-venv"]
     command += [f"--aptopt={line}" for line in ('Apt::Install-Recommends "false"', *apt_options())]
     command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
     command += [f"--customize-hook={hook}" for hook in HOOKS]

@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from harness import VICTIMS, Result
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -53,14 +54,14 @@ class Engine:
     """A container engine: `docker` or `podman`."""
 
     path: str
-    options: tuple[str, ...] = ()
 
     def command(self, *arguments: object) -> list[str]:
-        return [self.path, *self.options, *map(str, arguments)]
+        return [self.path, *map(str, arguments)]
 
     def do(self, *arguments: object, **how) -> Result:
         """Run a command of the engine to its end, whatever its code."""
-        how = {"stdin": subprocess.DEVNULL, "text": True, "env": {**os.environ, **ENVIRONMENT}} | how
+        environment = {**os.environ, **ENVIRONMENT}
+        how = {"stdin": subprocess.DEVNULL, "text": True, "env": environment} | how
         done = subprocess.run(self.command(*arguments), check=False, capture_output=True, **how)
         return Result(done.returncode, done.stdout, done.stderr)
 
@@ -73,13 +74,22 @@ class Engine:
     def open(self, *arguments: object, **how) -> subprocess.Popen:
         """Start a command of the engine that goes on."""
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True} | how
-        return subprocess.Popen(
-            self.command(*arguments), env={**os.environ, **ENVIRONMENT}, **how
-        )
+        return subprocess.Popen(self.command(*arguments), env={**os.environ, **ENVIRONMENT}, **how)
 
 
 DOCKER = Engine("/usr/bin/docker")
 PODMAN = Engine("/usr/bin/podman")
+BUILD = ("build", "--network=host", "--progress=plain", "--file")
+
+
+def build(
+    dockerfile: Path, tag: str, context: Path = REPOSITORY, *, buildkit: bool = False
+) -> None:
+    """Build an image with Docker, which reaches the package registries as this machine does."""
+    environment = {**os.environ, **ENVIRONMENT, "DOCKER_BUILDKIT": str(int(buildkit))}
+    proxies = [name for name in os.environ if name.lower().endswith("_proxy")]
+    arguments = [word for name in proxies for word in ("--build-arg", name)]
+    DOCKER.ask(*BUILD, dockerfile, *arguments, "--tag", tag, context, env=environment)
 
 
 class Container:
@@ -99,7 +109,7 @@ class Container:
             if found := re.search(pattern, line):
                 return found
             read.append(line)
-        raise AssertionError(f"{pattern!r} did not come, but {read}")
+        pytest.fail(f"{pattern!r} did not come, but {read}")
 
     def kill(self, signum: "int | str") -> None:
         self.engine.ask("kill", "--signal", signum, self.identity)
@@ -118,10 +128,9 @@ class Container:
         written = self.engine.do("logs", self.identity)
         return Result(code, written.out, written.err)
 
-    def finish_by_stop(self) -> Result:
-        """Stop it and return all that it wrote before it was asked to."""
-        written = self.engine.do("logs", self.identity)
-        return Result(self.stop(), written.out, written.err)
+    def so_far(self) -> str:
+        """Return what it wrote to stdout up to now."""
+        return self.engine.do("logs", self.identity).out
 
     def inside(self, *command: object) -> str:
         """Run a command in it and return what it prints."""
@@ -145,6 +154,11 @@ class Container:
         if self._log is not None:
             self._log.kill()
             self._log.communicate()
+
+
+def size_of(image: str) -> int:
+    """Return how many bytes an image has, uncompressed."""
+    return int(DOCKER.ask("image", "inspect", "--format", "{{.Size}}", image))
 
 
 def mounted(source: object, target: str, options: str = "ro") -> tuple[str, str]:

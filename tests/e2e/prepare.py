@@ -16,12 +16,9 @@ from collections.abc import Iterator
 
 sys.path.append(os.path.dirname(os.path.dirname(__file__)))
 
-from base import make_base
-from engines import (
-    APP, BASE, BUILDKIT_APP, DOCKER, ENVIRONMENT, FILES, PODMAN, REPOSITORY, TINI, TINI_APP,
-    write_configuration,
-)
-from harness import VICTIMS
+import figures
+import images
+from engines import APP, BUILDKIT_APP, FILES, build, write_configuration
 
 DAEMON = (
     "dockerd", "--config-file", f"{FILES}/daemon.json", "--data-root", f"{FILES}/docker",
@@ -29,12 +26,11 @@ DAEMON = (
     "--ip-masq=false", "--storage-driver=overlay2",
 )  # fmt: skip
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-TINI_DOCKERFILE = """
-FROM python:3.12-slim
-COPY tini /usr/local/bin/tini
-ENTRYPOINT ["tini", "--"]
-"""
-BUILD = ("build", "--network=host", "--progress=plain", "--file")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"e2e: {text}\n")
+    sys.stdout.flush()
 
 
 @contextlib.contextmanager
@@ -42,7 +38,7 @@ def step(name: str) -> Iterator[None]:
     """Say what was done, and how long it took."""
     begin = time.monotonic()
     yield
-    print(f"e2e: {name} ({time.monotonic() - begin:.1f} s)", flush=True)
+    say(f"{name} ({time.monotonic() - begin:.1f} s)")
 
 
 def start_daemon() -> None:
@@ -52,9 +48,8 @@ def start_daemon() -> None:
     log = FILES / "dockerd.log"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, log.open("wb") as output:
         ready.bind(address)
-        daemon = subprocess.Popen(
-            DAEMON, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
+        how = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+        daemon = subprocess.Popen(DAEMON, env=environment, **how)
         threading.Thread(target=tell_of_death, args=(daemon, address), daemon=True).start()
         if b"READY=1" not in ready.recv(4096):
             sys.exit(f"e2e: dockerd did not start:\n{log.read_text()}")
@@ -66,72 +61,27 @@ def tell_of_death(daemon: subprocess.Popen, address: str) -> None:
         ready.sendto(b"DEAD", address)
 
 
-def build(dockerfile: str, tag: str, context: object, *, buildkit: bool = False) -> None:
-    environment = {**os.environ, **ENVIRONMENT, "DOCKER_BUILDKIT": str(int(buildkit))}
-    proxies = [name for name in os.environ if name.lower().endswith("_proxy")]
-    arguments = [word for name in proxies for word in ("--build-arg", name)]
-    DOCKER.ask(*BUILD, dockerfile, *arguments, "--tag", tag, context, env=environment)
-
-
-def compile_programs() -> None:
-    """Compile the victims in C so that they run in any image."""
-    (FILES / "programs").mkdir()
-    for source in VICTIMS.glob("*.c"):
-        program = FILES / "programs" / source.stem
-        subprocess.run(["gcc", "-O2", "-static", "-pthread", "-o", program, source], check=True)
-
-
-def build_tini() -> None:
-    context = FILES / "tini"
-    context.mkdir()
-    (context / "Dockerfile").write_text(TINI_DOCKERFILE)
-    (context / "tini").write_bytes(open(TINI, "rb").read())
-    (context / "tini").chmod(0o755)
-    build(str(context / "Dockerfile"), TINI_APP, context)
-
-
-def import_base() -> None:
-    command = '["python3"]'
-    DOCKER.ask("import", "--change", f"CMD {command}", FILES / "base.tar", BASE)
-
-
-def give_to_podman() -> None:
-    archive = FILES / "app.tar"
-    DOCKER.ask("save", "--output", archive, APP, BASE)
-    PODMAN.ask("load", "--quiet", "--input", archive)
-    archive.unlink()
-
-
-def export_root() -> None:
-    """Unpack the image for the runtimes that know no images."""
-    (FILES / "root").mkdir()
-    container = DOCKER.ask("create", APP)
-    exported = DOCKER.open("export", container, text=False)
-    subprocess.run(["tar", "-x", "-C", FILES / "root"], check=True, stdin=exported.stdout)
-    exported.communicate()
-    DOCKER.ask("rm", container)
-
-
-def main() -> None:
+def main(command: list[str]) -> None:
     FILES.mkdir()
     write_configuration()
     with step("dockerd is up"):
         start_daemon()
-    with step("base image is made"):
-        make_base(FILES / "base.tar")
-        import_base()
-        compile_programs()
-    dockerfile = str(REPOSITORY / "Dockerfile.example")
+    with step("a base image is made"):
+        images.make_base()
+        images.compile_programs()
     with step("Dockerfile.example is built by the classic builder"):
-        build(dockerfile, APP, REPOSITORY)
+        build(images.EXAMPLE, APP)
     with step("Dockerfile.example is built by BuildKit"):
-        build(dockerfile, BUILDKIT_APP, REPOSITORY, buildkit=True)
+        build(images.EXAMPLE, BUILDKIT_APP, buildkit=True)
     with step("podman, runc and crun have the image, too"):
-        build_tini()
-        give_to_podman()
-        export_root()
-    os.execv(sys.argv[1], sys.argv[1:])
+        images.build_tini()
+        images.give_to_podman()
+        images.export_root()
+    with step("figures are taken"):
+        for line in figures.lines():
+            say(line)
+    os.execv(command[0], command)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -35,7 +35,7 @@ def hierarchies() -> dict[str, tuple[str, str]]:
 
 
 def unshare(flags: int) -> None:
-    """Call unshare(2), which Python 3.11 does not offer."""
+    """Leave some of the namespaces that this process shares; Python 3.11 has no os.unshare."""
     if libc.unshare(flags):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

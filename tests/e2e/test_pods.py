@@ -25,7 +25,9 @@ def play(tmp_path):
         path.write_text(json.dumps(resource))
         played.append(path)
         said = PODMAN.ask("kube", "play", "--network=none", path)
-        found = [Container(PODMAN, each) for each in re.findall(r"^[0-9a-f]{64}$", said, re.MULTILINE)]
+        found = [
+            Container(PODMAN, each) for each in re.findall(r"^[0-9a-f]{64}$", said, re.MULTILINE)
+        ]
         names = {each.field("{{.Name}}"): each for each in found[1:]}
         return {name.rpartition("-")[2]: container for name, container in names.items()}
 
@@ -90,7 +92,7 @@ def test_share_process_namespace(play):
 
     assert (143, "finished\n") == (code, written.out.partition("\n")[2])
     assert [True] == [event["subreaper"] for event in written.named("not_pid1")]
-    assert "got 15" not in neighbour.finish_by_stop().out
+    assert "got 15" not in neighbour.so_far()
 
 
 def test_job(play):

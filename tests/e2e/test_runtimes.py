@@ -50,7 +50,9 @@ def bundle(request, tmp_path):
 
     yield make
     for each in made:
-        subprocess.run([each.runtime, "delete", "--force", each.name], capture_output=True)
+        subprocess.run(
+            [each.runtime, "delete", "--force", each.name], check=False, capture_output=True
+        )
 
 
 def end_of(process: subprocess.Popen) -> Result:

@@ -2,7 +2,6 @@
 
 import signal
 
-import pytest
 from engines import WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
 
 # One of each kind: those that stop, that ask, that a terminal sends, that are harmless, real-time.

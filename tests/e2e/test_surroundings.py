@@ -86,7 +86,7 @@ def test_pid_namespace_of_another_container(start):
     other.line("got 1$")
 
     assert (143, 20) == (code, container.finish().out.count("done\n"))
-    assert "got 15" not in other.finish_by_stop().out
+    assert "got 15" not in other.so_far()
 
 
 def test_guest_in_its_namespace(start):
@@ -112,7 +112,7 @@ def test_kill_after_off_pid1(start, sentinel):
 
 
 def test_out_of_memory(start):
-    """A child that the kernel kills for want of memory: the report says that this was the reason."""
+    """The report says it of a child that the kernel killed for want of memory."""
     options = ["--memory=96m", "--memory-swap=96m"]
     container = start("python3", "-c", GLUTTON, options=options)
     result = container.finish()
