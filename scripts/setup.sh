@@ -114,7 +114,8 @@ disable_servers() {
         *" docker.io "*) systemctl --quiet disable docker.service docker.socket containerd.service ;;
     esac
     case "$missing " in
-        *" podman "*) systemctl --quiet disable podman.service podman.socket podman-restart.service ;;
+        *" podman "*) systemctl --quiet disable podman.service podman.socket \
+            podman-auto-update.timer podman-auto-update.service podman-restart.service ;;
     esac
     case "$missing " in
         *" php-fpm "*)
