@@ -26,3 +26,13 @@ def podman():
     """Start containers with podman alone."""
     with starter(PODMAN) as made:
         yield made
+
+
+def pytest_sessionfinish(session):
+    """Have the run fail where a test left a container behind; workers are done by now."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left = [name for engine in ENGINES.values() for name in engine.ask("ps", "-aq").split()]
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.get_terminal_writer().line(f"containers are left: {left}", red=True)

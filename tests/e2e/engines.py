@@ -76,6 +76,11 @@ class Engine:
         how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True} | how
         return subprocess.Popen(self.command(*arguments), env={**os.environ, **ENVIRONMENT}, **how)
 
+    def remove(self, container: str) -> None:
+        """Remove a container at once, if it is there."""
+        self.do("kill", "--signal=KILL", container)
+        self.do("rm", "--force", "--volumes", container)
+
 
 DOCKER = Engine("/usr/bin/docker")
 PODMAN = Engine("/usr/bin/podman")
@@ -150,7 +155,7 @@ class Container:
         os.kill(self.pid, signum)
 
     def remove(self) -> None:
-        self.engine.do("rm", "--force", "--volumes", self.identity)
+        self.engine.remove(self.identity)
         if self._log is not None:
             self._log.kill()
             self._log.communicate()

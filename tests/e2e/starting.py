@@ -40,5 +40,5 @@ def starter(engine: Engine) -> Iterator[Starter]:
     """Return what starts containers of an engine until the end of a block."""
     made = Starter(engine)
     yield made
-    for container in made.started:
+    for container in reversed(made.started):  # those that joined another's namespace come first
         container.remove()

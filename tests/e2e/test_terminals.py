@@ -1,6 +1,7 @@
 """A container with a terminal: `-t`, `-it`, ^C, job control, and a window that changes its size."""
 
 import os
+import uuid
 
 import pexpect
 import pytest
@@ -20,18 +21,19 @@ while True:
 @pytest.fixture
 def converse(start):
     """Talk to a container with a terminal of its own, as a person does."""
-    talks = []
+    talks = {}
 
     def begin(*command, options=(), **variables):
-        given = ["run", "--rm", "-it", *start.arguments(options, variables), APP, *command]
-        path, *arguments = start.engine.command(*given)
+        name = f"talk-{uuid.uuid4().hex}"
+        given = [f"--name={name}", *start.arguments(options, variables), APP, *command]
+        path, *arguments = start.engine.command("run", "-it", *given)
         environment = {**os.environ, **ENVIRONMENT, "TERM": "dumb"}
-        talk = pexpect.spawn(path, arguments, env=environment, encoding="utf-8", timeout=30)
-        talks.append(talk)
-        return talk
+        talks[name] = pexpect.spawn(path, arguments, env=environment, encoding="utf-8")
+        return talks[name]
 
     yield begin
-    for talk in talks:
+    for name, talk in talks.items():
+        start.engine.remove(name)
         talk.close(force=True)
 
 
