@@ -60,6 +60,7 @@ find_missing_for_test() {
 }
 
 find_missing_for_e2e() {
+    [ "$(id -u)" = 0 ] || die "make e2e starts container engines, which takes root"
     file /usr/bin/docker docker.io # and not another of that name
     program podman podman
     program runc runc

@@ -14,6 +14,7 @@ FILES = Path("/run/e2e")  # what prepare.py makes; in memory, see private.py
 BASE, APP, BUILDKIT_APP, TINI_APP = (
     "python:3.12-slim", "localhost/app", "localhost/app-buildkit", "localhost/tini",
 )  # fmt: skip
+APP_USER = 10001
 TINI = "/usr/bin/tini-static"
 
 CONFIGURATION = {

@@ -6,7 +6,17 @@ import re
 import tarfile
 
 import pytest
-from engines import APP, BASE, BUILDKIT_APP, DOCKER, REPOSITORY, WITH_PROGRAMS, build, size_of
+from engines import (
+    APP,
+    APP_USER,
+    BASE,
+    BUILDKIT_APP,
+    DOCKER,
+    REPOSITORY,
+    WITH_PROGRAMS,
+    build,
+    size_of,
+)
 
 BOTH = pytest.mark.parametrize("image", [APP, BUILDKIT_APP], ids=["classic", "buildkit"])
 PAGE = REPOSITORY / "docs" / "containers.md"
@@ -96,7 +106,7 @@ def test_user_and_signal(image):
     """The user is a number that is not root, and the image says how it is stopped."""
     inspected = json.loads(DOCKER.ask("image", "inspect", image))[0]["Config"]
 
-    assert ("10001", "SIGTERM") == (inspected["User"], inspected["StopSignal"])
+    assert (str(APP_USER), "SIGTERM") == (inspected["User"], inspected["StopSignal"])
     assert ["pyinit", "--"] == inspected["Entrypoint"]
 
 

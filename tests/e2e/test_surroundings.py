@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from engines import WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
+from engines import APP_USER, WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
 
 HARDENED = [
     "--read-only", "--user=65534", "--cap-drop=ALL", "--security-opt=no-new-privileges",
@@ -18,8 +18,8 @@ print(sum(stat.rpartition(")")[2].split()[0] == "Z" for stat in stats))
 
 @pytest.fixture
 def sentinel():
-    """A process beside the container that must never be hit."""
-    process = subprocess.Popen(["sleep", "infinity"])
+    """A process beside the container that must never be hit, although pyinit's user may do so."""
+    process = subprocess.Popen(["sleep", "infinity"], user=APP_USER)
     yield process
     process.kill()
     process.wait()
