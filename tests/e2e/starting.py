@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from engines import APP, Container, Engine
+from containers import Container
+from engines import APP, Engine
 
 from harness import Result
 

@@ -2,7 +2,8 @@
 
 import re
 
-from engines import DOCKER, PODMAN, REPOSITORY, WITH_PROGRAMS
+from containers import WITH_PROGRAMS
+from engines import DOCKER, PODMAN, REPOSITORY
 from starting import starter
 
 PAGE = REPOSITORY / "docs" / "containers.md"

@@ -6,17 +6,8 @@ import re
 import tarfile
 
 import pytest
-from engines import (
-    APP,
-    APP_USER,
-    BASE,
-    BUILDKIT_APP,
-    DOCKER,
-    REPOSITORY,
-    WITH_PROGRAMS,
-    build,
-    size_of,
-)
+from containers import WITH_PROGRAMS
+from engines import APP, APP_USER, BASE, BUILDKIT_APP, DOCKER, REPOSITORY, build, size_of
 
 BOTH = pytest.mark.parametrize("image", [APP, BUILDKIT_APP], ids=["classic", "buildkit"])
 PAGE = REPOSITORY / "docs" / "containers.md"

@@ -6,7 +6,9 @@ import re
 
 import pytest
 import yaml
-from engines import APP, PODMAN, REPOSITORY, VICTIMS, WORK, Container, listener
+from containers import WORK, Container, listener
+from engines import APP, PODMAN, REPOSITORY
+from harness import VICTIMS
 
 WITH_HELPER = ["sh", "-c", 'setsid python3 -c "$WORK" & exec sleep infinity']
 

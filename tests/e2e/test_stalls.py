@@ -7,7 +7,7 @@ import signal
 import socket
 
 import pytest
-from engines import mounted
+from containers import mounted
 
 # Fill stderr until nobody has taken anything for a second; from then on note what comes.
 FLOOD = """

@@ -2,7 +2,7 @@
 
 import signal
 
-from engines import WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
+from containers import WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
 
 # One of each kind: those that stop, that ask, that a terminal sends, that are harmless, real-time.
 SIGNALS = [

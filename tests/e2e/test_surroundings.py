@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from engines import APP_USER, WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
+from containers import WITH_PROGRAMS, WITH_VICTIMS, WORK, listener
+from engines import APP_USER
 
 HARDENED = [
     "--read-only", "--user=65534", "--cap-drop=ALL", "--security-opt=no-new-privileges",

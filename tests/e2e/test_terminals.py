@@ -5,7 +5,8 @@ import uuid
 
 import pexpect
 import pytest
-from engines import APP, ENVIRONMENT, WITH_VICTIMS, listener
+from containers import WITH_VICTIMS, listener
+from engines import APP, ENVIRONMENT
 
 OWNS_TERMINAL = "import os; print(os.isatty(0), os.tcgetpgrp(0) == os.getpgrp())"
 SIZES = """
