@@ -1,5 +1,6 @@
 """Nothing is left of a run, also where it is interrupted: no process, mount, link or cgroup."""
 
+import contextlib
 import os
 import select
 import signal
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from engines import REPOSITORY
-from harness import PYINIT, children, descendants, only_child, until
+from harness import PYINIT, children, only_child, until
 from private import PREFIX, hierarchies
 
 FOLDER = Path(__file__).parent
@@ -21,44 +22,54 @@ MAKE = ["make", "--no-print-directory", "do-e2e"]
 class Seen:
     """What a run has made, while it runs."""
 
-    def __init__(self, command: list[str], awaited: str) -> None:
+    def __init__(self, command: list[str]) -> None:
         self.before = surroundings()
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         quickly = {**os.environ, "PYINIT_DRAIN": "1"}
         self.process = subprocess.Popen(
             command, cwd=REPOSITORY, env=quickly, start_new_session=True, **pipes
         )
+        self.names: set[str] = set()
+        self.held: list[int] = []
+
+    def look(self, awaited: str) -> None:
+        """Wait for a line, then keep in mind who is there."""
         read = []
-        for line in self.process.stdout:
-            read.append(line)
-            if awaited in line:
-                break
-        else:
-            pytest.fail(f"{awaited!r} did not come, but {read}")
-        self.private = self.process.pid
-        if command == MAKE:
-            self.private = only_child(self.process.pid)
+        while awaited not in "".join(read[-1:]):
+            read.append(self.process.stdout.readline())
+            assert read[-1], f"{awaited!r} did not come, but {read}"
+        made_by_make = self.process.args == MAKE
+        self.private = only_child(self.process.pid) if made_by_make else self.process.pid
         self.init = only_child(self.private)
-        self.pids = {pid: os.pidfd_open(pid) for pid in [self.private, *descendants(self.private)]}
-        self.names = {os.path.basename(command_of(pid)[0]) for pid in self.pids}
+        for pid in members(self.cgroups()[0]):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has just ended
+                self.held.append(os.pidfd_open(pid))
+                self.names.add(Path(f"/proc/{pid}/comm").read_text().strip())
 
     def cgroups(self) -> list[str]:
         """Return the cgroups of this run that are there."""
         found = [f"{at}/{PREFIX}{self.private}" for at in hierarchies()]
         return [path for path in found if os.path.exists(path)]
 
-    def alive(self) -> list[int]:
-        """Return who of those that were seen is alive after a while."""
-        return [pid for pid, held in self.pids.items() if not select.select([held], [], [], 60)[0]]
+    def alive(self) -> int:
+        """Return how many of those that were seen are alive after a while."""
+        return sum(not select.select([held], [], [], 60)[0] for held in self.held)
 
     def close(self) -> None:
-        for held in self.pids.values():
-            os.close(held)
+        self.process.kill()
+        self.process.wait()
         self.process.stdout.close()
+        for held in self.held:
+            os.close(held)
 
 
-def command_of(pid: int) -> list[bytes]:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+def members(group: str) -> list[int]:
+    """Return the pids of all in a cgroup and those below it."""
+    found = []
+    for directory, _, _ in os.walk(group):
+        with contextlib.suppress(OSError):  # it has just been removed
+            found += map(int, Path(directory, "cgroup.procs").read_text().split())
+    return found
 
 
 def surroundings() -> tuple:
@@ -76,13 +87,12 @@ def watch():
     runs = []
 
     def begin(command, awaited) -> Seen:
-        runs.append(Seen(command, awaited))
+        runs.append(Seen(command))
+        runs[-1].look(awaited)
         return runs[-1]
 
     yield begin
     for run in runs:
-        run.process.kill()
-        run.process.wait()
         run.close()
 
 
@@ -105,12 +115,12 @@ def to_command(run: Seen) -> None:
 def test_interrupted(watch, interrupt):
     """A daemon with a container that will not stop: all is gone when the run ends."""
     run = watch(ONE_CONTAINER, "ready")
-    assert {"dockerd", "helpers"} <= {name.decode() for name in run.names}
+    assert {"dockerd", "helpers"} <= run.names
     assert run.cgroups()
     interrupt(run)
     run.process.wait()
 
-    assert ([], []) == (run.alive(), run.cgroups())
+    assert (0, []) == (run.alive(), run.cgroups())
     assert run.before == surroundings()
 
 
@@ -120,7 +130,7 @@ def test_killed(watch):
     os.kill(run.private, signal.SIGKILL)
     run.process.wait()
 
-    assert [] == run.alive()
+    assert 0 == run.alive()
     assert run.before == surroundings()
     subprocess.run([*PRIVATE, "true"], check=True)
     assert [] == run.cgroups()
@@ -134,7 +144,7 @@ def test_make_interrupted(watch, interrupt):
     run.process.wait()
 
     assert until(lambda: not run.cgroups())
-    assert [] == run.alive()
+    assert 0 == run.alive()
     assert run.before == surroundings()
 
 
