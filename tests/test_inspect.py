@@ -11,7 +11,7 @@ import pexpect
 import pytest
 from harness import MAY_READ, PYINIT, PYTHON, ROOT, UNSHARE, Run, only_child, until, victim
 
-from pyinit import inspection, listing, procfs, sentences, verdicts
+from pyinit import inspection, listing, procfs, sentences, threads, verdicts
 
 ESCAPE = "\033"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *MAY_READ)
@@ -385,11 +385,11 @@ def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, 
     run.ready()
     child = only_child(run.init)
     assert until(lambda: inspection.look(child).threads[0].waits)
-    waiting = inspection._waiting
+    waiting = threads._waiting
     left = [times]
 
     def sleeps() -> str:
-        return inspection._fields(f"/proc/{child}/status")["voluntary_ctxt_switches"]
+        return threads.fields_of(f"/proc/{child}/status")["voluntary_ctxt_switches"]
 
     def wake(*seen) -> tuple:
         if not left[0]:
@@ -400,7 +400,7 @@ def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, 
         assert until(lambda: before != sleeps())
         return False, frozenset()
 
-    monkeypatch.setattr(inspection, "_waiting", wake)
+    monkeypatch.setattr(threads, "_waiting", wake)
     verdict = verdicts.judge(inspection.look(child), signal.SIGTERM, inside=True)
 
     assert judged == (verdict.word, verdict.is_sure)
@@ -456,7 +456,7 @@ def test_group_with_members_who_may_be_hidden_is_not_known(monkeypatch, told, is
     """With hidepid a member of the group may have the parent that nobody seen has."""
     mounts = "24 1 0:22 / /proc rw,relatime - proc proc rw,hidepid=invisible\n"
     monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
-    monkeypatch.setattr(inspection, "_read", lambda _: mounts)
+    monkeypatch.setattr(threads, "read", lambda _: mounts)
     monkeypatch.setattr(inspection.os, "geteuid", lambda: 65534)
 
     assert is_orphaned == inspection._is_group_orphaned(7)
@@ -492,7 +492,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
             raise PermissionError
         return "do_sigtimedwait" if path.endswith("/wchan") else ""
 
-    monkeypatch.setattr(inspection, "_read", read)
+    monkeypatch.setattr(threads, "read", read)
     process = inspection.look(init(victim("signals", "catch:HUP")).init)
     judged = [verdicts.judge(process, signum, inside=True) for signum in (signal.SIGTERM, 1, 9)]
 

@@ -9,7 +9,8 @@ import pytest
 from harness import children, status_of, until
 
 from pyinit import verdicts
-from pyinit.inspection import bits, look
+from pyinit.inspection import look
+from pyinit.threads import bits
 from pyinit.verdicts import CONTINUES, DELIVERED, DROPPED, HELD, IGNORED, KILLS, STOPS, TAKEN, judge
 
 SIGKILL, SIGSTOP, SIGCONT = 9, 19, 18
