@@ -20,6 +20,7 @@ help:
 	@echo 'make lab LAB=zombies    run one of docs/labs; without LAB list them'
 	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
 	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
+	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
@@ -28,7 +29,8 @@ help:
 run lint: packages = run
 lab: packages = lab
 test test-under-pyinit: packages = test
-run lab test test-under-pyinit lint:
+e2e: packages = e2e
+run lab test test-under-pyinit e2e lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -45,6 +47,11 @@ do-test: $(VENV)/installed-test
 
 do-test-under-pyinit: $(VENV)/installed-test
 	$(UNSHARE) $(VENV)/bin/pyinit -- $(PYTEST) $(ARGS)
+
+# In namespaces of its own, with pyinit as their init: nothing of it is left, however it ends.
+do-e2e: $(VENV)/installed-e2e
+	$(VENV)/bin/python tests/e2e/private.py $(CURDIR)/$(VENV)/bin/pyinit -- \
+	    $(VENV)/bin/python tests/e2e/prepare.py $(PYTEST) tests/e2e $(ARGS)
 
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
@@ -70,4 +77,5 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run lab test test-under-pyinit lint clean do-run do-lab do-test do-test-under-pyinit do-lint
+.PHONY: help run lab test test-under-pyinit e2e lint clean
+.PHONY: do-run do-lab do-test do-test-under-pyinit do-e2e do-lint

@@ -1,30 +1,17 @@
-"""Look at what a process does with signals. Loaded for ``--inspect`` only.
-
-/proc/PID/status does not tell it all: while a thread waits in sigtimedwait(2) the signals that it
-waits for are neither blocked nor caught there, and yet they are taken. /proc/PID/syscall and
-/proc/PID/mem tell which, to who may trace the process (ptrace(2)), and wchan that it waits at all.
-"""
+"""Look at a process, and at what it does with signals. Loaded for ``--inspect`` only."""
 
 import os
-import sys
 
-from pyinit import diagnosis, procfs, signals
+from pyinit import diagnosis, procfs, threads
 from pyinit.start import StartError
-from pyinit.verdicts import Process, Thread
+from pyinit.verdicts import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pyinit.threads import Fields
+    from pyinit.verdicts import Thread
 
-    Fields = Mapping[str, str]
-
-# The system call rt_sigtimedwait, by machine (the tables of the kernel's arch/*).
-SIGTIMEDWAIT = {"aarch64": 137, "loongarch64": 137, "riscv64": 137, "x86_64": 128}
-SIGTIMEDWAIT |= {"armv7l": 177, "i686": 177, "ppc64": 176, "ppc64le": 176, "s390x": 177}
-SIGNAL_SET_BYTES = 8
 MACHINES_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of include/linux/proc_ns.h
-DEAD = frozenset("ZX")
-STOPPED = frozenset("Tt")
 
 
 class InspectionError(StartError):
@@ -46,14 +33,14 @@ def look(pid: int) -> Process:
         leader = fields["Tgid"]
         msg = f"{pid} is a thread of process {leader}: inspect that one, --inspect={leader}"
         raise InspectionError(msg)
-    threads = _threads(pid)
-    if fields["State"][0] in DEAD and len(threads) <= 1:
+    found = _threads(pid)
+    if not any(thread.is_alive for thread in found):
         msg = (
             f"process {pid} is dead, a zombie that its parent {fields['PPid']} has not reaped: "
             "no signal does anything to it"
         )
         raise InspectionError(msg)
-    return _process(pid, fields, threads)
+    return _process(pid, fields, found)
 
 
 def children(pid: int) -> list[int]:
@@ -62,29 +49,21 @@ def children(pid: int) -> list[int]:
     return sorted(child for child, stat in stats.items() if stat.parent == pid)
 
 
-def _process(pid: int, fields: "Fields", threads: tuple[Thread, ...]) -> Process:
+def _process(pid: int, fields: "Fields", found: "tuple[Thread, ...]") -> Process:
     pids = fields.get("NSpid", str(pid)).split()  # by namespace, from here inwards
-    state = fields["State"][0]
+    state = next(thread.state for thread in found if thread.is_alive)
     return Process(
         pid=pid,
         namespace_pid=int(pids[-1]),
         name=diagnosis.show((procfs.name(pid) or "?").encode()),
         state=procfs.STATES.get(state, state),
         is_machines_init=_is_machines_init(pid),
-        is_stopped=state in STOPPED,
         in_orphaned_group=_is_group_orphaned(pid),
-        tracer=int(fields["TracerPid"]),
-        ignored=bits(fields["SigIgn"]),
-        caught=bits(fields["SigCgt"]),
-        pending=bits(fields["ShdPnd"]),
-        threads=threads,
+        ignored=threads.bits(fields["SigIgn"]),
+        caught=threads.bits(fields["SigCgt"]),
+        pending=threads.bits(fields["ShdPnd"]),
+        threads=found,
     )
-
-
-def bits(mask: str) -> frozenset[int]:
-    """Return the signals of a bitmap as /proc/PID/status has it: bit N - 1 stands for signal N."""
-    value = int(mask, 16)
-    return frozenset(signum for signum in range(1, 65) if value >> (signum - 1) & 1)
 
 
 def _check_proc() -> None:
@@ -102,12 +81,22 @@ def _check_proc() -> None:
 
 def _status(pid: int) -> dict[str, str]:
     try:
-        return _fields(f"/proc/{pid}/status")
+        return threads.fields_of(f"/proc/{pid}/status")
     except PermissionError as error:
         msg = f"may not look at process {pid}: be its user, or root"
         raise InspectionError(msg) from error
     except OSError as error:
         raise InspectionError(_absence(pid)) from error
+
+
+def _threads(pid: int) -> "tuple[Thread, ...]":
+    try:
+        found = threads.look(pid)
+    except OSError as error:
+        raise InspectionError(_absence(pid)) from error
+    if not found:  # it ended, and was reaped, just now
+        raise InspectionError(_absence(pid))
+    return found
 
 
 def _absence(pid: int) -> str:
@@ -122,83 +111,6 @@ def _absence(pid: int) -> str:
     return f"/proc hides process {pid} (hidepid): be its user, or root"
 
 
-def _fields(path: str) -> dict[str, str]:
-    with open(path, encoding="utf-8", errors="backslashreplace") as lines:
-        pairs = (line.partition(":") for line in lines)
-        return {key: value.strip() for key, _, value in pairs}
-
-
-def _threads(pid: int) -> tuple[Thread, ...]:
-    try:
-        tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")), key=lambda tid: (tid != pid, tid))
-    except OSError as error:
-        raise InspectionError(_absence(pid)) from error
-    found = (_thread(pid, tid) for tid in tids)
-    return tuple(thread for thread in found if thread is not None)
-
-
-def _thread(pid: int, tid: int) -> Thread | None:
-    """Return None for a thread that has ended, unless it is the first one."""
-    place = f"/proc/{pid}/task/{tid}"
-    try:
-        fields = _fields(f"{place}/status")
-    except OSError:
-        return None
-    if fields["State"][0] in DEAD and tid != pid:
-        return None
-    waits, awaited = _waiting(place, fields)
-    blocked, pending = bits(fields["SigBlk"]), bits(fields["SigPnd"])
-    return Thread(tid=tid, blocked=blocked, pending=pending, awaited=awaited, waits=waits)
-
-
-def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:
-    """Return whether a thread waits for signals, and for which; None where that is not told."""
-    if fields["State"][0] in DEAD:
-        return False, frozenset()
-    try:
-        words = _read(f"{place}/syscall").split()
-    except OSError:  # not for everybody (PTRACE_MODE_ATTACH), nor in every kernel
-        words = []
-    if words:
-        number = SIGTIMEDWAIT.get(os.uname().machine)
-        if number is None or words[0] != str(number):
-            return (None, None) if number is None else (False, frozenset())
-        return True, _set_at(f"{place}/mem", int(words[1], 16))
-    return _waiting_by_function(place, fields)
-
-
-def _waiting_by_function(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:
-    try:
-        function = _read(f"{place}/wchan")
-    except OSError:
-        function = ""
-    if "sigtimedwait" in function:
-        return True, None
-    # "0" is the answer to who may not know as well.
-    is_elsewhere = function not in {"", "0"} or fields["State"][0] == "R"
-    return (False, frozenset()) if is_elsewhere else (None, None)
-
-
-def _set_at(memory: str, address: int) -> frozenset[int] | None:
-    try:
-        descriptor = os.open(memory, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            words = os.pread(descriptor, SIGNAL_SET_BYTES, address)
-        finally:
-            os.close(descriptor)
-    except OSError:
-        return None
-    if len(words) < SIGNAL_SET_BYTES:
-        return None
-    asked = bits(f"{int.from_bytes(words, sys.byteorder):x}")
-    return asked - {signals.SIGKILL, signals.SIGSTOP}  # the kernel takes these out
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
 def _is_machines_init(pid: int) -> bool:
     try:
         return pid == 1 and os.readlink("/proc/self/ns/pid") == MACHINES_PID_NAMESPACE
@@ -209,11 +121,12 @@ def _is_machines_init(pid: int) -> bool:
 def _is_group_orphaned(pid: int) -> bool | None:
     """Tell whether nobody in the group of ``pid`` has a parent outside of it in the same session.
 
-    That is how POSIX defines an orphaned process group. None where somebody's parent is not seen.
+    That is how POSIX defines an orphaned process group. None where somebody's parent is not seen,
+    or there may be members who are not.
     """
     stats = procfs.stats() or {}
     own = stats.get(pid)
-    if own is None or own.group == 0:  # 0 is a group of an outer namespace
+    if own is None or 0 in {own.group, own.session}:  # 0 is any of an outer namespace
         return None
     members = {pid: stat for pid, stat in stats.items() if stat.group == own.group}
     parents = [
@@ -227,4 +140,14 @@ def _is_group_orphaned(pid: int) -> bool | None:
         for parent in parents
     ):
         return False
-    return None if None in parents else True
+    return None if None in parents or _is_part_hidden() else True
+
+
+def _is_part_hidden() -> bool:
+    """Tell whether /proc may keep processes from who looks (hidepid)."""
+    try:
+        found = [line.split() for line in threads.read("/proc/self/mountinfo").splitlines()]
+    except OSError:
+        return True
+    options = (words[-1] for words in found if words[4] == "/proc")
+    return os.geteuid() != 0 and any("hidepid=" in each for each in options)

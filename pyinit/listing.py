@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyinit.settings import Inspection
 
 WIDTH = 80
+HERE_WIDTH = 25
 NUMBERED = 32  # from here on signals have no names of their own
 REALTIME, LAST = signals.number("RTMIN"), signals.number("RTMAX")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
@@ -99,7 +100,7 @@ def as_data(process: Process, children: list[int]) -> dict[str, object]:
         "notes": sentences.notes(process),
         "children": children,
         "signals": [_signal_as_data(_row(process, signum)) for signum in ALL],
-        "threads": [_thread_as_data(thread) for thread in process.threads],
+        "threads": [_thread_as_data(thread) for thread in process.living],
     }
 
 
@@ -126,7 +127,7 @@ def _thread_as_data(thread: Thread) -> dict[str, object]:
 
 
 def _row(process: Process, signum: int) -> Row:
-    threads = process.threads
+    threads = process.living
     blocking = [signum in thread.blocked for thread in threads]
     pending = [process.pending, *(thread.pending for thread in threads)]
     states = {
@@ -162,8 +163,10 @@ def _draw(group: list[Row], *, is_coloured: bool) -> str:
     here = ", ".join(first.here)
     if first.is_partly_blocked:
         here = here.replace("blocked", "blocked*")
+    here, *more = textwrap.wrap(here, HERE_WIDTH) or [""]
     cells = (numbers, _names(first.signum, last.signum), default_action(first.signum), here)
-    return _line(cells, *(_shown(each, is_coloured) for each in (first.inside, first.outside)))
+    line = _line(cells, *(_shown(each, is_coloured) for each in (first.inside, first.outside)))
+    return "\n".join([line, *(_line(("", "", "", rest)) for rest in more)])
 
 
 def _line(cells: tuple[str, str, str, str], *verdicts: tuple[str, str]) -> str:
@@ -202,7 +205,7 @@ def _who(process: Process) -> str:
         role = ", PID 1 of this PID namespace"
     else:
         role = ", PID 1 of a PID namespace below this one"
-    count = len(process.threads)
+    count = len(process.living)
     threads = "1 thread" if count == 1 else f"{count} threads"
     return f"{process.name} ({process.pid}){role}: {process.state}, {threads}"
 
@@ -221,7 +224,7 @@ def _legend(rows: list[Row]) -> list[str]:
 def _differences(process: Process) -> list[str]:
     """Say what each thread has of its own, where that is not the same for all."""
     alike: dict[tuple[object, ...], list[Thread]] = {}
-    for thread in process.threads:
+    for thread in process.living:
         key = (thread.blocked, thread.pending, thread.awaited)
         alike.setdefault(key, []).append(thread)
     if len(alike) == 1:

@@ -48,11 +48,13 @@ def advice(process: Process, children: "list[int]") -> str:
     word = of_sigterm(process).word
     if word == TAKEN and children:
         return f"What becomes of it then, its child tells: --inspect={children[0]}."
+    if word == HELD and process.is_stopped and process.is_traced:
+        return "Who traces it lets it go on."
     if word == HELD and process.is_stopped:
         return f"Let it go on: kill -CONT {process.pid}."
     if word == HELD:
         return "If it never asks, nothing but SIGKILL ends it: let the program handle SIGTERM."
-    if process.is_machines_init:
+    if process.is_machines_init or process.is_of_kernel:
         return ""
     return _advice_for_init(process, word) if process.is_init else _advice_for_other(word)
 
@@ -60,9 +62,11 @@ def advice(process: Process, children: "list[int]") -> str:
 def notes(process: Process) -> list[str]:
     """Say what else there is to know: what could not be seen, and who else has a say."""
     said = []
-    if process.tracer:
+    if process.is_traced:
+        tracers = {thread.tracer for thread in process.living} - {0}
+        who = f"Process {min(tracers)}" if tracers else "A process that is not to be seen from here"
         said.append(
-            f"Process {process.tracer} traces it, as strace does: it sees each signal first, "
+            f"{who} traces it, as strace does: it sees each signal first, "
             "and may change what becomes of it."
         )
     if any(thread.waits and thread.awaited is None for thread in process.threads):
@@ -73,7 +77,7 @@ def notes(process: Process) -> list[str]:
     elif any(thread.waits is None for thread in process.threads):
         said.append(
             "Whether it waits for signals (sigwait), and so takes them, cannot be seen from here: "
-            "ask as root or as its user."
+            "ask as root or as its user, and again where it is busy."
         )
     return said
 
@@ -106,6 +110,8 @@ def _of_other(process: Process, word: str) -> str:
         return "SIGTERM kills it: it has no handler, so it ends without a last word."
     if word == DELIVERED:
         return "SIGTERM is delivered: its handler runs."
+    if process.is_of_kernel:
+        return "SIGTERM is ignored, and so is SIGKILL: it is a thread of the kernel."
     if word == IGNORED:
         return "SIGTERM is ignored: nothing but SIGKILL or another signal will end it."
     return _of_any(process, word)

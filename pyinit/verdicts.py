@@ -10,10 +10,12 @@ They are those of kernel/signal.c, for a signal that kill(2) sends and that the 
    SIGKILL and SIGSTOP are not, where they come from an outer namespace (sig_task_ignored). The init
    of the machine has no outside.
 4. What is ignored is thrown away at once, and so is what is ignored by default.
-5. What is kept goes to any thread that does not block it (complete_signal), and is treated as in
-   3 and 4 then (get_signal).
+5. What is kept goes to any living thread that does not block it (complete_signal), and is treated
+   as in 3 and 4 then (get_signal). The first thread counts in 2 even when it has ended, not here.
 6. SIGTSTP, SIGTTIN and SIGTTOU stop nobody in an orphaned process group (get_signal, POSIX).
 7. A stopped process gets nothing but SIGKILL until it is continued.
+8. Who traces a process gets every signal first but SIGKILL, ignored ones and SIGSTOP for PID 1 too
+   (sig_ignored), and says what becomes of it: nothing is sure then (ptrace_signal).
 """
 
 from dataclasses import dataclass
@@ -44,6 +46,8 @@ class Thread:
 
     Attributes:
         tid: its id.
+        state: a letter (proc(5)).
+        tracer: the pid of who traces it, 0 if nobody does, or nobody who can be seen.
         blocked: the signals that it blocks.
         pending: those that are pending for it alone.
         awaited: those that it waits for (sigwait and its like); None where that cannot be seen.
@@ -51,10 +55,17 @@ class Thread:
     """
 
     tid: int
+    state: str
+    tracer: int
     blocked: frozenset[int]
     pending: frozenset[int]
     awaited: frozenset[int] | None
     waits: bool | None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.state not in {"Z", "X"}
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,10 @@ class Process:
         name: its name, made safe to show.
         state: what it is doing, in words.
         is_machines_init: whether it is the init of the whole machine.
-        is_stopped: whether it is stopped, by a signal or by who traces it.
         in_orphaned_group: whether its process group is orphaned (POSIX); None where unknown.
-        tracer: the pid of who traces it, 0 if nobody does.
         ignored, caught: the signals that it ignores, and those that it has handlers for.
         pending: those that are pending for the process as a whole.
-        threads: its living threads, the first one first.
+        threads: its living threads, after the first one, which may have ended.
     """
 
     pid: int
@@ -80,9 +89,7 @@ class Process:
     name: str
     state: str
     is_machines_init: bool
-    is_stopped: bool
     in_orphaned_group: bool | None
-    tracer: int
     ignored: frozenset[int]
     caught: frozenset[int]
     pending: frozenset[int]
@@ -92,6 +99,26 @@ class Process:
     def is_init(self) -> bool:
         """Whether it is PID 1 of its namespace."""
         return self.namespace_pid == 1
+
+    @property
+    def is_of_kernel(self) -> bool:
+        """Whether it is a thread of the kernel: nobody else can ignore SIGKILL."""
+        return signals.SIGKILL in self.ignored
+
+    @property
+    def living(self) -> tuple[Thread, ...]:
+        """Its threads that have not ended; never empty."""
+        return tuple(thread for thread in self.threads if thread.is_alive)
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether somebody traces any of its threads, as strace does."""
+        return any(thread.tracer or thread.state == "t" for thread in self.living)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it is stopped, by a signal or by who traces it."""
+        return all(thread.state in {"T", "t"} for thread in self.living)
 
 
 @dataclass(frozen=True)
@@ -126,36 +153,56 @@ def judge(process: Process, signum: int, *, inside: bool) -> Verdict | None:
     """
     if process.is_machines_init and not inside:
         return None
+    verdict = _untraced(process, signum, inside=inside)
+    return Verdict(verdict.word, is_sure=False) if _is_told_first(process, signum) else verdict
+
+
+def _is_told_first(process: Process, signum: int) -> bool:
+    """Tell whether somebody who traces the process decides on the signal."""
+    return process.is_traced and signum != signals.SIGKILL
+
+
+def _untraced(process: Process, signum: int, *, inside: bool) -> Verdict:
     if process.is_stopped and signum == signals.SIGCONT:
         return Verdict(CONTINUES)
-    verdict = _unless_stopped(process, signum, inside=inside)
-    is_thrown_away = verdict.word in {IGNORED, DROPPED}
-    if process.is_stopped and signum != signals.SIGKILL and not is_thrown_away:
-        return Verdict(HELD)
-    return verdict
+    word = _of_disposition(process, signum, inside=inside)
+    is_kept = _keeps(process.threads[0], signum)
+    if process.is_stopped and signum != signals.SIGKILL:
+        return Verdict(HELD if is_kept or not _is_thrown_away(process, signum, word) else word)
+    if is_kept or not (process.threads[0].is_alive or _is_thrown_away(process, signum, word)):
+        return _of_kept(process, signum, word)
+    return _of_first(process, signum, word)
 
 
-def _unless_stopped(process: Process, signum: int, *, inside: bool) -> Verdict:
+def _of_first(process: Process, signum: int, word: str) -> Verdict:
+    """Judge what the first thread gets, or what is thrown away at once."""
     first = process.threads[0]
-    if not _keeps(first, signum):
-        word = _of_disposition(process, signum, inside=inside)
-        is_sure = word == DELIVERED or first.awaited is not None or signum in _PRIVILEGED
-        if not is_sure and first.waits and first.awaited is None:
-            return Verdict(TAKEN, is_sure=False)
-        return Verdict(word, is_sure=is_sure and _is_group_known(process, signum, word))
-    waits = any(signum in (thread.awaited or ()) for thread in process.threads)
-    takes = any(not _keeps(thread, signum) for thread in process.threads)
-    if waits:
+    is_sure = word == DELIVERED or first.awaited is not None or signum in _PRIVILEGED
+    if not is_sure and first.waits and first.awaited is None:
+        return Verdict(TAKEN, is_sure=False)
+    return Verdict(word, is_sure=is_sure and _is_group_known(process, signum, word))
+
+
+def _of_kept(process: Process, signum: int, word: str) -> Verdict:
+    """Judge what waits for a thread that does not block it."""
+    takes = any(not _keeps(thread, signum) for thread in process.living)
+    if any(signum in (thread.awaited or ()) for thread in process.living):
         return Verdict(TAKEN, is_sure=not takes)
     if takes:
-        word = _of_disposition(process, signum, inside=inside)
-        return Verdict(word, is_sure=_all_seen(process))
+        is_sure = _all_seen(process) and _is_group_known(process, signum, word)
+        return Verdict(word, is_sure=is_sure)
     return Verdict(HELD, is_sure=_all_seen(process))
 
 
 def _keeps(thread: Thread, signum: int) -> bool:
     is_kept = signum in thread.blocked or signum in (thread.awaited or ())
     return is_kept and signum not in _PRIVILEGED
+
+
+def _is_thrown_away(process: Process, signum: int, word: str) -> bool:
+    """Tell whether it is not even pending; for 6 it is, until a thread gets to it."""
+    is_by_group = signum in _OF_TERMINALS and signum not in process.ignored
+    return word == DROPPED or (word == IGNORED and not is_by_group)
 
 
 def _all_seen(process: Process) -> bool:

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, or to test it.
-# Usage: setup.sh run|lab|test [PYTHON]
+# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to test it, or to do so
+# in containers. Usage: setup.sh run|lab|test|e2e [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -42,8 +42,18 @@ find_missing() {
     file /usr/include/sys/capability.h libcap-dev
     program nsenter util-linux
     program ps procps
-    [ "$purpose" = run ] || program strace strace
-    [ "$purpose" = test ] || return 0
+    case $purpose in
+        lab) program strace strace ;;
+        test) find_missing_for_test ;;
+        e2e) find_missing_for_e2e ;;
+    esac
+}
+
+find_missing_for_test() {
+    program strace strace
+    program tini tini
+    program dumb-init dumb-init
+    program catatonit catatonit
     program nginx nginx-light
     program redis-server redis-server
     file /usr/lib/postgresql/*/bin/postgres postgresql
@@ -51,6 +61,17 @@ find_missing() {
     file /usr/sbin/php-fpm[0-9]* php-fpm
     program uwsgi-core uwsgi-core
     file /usr/lib/uwsgi/plugins/python3_plugin.so uwsgi-plugin-python3
+}
+
+find_missing_for_e2e() {
+    [ "$(id -u)" = 0 ] || die "make e2e starts container engines, which takes root"
+    file /usr/bin/docker docker.io # and not another of that name
+    program podman podman
+    program runc runc
+    program crun crun
+    program catatonit catatonit # the first process of a Pod
+    file /usr/bin/tini-static tini
+    program mmdebstrap mmdebstrap
 }
 
 find_missing_python() {
@@ -94,6 +115,13 @@ disable_servers() {
             *" $unit"[\ -]*) systemctl --quiet disable "$unit" ;;
         esac
     done
+    case "$missing " in
+        *" docker.io "*) systemctl --quiet disable docker.service docker.socket containerd.service ;;
+    esac
+    case "$missing " in
+        *" podman "*) systemctl --quiet disable podman.service podman.socket \
+            podman-auto-update.timer podman-auto-update.service podman-restart.service ;;
+    esac
     case "$missing " in
         *" php-fpm "*)
             for unit in /lib/systemd/system/php*-fpm.service; do # it has a version in its name

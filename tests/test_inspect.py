@@ -11,7 +11,7 @@ import pexpect
 import pytest
 from harness import MAY_READ, PYINIT, PYTHON, ROOT, UNSHARE, Run, only_child, until, victim
 
-from pyinit import inspection, listing, sentences, verdicts
+from pyinit import inspection, listing, procfs, sentences, threads, verdicts
 
 ESCAPE = "\033"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *MAY_READ)
@@ -204,6 +204,68 @@ def test_colour_is_for_terminals(variables, is_coloured):
     assert 0 == code
 
 
+@pytest.fixture
+def process():
+    """Return what could be a process, with three threads that differ in all that can differ."""
+    thread = verdicts.Thread(
+        tid=7,
+        state="S",
+        tracer=0,
+        blocked=frozenset({10}),
+        pending=frozenset({10}),
+        awaited=frozenset(),
+        waits=False,
+    )
+    others = {"blocked": frozenset(), "pending": frozenset()}
+    waiting = dataclasses.replace(thread, tid=8, **others, awaited=frozenset({10}), waits=True)
+    hidden = dataclasses.replace(thread, tid=9, **others, awaited=None, waits=None)
+    full = dataclasses.replace(hidden, tid=10, blocked=frozenset(verdicts.ALL) - {9, 19})
+    return verdicts.Process(
+        pid=7,
+        namespace_pid=7,
+        name="app",
+        state="sleeping",
+        is_machines_init=False,
+        in_orphaned_group=False,
+        ignored=frozenset({40}),
+        caught=frozenset({10}),
+        pending=frozenset({41}),
+        threads=(thread, waiting, hidden, full, dataclasses.replace(full, tid=11)),
+    )
+
+
+def test_page_shows_all_that_differs(process):
+    """Each line is as narrow as the column, and what differs does not share a line."""
+    lines = listing.page(process, [], is_coloured=False).splitlines()
+
+    for line in (
+        "10    SIGUSR1        end       pending, blocked*,        taken?     taken?",
+        "                               awaited, caught",
+        "15    SIGTERM        end       blocked*                  kills      kills",
+        "32-33 signal 32, 33  end       blocked*                  kills      kills",
+        "34-39 RTMIN..+5      end       blocked*                  kills      kills",
+        "40    SIGRTMIN+6     end       blocked*, ignored         ignored    ignored",
+        "41    SIGRTMIN+7     end       pending, blocked*         kills      kills",
+        "42-64 RTMIN+8..RTMAX end       blocked*                  kills      kills",
+        "Thread 7: blocks USR1, has pending USR1.",
+        "Thread 8: blocks nothing, waits for USR1.",
+        "Thread 9: blocks nothing, may wait for signals.",
+        "Thread 10 and 1 more: blocks all but KILL STOP, may wait for signals.",
+    ):
+        assert line in lines
+
+
+def test_thread_of_the_kernel_is_told_as_such(process):
+    """Nothing ends a thread of the kernel, SIGKILL least of all, and nobody can do about it."""
+    kernel = dataclasses.replace(process, ignored=frozenset(verdicts.ALL), caught=frozenset())
+    kernel = dataclasses.replace(
+        kernel, threads=(dataclasses.replace(process.threads[1], awaited=frozenset()),)
+    )
+
+    assert "it is a thread of the kernel." in sentences.sentence(kernel)
+    assert "" == sentences.advice(kernel, [])
+
+
 def test_coloured_page_is_the_plain_one():
     """Without its escapes it is the same text, so colours move no column."""
     process = inspection.look(os.getpid())
@@ -273,6 +335,22 @@ def test_zombie_is_one_line():
     assert f"a zombie that its parent {os.getpid()} has not reaped" in done.stderr
 
 
+def test_who_ends_while_looked_at_is_one_line(monkeypatch):
+    """A process that is reaped between two looks is as absent as one that never was."""
+    child = subprocess.Popen(["sleep", "infinity"])
+    listdir = os.listdir
+
+    def end(path: str) -> list[str]:
+        tids = listdir(path)
+        child.kill()
+        child.wait()
+        return tids
+
+    monkeypatch.setattr(inspection.os, "listdir", end)
+    with pytest.raises(inspection.InspectionError, match=f"there is no process {child.pid} in"):
+        inspection.look(child.pid)
+
+
 def test_thread_leads_to_its_process(two_threads):
     """The id of a thread is no pid: the line names the process that it belongs to."""
     found = data(two_threads.init)
@@ -298,6 +376,114 @@ def test_what_is_not_seen_is_not_claimed(init):
     assert ("kills", True) == (of(found, "SIGKILL")["outside"], of(found, "SIGKILL")["sure"])
 
 
+@pytest.mark.parametrize(
+    ("times", "judged"), [(1, ("taken", True)), (999, ("kills", False))], ids=["once", "always"]
+)
+def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, judged):
+    """Who takes a signal between two looks is seen to block nothing and to wait for nothing."""
+    run = start(command=victim("signals", "await:TERM", "await:USR1"))
+    run.ready()
+    child = only_child(run.init)
+    assert until(lambda: inspection.look(child).threads[0].waits)
+    waiting = threads._waiting
+    left = [times]
+
+    def sleeps() -> str:
+        return threads.fields_of(f"/proc/{child}/status")["voluntary_ctxt_switches"]
+
+    def wake(*seen) -> tuple:
+        if not left[0]:
+            return waiting(*seen)
+        left[0] -= 1
+        before = sleeps()
+        os.kill(child, signal.SIGUSR1)
+        assert until(lambda: before != sleeps())
+        return False, frozenset()
+
+    monkeypatch.setattr(threads, "_waiting", wake)
+    verdict = verdicts.judge(inspection.look(child), signal.SIGTERM, inside=True)
+
+    assert judged == (verdict.word, verdict.is_sure)
+
+
+def stats(*told: tuple[int, str, int, int, int]) -> dict[int, procfs.Stat]:
+    """Return what /proc would tell of processes: pid, state, parent, group and session of each."""
+    found = {}
+    for pid, state, *ids in told:
+        fields = [state, *ids, *[0] * 13, 1, 0, 0]
+        found[pid] = procfs.Stat([str(field).encode() for field in fields])
+    return found
+
+
+SHELL, JOB = (5, "S", 4, 5, 5), (7, "S", 5, 7, 5)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_orphaned"),
+    [
+        ([JOB, SHELL], False),
+        ([(7, "S", 1, 7, 5), (1, "S", 0, 1, 1)], True),
+        ([(7, "S", 5, 7, 7), SHELL], True),
+        ([(7, "S", 6, 7, 5), (6, "S", 1, 7, 5), (1, "S", 0, 1, 1)], True),
+        ([(7, "S", 6, 7, 5), (6, "S", 5, 7, 5), SHELL], False),
+        ([(7, "S", 1, 7, 5), (1, "S", 0, 1, 1), (6, "Z", 5, 7, 5), SHELL], True),
+        ([(7, "S", 4, 7, 5), (4, "S", 1, 4, 4)], True),
+        ([(7, "S", 0, 7, 5)], None),
+        ([(7, "S", 0, 7, 7)], True),
+        ([(7, "S", 1, 0, 5), (1, "S", 0, 1, 5)], None),
+        ([(7, "S", 1, 7, 0), (1, "S", 0, 0, 0)], None),
+        ([], None),
+    ],
+    ids=[
+        *("job", "of-init", "leader", "parent-in-group", "member-has-shell", "that-is-dead"),
+        *("other-session", "parent-unseen", "leader-of-unseen", "outer-group", "outer-session"),
+        "gone",
+    ],
+)
+def test_group_is_orphaned_where_nobody_has_a_shell(monkeypatch, told, is_orphaned):
+    """It is, where nobody alive in it has a parent in another group of the same session."""
+    monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
+
+    assert is_orphaned == inspection._is_group_orphaned(7)
+
+
+@pytest.mark.parametrize(
+    ("told", "is_orphaned"),
+    [([JOB, SHELL], False), ([(7, "S", 1, 7, 5), (1, "S", 0, 1, 1)], None)],
+    ids=["job", "of-init"],
+)
+def test_group_with_members_who_may_be_hidden_is_not_known(monkeypatch, told, is_orphaned):
+    """With hidepid a member of the group may have the parent that nobody seen has."""
+    mounts = "24 1 0:22 / /proc rw,relatime - proc proc rw,hidepid=invisible\n"
+    monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
+    monkeypatch.setattr(threads, "read", lambda _: mounts)
+    monkeypatch.setattr(inspection.os, "geteuid", lambda: 65534)
+
+    assert is_orphaned == inspection._is_group_orphaned(7)
+
+
+@pytest.mark.parametrize(
+    ("signum", "change", "judged"),
+    [
+        (10, {}, ("taken", False)),
+        (15, {}, ("kills", True)),
+        (20, {"in_orphaned_group": None}, ("stops", False)),
+        (20, {"in_orphaned_group": None, "ignored": frozenset({20})}, ("ignored", True)),
+        (19, {"in_orphaned_group": None}, ("stops", True)),
+        (10, {"threads": (0, 2)}, ("delivered", False)),
+        (10, {"threads": (0, 3)}, ("held", False)),
+        (10, {"threads": (0, 1)}, ("taken", True)),
+    ],
+)
+def test_what_is_not_seen_makes_unsure(process, signum, change, judged):
+    """A verdict is as sure as what it rests on was seen."""
+    if "threads" in change:
+        change = {"threads": tuple(process.threads[place] for place in change["threads"])}
+    verdict = verdicts.judge(dataclasses.replace(process, **change), signum, inside=True)
+
+    assert judged == (verdict.word, verdict.is_sure)
+
+
 def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
     """Where a security module hides which signals are waited for, any that is not held may be."""
 
@@ -306,7 +492,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
             raise PermissionError
         return "do_sigtimedwait" if path.endswith("/wchan") else ""
 
-    monkeypatch.setattr(inspection, "_read", read)
+    monkeypatch.setattr(threads, "read", read)
     process = inspection.look(init(victim("signals", "catch:HUP")).init)
     judged = [verdicts.judge(process, signum, inside=True) for signum in (signal.SIGTERM, 1, 9)]
 
@@ -329,15 +515,23 @@ def test_nobody_is_above_the_machines_init():
 
 
 def test_tracer_is_named(init):
-    """Who is traced may be kept from its signals: the page names the tracer."""
-    run = init(victim("signals"))
+    """Who is traced may be kept from its signals: the tracer is named, nothing else is sure."""
+    run = init(victim("signals", "catch:TERM"))
     strace = ["strace", "-p", str(run.init), "-o", "/dev/null"]
     with subprocess.Popen(strace, stderr=subprocess.PIPE, text=True) as tracer:
         assert "attached" in tracer.stderr.readline()
         page = inspect(f"--inspect={run.init}").stdout
+        found = data(run.init)
+        run.inside("sh", "-c", "kill -STOP 1")  # dropped, were it not for the tracer
+        assert until(lambda: data(run.init)["state"] == "stopped by a tracer")
+        stopped = data(run.init)
         tracer.terminate()
 
     assert f"Process {tracer.pid} traces it, as strace does" in page
+    sure = {told["name"] for told in found["signals"] if told["sure"]}
+    assert {"SIGKILL"} == sure
+    assert ("dropped", "kills") == words(found, "SIGKILL")
+    assert "Who traces it lets it go on." == stopped["advice"]
 
 
 def test_name_cannot_forge_a_line(init):

@@ -89,6 +89,16 @@ def test_patience_of_the_engines_is_not_used_up():
         assert settings.kill_after + settings.drain + LAST_SECONDS < float(patience)
 
 
+def test_internals_have_every_module_and_no_other():
+    """The table of modules, with the sentence below it, names what is in pyinit/."""
+    page = (ROOT_DIRECTORY / "docs/internals.md").read_text()
+    named = re.findall(r"^\| `(\w+)` \| ", page, re.MULTILINE)
+    named += re.findall(r"`(__\w+__)`", page)
+    modules = [path.stem for path in (ROOT_DIRECTORY / "pyinit").glob("*.py")]
+
+    assert sorted(modules) == sorted(named)
+
+
 def test_readme_warns_of_the_other_project():
     """The public index has a project called pyinit, which is not this one."""
     assert "Do not `pip install pyinit`" in README

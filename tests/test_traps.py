@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from harness import (
@@ -107,6 +108,19 @@ def test_own_sigpipe_is_not_forwarded(start, disposition):
     wrap = ["env", f"--{disposition}-signal=PIPE"]
     run = start(["-vv"], ["sh", "-c", script], wrap=wrap, stderr=writer, stdin=subprocess.PIPE)
     os.close(writer)
+    run.ready()
+    for _ in range(5):
+        run.send(signal.SIGWINCH)
+
+    assert 9 == run.finish(b"\n").code
+
+
+def test_own_sigxfsz_is_not_forwarded(start, tmp_path):
+    """A log file that may not grow queues a SIGXFSZ for init; the workload would die with 153."""
+    wrap = ["sh", "-c", 'ulimit -f 0; exec "$@"', "-"]
+    script = "echo 'ready (pid: 2)'; read x; exit 9"
+    with open(tmp_path / "log", "wb") as log:
+        run = start(["-vv"], ["sh", "-c", script], wrap=wrap, stderr=log, stdin=subprocess.PIPE)
     run.ready()
     for _ in range(5):
         run.send(signal.SIGWINCH)
@@ -402,6 +416,17 @@ def test_user_is_unknown(run):
     result = run(["-v"], ["id", "-u"], wrap=user)
 
     assert (0, "54321\n") == (result.code, result.out)
+
+
+def test_init_that_waits_seems_to_block_nothing(start):
+    """While it waits /proc shows an empty mask, and yet nothing is lost: sigtimedwait does that."""
+    run = start(command=victim("listener"))
+    run.ready()
+    status = f"/proc/{run.init}/status"
+    assert until(lambda: signal_set(status_of(Path(status).read_text())["SigBlk"]) == set())
+    run.send(signal.SIGTERM)
+
+    assert f"got {int(signal.SIGTERM)}" == run.line()
 
 
 def test_idle_means_no_wakeup(tmp_path):

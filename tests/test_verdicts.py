@@ -9,7 +9,8 @@ import pytest
 from harness import children, status_of, until
 
 from pyinit import verdicts
-from pyinit.inspection import bits, look
+from pyinit.inspection import look
+from pyinit.threads import bits
 from pyinit.verdicts import CONTINUES, DELIVERED, DROPPED, HELD, IGNORED, KILLS, STOPS, TAKEN, judge
 
 SIGKILL, SIGSTOP, SIGCONT = 9, 19, 18
@@ -43,7 +44,9 @@ class Subject:
         self.init = int(max(first, second, key=len).split()[1])
         self.pid = self.init if place == "init" else children(self.init)[0]  # the elder
         if "awaited" in words:
-            assert until(lambda: look(self.pid).threads[0].waits)
+            assert until(lambda: any(thread.waits for thread in look(self.pid).living))
+        if "ended" in words:
+            assert until(lambda: not look(self.pid).threads[0].is_alive)
 
     def until(self, *wanted: str) -> str:
         """Wait for a line that begins with one of the words; the empty one is the end."""
@@ -192,6 +195,12 @@ THREADS = [
     if (words := (*masks, *disposition))
 ]
 
+ENDED = [
+    ["ended", *masks, *disposition]
+    for masks in ([], ["blocked"], ["blocked-thread"], ["awaited"])
+    for disposition in ([], ["ignored"], ["caught"])
+]
+
 
 @pytest.mark.parametrize("disposition", DISPOSITIONS)
 def test_predictions_for_who_is_stopped_come_true(subject, disposition, record_property):
@@ -221,9 +230,9 @@ def test_predictions_for_an_orphaned_group_come_true(subject, record_property):
     assert 128 == count.cells
 
 
-@pytest.mark.parametrize("words", THREADS, ids="+".join)
+@pytest.mark.parametrize("words", THREADS + ENDED, ids="+".join)
 def test_predictions_for_two_threads_come_true(subject, words, record_property):
-    """What one thread blocks and another does not, too."""
+    """What one thread blocks and another does not, too, and where the first one has ended."""
     count = Count()
     for signum, inside, place in itertools.product(verdicts.ALL, (True, False), PLACES):
         one = subject(place, signum, words)

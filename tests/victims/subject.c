@@ -5,7 +5,8 @@
  * PLACE is `init` (PID 1), `other` (a child of PID 1) or `alone` (the same, in an orphaned process
  * group). The words: `ignored`, `caught`, `blocked` and `awaited` (with sigtimedwait) say what the
  * first thread does with the signal; with `thread` there is a second one that does not block it,
- * with `blocked-thread` one that does. Lines on stdout:
+ * with `blocked-thread` one that does. With `ended` the first thread ends, and it is the second one
+ * that does not block it, or does for `blocked-thread`, or awaits it. Lines on stdout:
  *
  *	init N		the pid of PID 1 as seen from outside
  *	ready		the subject is set up
@@ -43,6 +44,7 @@ struct action { /* as the kernel has it: rt_sigaction(2) */
 
 static int signum, marker, marks[2], ping[2], pong[2];
 static pthread_barrier_t set_up;
+static pthread_t first;
 
 static void tell(const char *what, int number)
 {
@@ -149,18 +151,46 @@ static void take(uint64_t set)
 	}
 }
 
+static void *last(void *words)
+{
+	uint64_t set = BIT(signum) | BIT(marker);
+	int is_awaited = has(words, "awaited");
+
+	change_mask(SIG_UNBLOCK, set);
+	if (is_awaited || has(words, "blocked-thread"))
+		change_mask(SIG_BLOCK, is_awaited ? set : BIT(signum));
+	pthread_join(first, NULL);
+	tell("ready", -1);
+	if (is_awaited)
+		take(set);
+	wait_for_marks();
+	return NULL;
+}
+
+static void begin_last(char **words)
+{
+	pthread_t thread;
+
+	first = pthread_self();
+	pthread_create(&thread, NULL, last, words);
+}
+
 static void be_subject(char **words)
 {
 	uint64_t set = BIT(signum) | BIT(marker);
 
 	if (pipe(marks) < 0)
 		_exit(3);
-	if (has(words, "thread") || has(words, "blocked-thread"))
+	if (has(words, "ended"))
+		begin_last(words);
+	else if (has(words, "thread") || has(words, "blocked-thread"))
 		begin_second(has(words, "blocked-thread"));
 	dispose(marker, mark);
 	dispose(signum, has(words, "ignored") ? SIG_IGN : has(words, "caught") ? handler : SIG_DFL);
 	if (has(words, "blocked"))
 		change_mask(SIG_BLOCK, BIT(signum));
+	if (has(words, "ended"))
+		syscall(SYS_exit, 0);
 	if (has(words, "awaited"))
 		change_mask(SIG_BLOCK, set); /* sigwait(3) wants them blocked */
 	tell("ready", -1);
