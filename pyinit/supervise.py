@@ -150,6 +150,7 @@ class Supervisor:
         # so many, or orphans that come faster than they are reaped would starve the signals.
         began = monotonic()
         count = 0
+        is_quiet = self._is_quiet()
         while count < REAPED_AT_ONCE or self._may_go_on(began):
             count += 1
             try:
@@ -159,9 +160,21 @@ class Supervisor:
                     raise  # but there is one, not reaped yet
                 self._note_no_children()
                 return
-            if dead is None or not self._take(*dead):
+            if dead is None:
+                return
+            if is_quiet and dead[0] != self._process.pid:
+                is_taken = reaping.take(dead[0]) is not None
+            else:
+                is_taken = self._take(*dead)
+                is_quiet = self._is_quiet()
+            if not is_taken:
                 return
         self._retry = 0.0
+
+    def _is_quiet(self) -> bool:
+        """Tell whether nobody wants to know of orphans, so that they need but be reaped."""
+        stopping = self._life.stopping
+        return self._drain is None and not self._telling.wants_orphans(stopping=stopping)
 
     def _may_go_on(self, began: float) -> bool:
         return self._status is not None and monotonic() - began < REAPING_SECONDS

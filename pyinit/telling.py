@@ -84,9 +84,13 @@ class Telling:
 
         self._report.tell(WARNING, "kill_refused", describe)
 
+    def wants_orphans(self, *, stopping: bool) -> bool:
+        """Tell whether anybody wants to know of orphans that are reaped."""
+        return self._report.wants(self._orphan_level(stopping=stopping))
+
     def orphan_name(self, pid: int, *, stopping: bool) -> str | None:
         """Return the name of a zombie, if it will be told; the last chance before it is reaped."""
-        if not self._report.wants(self._orphan_level(stopping=stopping)):
+        if not self.wants_orphans(stopping=stopping):
             return None
         try:
             from pyinit import procfs

@@ -42,6 +42,10 @@ else:
 
         restart(__file__, inherited_mask)  # does not return
 
+from pyinit.quick import load_hot
+
+load_hot()
+
 from pyinit.cli import main
 
 main(inherited_mask)

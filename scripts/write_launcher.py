@@ -29,10 +29,12 @@ inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
 
 import sys
 
-sys.path += {folders!r}
+stdlib = sys.path[:]
+sys.path[:0] = {folders!r}  # first, so that no other is searched for pyinit
 
-from pyinit.isolated import begin
+from pyinit.quick import begin
 
+sys.path[:] = [*stdlib, *{folders!r}]  # and last for all the rest
 begin({mask})
 '''
 
@@ -63,10 +65,11 @@ def check(path: str) -> None:
 def text_of(path: str) -> str:
     """Return the script."""
     python = os.path.realpath("/proc/self/exe")
+    texts = {"mark": MARK, "folders": folders()}
     blocking = f"{shutil.which('env')} {BLOCKING} {python} -I -S"
     if can_block() and len(blocking) + len("#!") <= LONGEST_LINE:
         # What env has blocked was not: the child is to get what init would have got.
-        return TEXT.format(interpreter=blocking, mark=MARK, folders=folders(), mask="set()")
+        return TEXT.format(interpreter=blocking, mask="set()", **texts)
     plain = f"{python} -IS"
     if len(plain) + len("#!") > LONGEST_LINE:
         fail(f"the path of the interpreter is too long for a #! line: {python}")
@@ -74,7 +77,7 @@ def text_of(path: str) -> str:
         f"pyinit-launcher: no env with {BLOCKING} here, so signals are blocked only when Python "
         f"has started: {path} is slower to hear, and works all the same\n"
     )
-    return TEXT.format(interpreter=plain, mark=MARK, folders=folders(), mask="inherited_mask")
+    return TEXT.format(interpreter=plain, mask="inherited_mask", **texts)
 
 
 def can_block() -> bool:

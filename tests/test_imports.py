@@ -2,28 +2,18 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from harness import PYINIT, PYTHON, children, command_line, until, victim
 
-HOT = {
-    "pyinit",
-    "pyinit.child",
-    "pyinit.cli",
-    "pyinit.ending",
-    "pyinit.everyone",
-    "pyinit.lifecycle",
-    "pyinit.reaping",
-    "pyinit.report",
-    "pyinit.settings",
-    "pyinit.signals",
-    "pyinit.start",
-    "pyinit.supervise",
-    "pyinit.telling",
-    "pyinit.terminal",
-}
+from pyinit import quick
+
+BY_IMPORTLIB = {"pyinit", "pyinit.quick"}
+HOT = {*BY_IMPORTLIB, *(f"pyinit.{name}" for name in quick.HOT)}
 AFTER_FORK = {"pyinit.cgroup"}
 TIMED = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
 
@@ -47,7 +37,7 @@ def test_uneventful_run_imports_pyinits_own_modules_only(start, bare, compiled):
     assert "gone" == run.line()
     assert until(lambda: 1 == len(children(run.init)))  # the last may still be dying: no drain
 
-    assert HOT | AFTER_FORK == imported(run.stop().err) - bare
+    assert BY_IMPORTLIB | AFTER_FORK == imported(run.stop().err) - bare
 
 
 def test_off_pid1_prctl_is_added_and_no_more(run, bare):
@@ -57,7 +47,7 @@ def test_off_pid1_prctl_is_added_and_no_more(run, bare):
     prctl = {"pyinit.kernel", "prctl", "_prctl"}
     walking = {"pyinit.descendants", "pyinit.procfs"}  # loaded after the fork, too
 
-    assert HOT | AFTER_FORK | prctl | walking == imported(result.err) - bare
+    assert BY_IMPORTLIB | AFTER_FORK | prctl | walking == imported(result.err) - bare
 
 
 @pytest.fixture
@@ -134,3 +124,89 @@ def test_both_ways_to_start_do_the_same(how):
     done = subprocess.run([*how, "--", "sh", "-c", "exit 8"], check=False)
 
     assert 8 == done.returncode
+
+
+def test_list_of_hot_modules_is_short():
+    """What is on it is loaded before the child runs: a module more is a decision."""
+    names = "settings signals terminal child reaping everyone ending telling lifecycle report"
+
+    assert (*names.split(), "supervise", "start", "cli") == quick.HOT
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Return a copy of the package, and what starts it as the installed command would."""
+    copied = tmp_path / "pyinit"
+    shutil.copytree(Path(quick.__file__).parent, copied)
+    start = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyinit import quick, signals;"
+        "mask = signals.block_all(); del sys.modules['pyinit.signals']; quick.load_hot();"
+        "from pyinit import child, cli; print(getattr(child, '__spec__', None) is None);"
+        "print(cli.__file__, flush=True); cli.main(mask)"
+    )
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(*words: str) -> tuple[int, str]:
+        command = [*PYTHON, "-c", start, str(tmp_path), *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        assert "" == done.stderr
+        return done.returncode, done.stdout
+
+    return copied, run
+
+
+def compiled_file(package: Path, name: str) -> Path:
+    (path,) = package.glob(f"__pycache__/{name}.{sys.implementation.cache_tag}.pyc")
+    return path
+
+
+def test_hot_modules_are_loaded_without_importlib(package):
+    """They have no specification, which importlib makes, and are those of the package."""
+    folder, run = package
+    code, out = run("--", "sh", "-c", "exit 3")
+
+    assert (3, f"True\n{folder}/cli.py\n") == (code, out)
+
+
+def change_the_source(folder):
+    with (folder / "child.py").open("a") as source:
+        source.write("CHANGED = 1\n")
+
+
+def remove_the_bytecode(folder):
+    compiled_file(folder, "child").unlink()
+
+
+def cut_the_bytecode_short(folder):
+    path = compiled_file(folder, "child")
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def take_another_magic_number(folder):
+    path = compiled_file(folder, "child")
+    path.write_bytes(b"1234" + path.read_bytes()[4:])
+
+
+def spoil_the_bytecode(folder):
+    path = compiled_file(folder, "child")
+    path.write_bytes(path.read_bytes()[:16] + b"no code")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        change_the_source,
+        remove_the_bytecode,
+        cut_the_bytecode_short,
+        take_another_magic_number,
+        spoil_the_bytecode,
+    ],
+    ids=lambda spoil: spoil.__name__,
+)
+def test_what_does_not_fit_is_left_to_importlib(package, spoil):
+    """A module whose bytecode is old, of another Python or spoilt is compiled from its source."""
+    folder, run = package
+    spoil(folder)
+    code, out = run("--", "sh", "-c", "exit 3")
+
+    assert (3, "False\n") == (code, out[: len("False\n")])
