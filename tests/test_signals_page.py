@@ -15,7 +15,8 @@ SAFE = 7
 def outcome(number: int) -> str:
     """Return what becomes of a process that gets a signal and does not handle it."""
     script = f"ulimit -c 0; kill -{number} $$; exit {SAFE}"
-    process = subprocess.Popen(["sh", "-c", script])
+    # In a group of its own, which is not orphaned: in one that is no terminal stops it.
+    process = subprocess.Popen(["sh", "-c", script], process_group=0)
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     if os.WIFSTOPPED(status):
         process.kill()
