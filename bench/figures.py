@@ -11,7 +11,7 @@ PERCENT = 100
 
 @dataclasses.dataclass(slots=True)
 class Figures:
-    """Samples, in the order in which they were taken; asking for one that is not there: KeyError."""
+    """Samples, in the order in which they were taken; KeyError for those that are not there."""
 
     samples: dict[Key, list[float]] = dataclasses.field(default_factory=dict)
 
@@ -54,4 +54,6 @@ class Figures:
     @classmethod
     def from_json(cls, entries: list[dict[str, Any]]) -> "Figures":
         """Return what `to_json` was called for."""
-        return cls({(entry["what"], entry["init"], entry["at"]): entry["values"] for entry in entries})
+        return cls(
+            {(entry["what"], entry["init"], entry["at"]): entry["values"] for entry in entries}
+        )

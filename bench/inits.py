@@ -21,11 +21,20 @@ while (dead := posix.waitpid(-1, 0))[0] != child:
     pass
 posix._exit(posix.waitstatus_to_exitcode(dead[1]))
 """
-# An interpreter that has nothing to do, seen while it waits: as `inside rest`, it tells eight bytes.
+# An interpreter that has nothing to do, seen while it waits; it tells eight bytes, as inside.c.
 WAITING = "import posix; posix.write(1, bytes(8)); posix.read(0, 1)"
 
 PEERS = ("tini", "dumb-init", "catatonit")
 INIT, FLOORS, BARE = "init", "floor", "bare"
+
+MEANING = {
+    "pyinit": "as `pip install` has it",
+    "pyinit-launcher": "as `pyinit-launcher PATH` writes it",
+    "floor": "`python3 -IS -c`: fork, exec and wait, in builtins; it forwards nothing",
+    "floor-site": "the same with `python3 -I -c`, which imports `site`",
+    "bare": "`python3 -IS -c pass`: all of its life, as it runs nothing",
+    "bare-site": "`python3 -I -c pass`",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

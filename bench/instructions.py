@@ -19,14 +19,20 @@ def measure(bench: Bench) -> None:
 
 
 def _count(scratch: Path, command: tuple[str, ...]) -> int:
-    """Return the instructions of PID 1: those of its child, from the fork on, are not in it."""
+    """Return the instructions of PID 1; where one program becomes another, of the last one.
+
+    What its child does, from the fork on, is not in it.
+    """
     profile = scratch / "callgrind.1"
     profile.unlink(missing_ok=True)
     tool = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={scratch}/callgrind.%p")
+    follow = ("--trace-children=yes", "--trace-children-skip=*/inside")  # a launcher's exec
     run = subprocess.run(
-        ("unshare", *NAMESPACE, "--", *tool, "--trace-children=no", *command),
+        ("unshare", *NAMESPACE, "--", *tool, *follow, *command),
         check=False,
-        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,  # the workload's clock
+        stderr=subprocess.PIPE,
         text=True,
         timeout=SECONDS,
         env=ENVIRONMENT,

@@ -13,11 +13,15 @@ def describe() -> list[str]:
     memory = _found(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     processor = _found(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return [
-        f"{os.cpu_count()} processors ({processor}), {int(memory) // 1024} MB, "
-        f"Linux {platform.release()}",
-        f"{platform.python_implementation()} {platform.python_version()}, "
-        f"pyinit {importlib.metadata.version('pyinit-container')}, "
-        f"structlog {importlib.metadata.version('structlog')}",
+        (
+            f"{os.cpu_count()} processors ({processor}), {int(memory) // 1024} MB, "
+            f"Linux {platform.release()}"
+        ),
+        (
+            f"{platform.python_implementation()} {platform.python_version()}, "
+            f"pyinit {importlib.metadata.version('pyinit-container')}, "
+            f"structlog {importlib.metadata.version('structlog')}"
+        ),
         ", ".join(f"{name} {_version(name)}" for name in ("tini", "dumb-init", "catatonit")),
     ]
 
@@ -29,7 +33,7 @@ def load() -> str:
 
 def _version(name: str) -> str:
     run = subprocess.run((name, "--version"), check=False, capture_output=True, text=True)
-    return _found(r"(\d+\.[\w.]+)", run.stdout + run.stderr)
+    return _found(r"(\d+(?:\.\d+)+)", run.stdout + run.stderr)
 
 
 def _found(pattern: str, text: str) -> str:

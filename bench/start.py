@@ -1,5 +1,4 @@
-"""Start: from the exec of the init to the workload's first instruction; blind window: until when
-a SIGTERM is lost."""
+"""Start: when the workload begins. Blind window: until when a SIGTERM is lost."""
 
 from bench.bench import Bench
 from bench.inits import BARE, Init

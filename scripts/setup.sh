@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, or to test it.
-# Usage: setup.sh run|lab|test [PYTHON]
+# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, or to test it.
+# Usage: setup.sh run|lab|bench|test [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -42,7 +42,8 @@ find_missing() {
     file /usr/include/sys/capability.h libcap-dev
     program nsenter util-linux
     program ps procps
-    [ "$purpose" = run ] || program strace strace
+    case $purpose in lab | test) program strace strace ;; esac
+    case $purpose in bench | test) find_missing_peers ;; esac
     [ "$purpose" = test ] || return 0
     program nginx nginx-light
     program redis-server redis-server
@@ -51,6 +52,13 @@ find_missing() {
     file /usr/sbin/php-fpm[0-9]* php-fpm
     program uwsgi-core uwsgi-core
     file /usr/lib/uwsgi/plugins/python3_plugin.so uwsgi-plugin-python3
+}
+
+find_missing_peers() {
+    program tini tini
+    program dumb-init dumb-init
+    program catatonit catatonit
+    program valgrind valgrind
 }
 
 find_missing_python() {
