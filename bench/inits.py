@@ -66,7 +66,8 @@ def _pyinits(scratch: Path) -> list[Init]:
     writer = SCRIPTS / "pyinit-launcher"
     if writer.exists():
         paths["pyinit-launcher"] = scratch / "pyinit"
-        subprocess.run([writer, paths["pyinit-launcher"]], check=True)
+        words = (writer, paths["pyinit-launcher"])
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return [
         Init(name, (str(path), "--"), verbose=(str(path), "-v", "--"))
         for name, path in paths.items()

@@ -151,7 +151,7 @@ TABLES: tuple[tuple[str, str, Callable[[Figures], dict[str, Cell]]], ...] = (
     ),
     (
         "lost",
-        "**Blind window**: how many of the SIGTERMs sent so long after the exec of the init are lost.",
+        "**Blind window**: how many SIGTERMs are lost, sent so long after the exec of the init.",
         _blind,
     ),
     ("forward", "**Forward**: from `kill` to the workload's answer.", _forward),
