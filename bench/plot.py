@@ -11,6 +11,7 @@ from bench.figures import Figures
 
 NS_PER_MS = 1_000_000
 WIDTH, PANEL, HEIGHT, LABELS, LINE = 820, 410, 230, 110, 22
+SMALL = 100  # below it, three digits
 GREY = "#767676"
 COLOURS = {
     "pyinit": "#2f7fd1",
@@ -40,6 +41,10 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
     return f'<text x="{x:.0f}" y="{y:.0f}"{name}>{escape(text)}</text>\n'
 
 
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < SMALL else f"{value:,.0f}"
+
+
 def _bars(title: str, values: dict[str, float]) -> list[str]:
     """Return a panel of one bar for each init, with its value at the end."""
     if not values:
@@ -48,14 +53,14 @@ def _bars(title: str, values: dict[str, float]) -> list[str]:
     lines = [_text(8, 18, title, "t")]
     for index, (init, value) in enumerate(values.items()):
         y = 30 + index * LINE
-        width = max(1.0, value / largest * (PANEL - LABELS - 80))
+        width = value / largest * (PANEL - LABELS - 80)
         lines += [
             _text(LABELS, y + 13, init, "n"),
             (
                 f'<rect x="{LABELS + 6}" y="{y + 1}" width="{width:.1f}" height="16" '
                 f'fill="{COLOURS.get(init, GREY)}"/>\n'
             ),
-            _text(LABELS + 12 + width, y + 13, f"{value:,.4g}"),
+            _text(LABELS + 12 + width, y + 13, _number(value)),
         ]
     return ["".join(lines)]
 
