@@ -81,16 +81,22 @@ def _forward(percent: int, limit: float) -> Callable[[Figures], tuple[str, bool]
     return judge
 
 
+def _sizes(figures: Figures, *, at_least: int) -> list[str]:
+    sizes = figures.places("storm")
+    if len(sizes) < at_least:
+        raise LookupError
+    return sizes
+
+
 def _storm(figures: Figures) -> tuple[str, bool]:
-    ratios = {
-        count: figures.ratio("storm", PYINIT, TINI, count) for count in figures.places("storm")
-    }
+    sizes = _sizes(figures, at_least=1)
+    ratios = {count: figures.ratio("storm", PYINIT, TINI, count) for count in sizes}
     seen = ", ".join(f"{ratio:.2f} x at {int(count):,}" for count, ratio in ratios.items())
     return seen, max(ratios.values()) <= 1.5  # noqa: PLR2004 - the goal
 
 
 def _linear(figures: Figures) -> tuple[str, bool]:
-    before, largest = figures.places("storm")[-2:]
+    before, largest = _sizes(figures, at_least=2)[-2:]
     cost = {
         count: figures.median("storm", PYINIT, count) / int(count) for count in (before, largest)
     }
