@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.bench import Bench
 from bench.errors import BenchError
 from bench.inits import BARE
-from bench.tools import ENVIRONMENT, NAMESPACE, SECONDS
+from bench.tools import NAMESPACE, run
 
 
 def measure(bench: Bench) -> None:
@@ -27,19 +27,10 @@ def _count(scratch: Path, command: tuple[str, ...]) -> int:
     profile.unlink(missing_ok=True)
     tool = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={scratch}/callgrind.%p")
     follow = ("--trace-children=yes", "--trace-children-skip=*/inside")  # a launcher's exec
-    run = subprocess.run(
-        ("unshare", *NAMESPACE, "--", *tool, *follow, *command),
-        check=False,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # the workload's clock
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=SECONDS,
-        env=ENVIRONMENT,
-    )
+    run(("unshare", *NAMESPACE, "--", *tool, *follow, *command), stdout=subprocess.DEVNULL)
     found = re.search(r"^totals: (\d+)", _text(profile), re.MULTILINE)
-    if run.returncode or not found:
-        message = f"callgrind of {command[0]}: code {run.returncode}, {run.stderr.strip()}"
+    if not found:
+        message = f"callgrind of {command[0]} counted nothing"
         raise BenchError(message)
     return int(found[1])
 

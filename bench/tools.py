@@ -15,7 +15,7 @@ from bench.errors import BenchError
 SOURCES = Path(__file__).parent
 TOLD = 8  # bytes of a clock, see inside.c
 LINE = 4096
-SECONDS = 300  # for the longest run: what has not ended by then hangs
+SECONDS = 120  # for the longest run: what has not ended by then hangs
 USER_NAMESPACE = () if os.geteuid() == 0 else ("--user", "--map-root-user")
 NAMESPACE = (*USER_NAMESPACE, "--pid", "--fork", "--mount-proc", "--kill-child")
 # The same for all, whoever runs the benchmark: as the official images of Python have it.
@@ -41,13 +41,29 @@ class Tools:
     def measure(self, what: tuple[object, ...], command: tuple[str, ...]) -> list[int]:
         """Return the figures of one run, as outside.c has it."""
         words = (*_outside(), str(self.folder / "outside"), *map(str, what), *command)
-        run = subprocess.run(
-            words, check=False, capture_output=True, text=True, timeout=SECONDS, env=ENVIRONMENT
+        return [int(word) for word in run(words, stdout=subprocess.PIPE).stdout.split()]
+
+
+def run(words: tuple[str, ...], stdout: int) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, which must come in time and be a success."""
+    try:
+        done = subprocess.run(
+            words,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=SECONDS,
+            env=ENVIRONMENT,
         )
-        if run.returncode:
-            message = f"{' '.join(words)}: code {run.returncode}, {run.stderr.strip()}"
-            raise BenchError(message)
-        return [int(word) for word in run.stdout.split()]
+    except subprocess.TimeoutExpired as error:
+        message = f"{' '.join(words)}: it does not end"
+        raise BenchError(message) from error
+    if done.returncode:
+        message = f"{' '.join(words)}: code {done.returncode}, {done.stderr.strip()}"
+        raise BenchError(message)
+    return done
 
 
 def _outside() -> tuple[str, ...]:
