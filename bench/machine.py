@@ -10,8 +10,10 @@ from pathlib import Path
 
 def describe() -> list[str]:
     """Return lines on the machine and the versions of what was measured."""
-    memory = _found(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
-    processor = _found(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = _found(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(), "0")
+    processor = _found(
+        r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), platform.machine()
+    )
     return [
         (
             f"{os.cpu_count()} processors ({processor}), {int(memory) // 1024} MB, "
@@ -33,9 +35,9 @@ def load() -> str:
 
 def _version(name: str) -> str:
     run = subprocess.run((name, "--version"), check=False, capture_output=True, text=True)
-    return _found(r"(\d+(?:\.\d+)+)", run.stdout + run.stderr)
+    return _found(r"(\d+(?:\.\d+)+)", run.stdout + run.stderr, "unknown")
 
 
-def _found(pattern: str, text: str) -> str:
+def _found(pattern: str, text: str, otherwise: str) -> str:
     found = re.search(pattern, text)
-    return found[1] if found else "0"
+    return found[1] if found else otherwise
