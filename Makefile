@@ -21,6 +21,8 @@ help:
 	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
 	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
 	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
+	@echo 'make bench              measure pyinit beside other inits, write docs/performance.md;'
+	@echo '                        ARGS=--quick takes a minute and only prints'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
@@ -28,9 +30,10 @@ help:
 
 run lint: packages = run
 lab: packages = lab
+bench: packages = bench
 test test-under-pyinit: packages = test
 e2e: packages = e2e
-run lab test test-under-pyinit e2e lint:
+run lab bench test test-under-pyinit e2e lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -41,6 +44,9 @@ do-lab: $(VENV)/installed
 	@test -x 'docs/labs/$(LAB)/run' || { echo 'make lab LAB=NAME, with one of:'; \
 	    ls docs/labs/*/run | cut -d/ -f3; exit $(if $(LAB),1,0); }
 	@$(if $(LAB),PATH="$$PWD/$(VENV)/bin:$$PATH" 'docs/labs/$(LAB)/run',:)
+
+do-bench: $(VENV)/installed
+	$(VENV)/bin/python -m bench $(ARGS)
 
 do-test: $(VENV)/installed-test
 	$(PYTEST) $(ARGS)
@@ -56,7 +62,7 @@ do-e2e: $(VENV)/installed-e2e
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit scripts docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/mypy pyinit scripts bench docs/labs/lab.py docs/labs/look.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -77,5 +83,5 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run lab test test-under-pyinit e2e lint clean
-.PHONY: do-run do-lab do-test do-test-under-pyinit do-e2e do-lint
+.PHONY: help run lab bench test test-under-pyinit e2e lint clean
+.PHONY: do-run do-lab do-bench do-test do-test-under-pyinit do-e2e do-lint

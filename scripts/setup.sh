@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to test it, or to do so
-# in containers. Usage: setup.sh run|lab|test|e2e [PYTHON]
+# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
+# or to do so in containers. Usage: setup.sh run|lab|bench|test|e2e [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -44,6 +44,7 @@ find_missing() {
     program ps procps
     case $purpose in
         lab) program strace strace ;;
+        bench) find_missing_peers ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
     esac
@@ -51,9 +52,7 @@ find_missing() {
 
 find_missing_for_test() {
     program strace strace
-    program tini tini
-    program dumb-init dumb-init
-    program catatonit catatonit
+    find_missing_peers
     program nginx nginx-light
     program redis-server redis-server
     file /usr/lib/postgresql/*/bin/postgres postgresql
@@ -72,6 +71,13 @@ find_missing_for_e2e() {
     program catatonit catatonit # the first process of a Pod
     file /usr/bin/tini-static tini
     program mmdebstrap mmdebstrap
+}
+
+find_missing_peers() {
+    program tini tini
+    program dumb-init dumb-init
+    program catatonit catatonit
+    program valgrind valgrind
 }
 
 find_missing_python() {

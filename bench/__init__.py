@@ -1,0 +1,1 @@
+"""Measure pyinit beside other inits and beside the bare interpreter: ``make bench``."""

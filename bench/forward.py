@@ -1,0 +1,11 @@
+"""Forward: from kill(init) to the workload's answer."""
+
+from bench.bench import Bench
+
+
+def measure(bench: Bench) -> None:
+    """Time forwards, each when the init is at rest."""
+    for init in bench.turns(bench.plan.forward, bench.peers):
+        command = (*init.command, *bench.tools.workload("answer"))
+        times = bench.tools.measure(("forward", bench.plan.forwards), command)
+        bench.figures.add("forward", init.name, times)

@@ -1,0 +1,41 @@
+"""Idle: how often an init wakes where there is nothing to do, and what it costs."""
+
+import contextlib
+import select
+
+from bench import proc
+from bench.bench import Bench
+from bench.errors import BenchError
+from bench.tools import Held, held
+
+KINDS = ("wakeups", "ticks", "idle cpu")
+
+
+def measure(bench: Bench) -> None:
+    """Leave all of them alone at the same time: none of them has a reason to do anything."""
+    with contextlib.ExitStack() as stack:
+        running = {
+            init.name: stack.enter_context(
+                held((*init.command, *bench.tools.workload("rest"))),
+            )
+            for init in bench.reapers
+        }
+        before = {name: _look(process) for name, process in running.items()}
+        _wait(list(running.values()), bench.plan.idle_seconds)
+        for name, process in running.items():
+            for what, then, now in zip(KINDS, before[name], _look(process), strict=True):
+                bench.figures.add(what, name, [now - then])
+    bench.figures.add("idle seconds", "", [bench.plan.idle_seconds])
+
+
+def _look(process: Held) -> tuple[int, int, int]:
+    pid = process.init
+    proc.settle(pid)
+    return proc.wakeups(pid), proc.ticks(pid), proc.cpu_ns(pid)
+
+
+def _wait(running: list[Held], seconds: float) -> None:
+    """Wait until the time is over; one that ends before says so."""
+    if select.select(running, [], [], seconds)[0]:
+        message = "idle: an init left before it was asked to"
+        raise BenchError(message)

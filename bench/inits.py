@@ -1,0 +1,97 @@
+"""What is measured: inits, and what stands for the least that Python can do."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from bench.errors import BenchError
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+# The least that an init in Python could do: fork, exec and wait, in builtins.
+FLOOR = """
+import posix, sys
+child = posix.fork()
+if child == 0:
+    posix.execv(sys.argv[1], sys.argv[1:])
+while (dead := posix.waitpid(-1, 0))[0] != child:
+    pass
+posix._exit(posix.waitstatus_to_exitcode(dead[1]))
+"""
+# An interpreter that has nothing to do, seen while it waits; it tells eight bytes, as inside.c.
+WAITING = "import posix; posix.write(1, bytes(8)); posix.read(0, 1)"
+
+PEERS = ("tini", "dumb-init", "catatonit")
+INIT, FLOORS, BARE = "init", "floor", "bare"
+
+MEANING = {
+    "pyinit": "as `pip install` has it",
+    "pyinit-launcher": "as `pyinit-launcher PATH` writes it",
+    "floor": "`python3 -IS -c`: fork, exec and wait, in builtins; it forwards nothing",
+    "floor-site": "the same with `python3 -I -c`, which imports `site`",
+    "bare": "`python3 -IS -c pass`: all of its life, as it runs nothing",
+    "bare-site": "`python3 -I -c pass`",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Init:
+    """Something to run as PID 1.
+
+    Attributes:
+        name: what the tables call it.
+        command: what comes before the workload's own command.
+        kind: whether it is an init, a floor (it runs a workload) or bare (it runs nothing).
+        verbose: the command that has it log its start, if there is one.
+        waiting: the command that has it wait for the end of stdin, if it runs no workload.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    kind: str = INIT
+    verbose: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+def all_inits(scratch: Path) -> list[Init]:
+    """Return all that can be measured here, in the order of the tables."""
+    return [*_pyinits(scratch), *_peers(), *_references()]
+
+
+def _pyinits(scratch: Path) -> list[Init]:
+    paths = {"pyinit": SCRIPTS / "pyinit"}
+    writer = SCRIPTS / "pyinit-launcher"
+    if writer.exists():
+        paths["pyinit-launcher"] = scratch / "pyinit"
+        words = (writer, paths["pyinit-launcher"])
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    return [
+        Init(name, (str(path), "--"), verbose=(str(path), "-v", "--"))
+        for name, path in paths.items()
+    ]
+
+
+def _peers() -> list[Init]:
+    return [Init(name, (_path(name), "--")) for name in PEERS]
+
+
+def _path(name: str) -> str:
+    found = shutil.which(name)
+    if not found:
+        message = f"{name} is not installed; make bench installs it"
+        raise BenchError(message)
+    return found
+
+
+def _references() -> list[Init]:
+    found = []
+    for suffix, options in (("", "-IS"), ("-site", "-I")):
+        python = (sys.executable, options, "-c")
+        found += [
+            Init(f"floor{suffix}", (*python, FLOOR), FLOORS),
+            Init(f"bare{suffix}", (*python, "pass"), BARE, waiting=(*python, WAITING)),
+        ]
+    return found

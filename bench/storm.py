@@ -1,0 +1,27 @@
+"""Storm: what orphans cost their init, and how many of them stay zombies."""
+
+from bench import proc
+from bench.bench import Bench
+from bench.inits import Init
+from bench.tools import held
+
+
+def measure(bench: Bench) -> None:
+    """Count the processor time of the init alone."""
+    for count, rounds in bench.plan.orphans.items():
+        for init in bench.turns(rounds, bench.reapers):
+            cpu_ns, zombies = _storm(bench, init, count)
+            bench.figures.add("storm", init.name, [cpu_ns], count)
+            bench.figures.add("zombies", init.name, [zombies], count)
+
+
+def _storm(bench: Bench, init: Init, count: int) -> tuple[int, int]:
+    with held((*init.command, *bench.tools.workload("storm", count))) as process:
+        pid = process.init
+        proc.settle(pid)
+        before = proc.cpu_ns(pid)
+        process.tell()
+        process.hear()
+        proc.until(lambda: len(proc.children(pid)) == 1)  # the workload
+        proc.settle(pid)
+        return proc.cpu_ns(pid) - before, len(proc.children(pid)) - 1
