@@ -44,6 +44,10 @@ class Drain:
         keys: Keys = {"remaining": remaining, "grace_seconds": self._grace}
         self._report.tell(INFO, "drain_started", lambda: keys)
 
+    def wants_the_dead(self) -> bool:
+        """Tell whether there is anything to note of who ends: they are counted, or being killed."""
+        return self._known is not None or self._killing
+
     def reaped(self, pid: int, name: str | None, status: int) -> None:
         """Note that ``pid`` has ended.
 

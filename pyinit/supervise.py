@@ -173,8 +173,9 @@ class Supervisor:
 
     def _is_quiet(self) -> bool:
         """Tell whether nobody wants to know of orphans, so that they need but be reaped."""
-        stopping = self._life.stopping
-        return self._drain is None and not self._telling.wants_orphans(stopping=stopping)
+        if self._drain is not None and self._drain.wants_the_dead():
+            return False
+        return not self._telling.wants_orphans(stopping=self._life.stopping)
 
     def _may_go_on(self, began: float) -> bool:
         return self._status is not None and monotonic() - began < REAPING_SECONDS
