@@ -59,7 +59,7 @@ def test_nothing_else_starts_the_clock(start):
 
 def test_what_the_child_leaves_may_finish_all_the_same(start, compiled):
     """After the SIGKILL for the child the drain follows."""
-    script = '"$@" & trap "" TERM; while :; do read x; done'
+    script = 'trap "" TERM; "$@" & while :; do read x; done'
     command = ["sh", "-c", script, "-", compiled("helpers"), "1", "finish"]
     run = start(["-k", "0.1"], command)
     run.ready()
@@ -85,7 +85,7 @@ def test_group_is_killed_with_g(start, namespace):
 @BOTH
 def test_everyone_is_killed_with_all(start, compiled, namespace):
     """With --all those in sessions of their own get it as well."""
-    script = '"$@" & trap "" TERM; while :; do read x; done'
+    script = 'trap "" TERM; "$@" & while :; do read x; done'
     command = ["sh", "-c", script, "-", compiled("helpers"), "3", "ignore"]
     run = start(["-a", "-k", "0.1", "-d", "60"], command, namespace=namespace)
     run.ready()
