@@ -12,7 +12,6 @@ enter=(nsenter --pid --mount)
 unshare=(unshare --pid --fork --mount-proc)
 if [[ $EUID != 0 ]]; then # in a user namespace of one's own one may make the others
     unshare=(unshare --user --map-root-user --pid --fork --mount-proc)
-    enter=(nsenter --user --preserve-credentials --pid --mount)
     as_user=(unshare --user --map-user=1000 --map-group=1000)
 elif [[ $program == postgres ]]; then
     chown postgres "$folder"
@@ -55,6 +54,9 @@ esac
 
 exec {output}< <(exec "${unshare[@]}" "${command[@]}" 2>&1)
 outside=$!
+if [[ $EUID != 0 ]]; then # the user namespace that owns the others, which postgres has left
+    enter=(command -p nsenter "--user=/proc/$outside/ns/user" --preserve-credentials --pid --mount)
+fi
 end() {
     pkill --signal KILL --parent "$outside" || true # with its PID 1 all of the namespace goes
     cat <&"$output" >/dev/null
