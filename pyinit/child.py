@@ -67,6 +67,7 @@ def spawn(command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | 
     try:
         _join_own_group(process.pid)
         posix.close(failure_in)
+        posix.sched_yield()  # it may have been put behind us on this processor
     except Exception:  # noqa: BLE001 - the child runs, neither is a reason to give it up
         pass
     return process

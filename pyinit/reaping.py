@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
 
+LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
 CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 
 
@@ -18,12 +19,36 @@ def next_dead() -> tuple[int, int] | None:
     Raises:
         ChildProcessError: there are no children at all, living or dead.
     """
-    dead = posix.waitid(posix.P_ALL, 0, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
+    dead = posix.waitid(posix.P_ALL, 0, LOOKING)
     if dead is None:
         return None
     if dead.si_code == posix.CLD_EXITED:
         return dead.si_pid, dead.si_status << 8
     return dead.si_pid, dead.si_status | (CORE_DUMPED if dead.si_code == posix.CLD_DUMPED else 0)
+
+
+def take_orphans(child: int, most: int) -> int:
+    """Reap orphans whose names and ends nobody wants to know; return how many.
+
+    The same as :func:`next_dead` and :func:`take` one by one, in a loop as short as can be: in a
+    storm of orphans nearly all that PID 1 does is here. It stops where there is more to do than to
+    reap: when nobody is dead, when nobody is left, and at the child.
+
+    Args:
+        child: the pid of the child.
+        most: how many to reap at the most.
+    """
+    waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
+    everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
+    for count in range(most):
+        try:
+            dead = waitid(everyone, 0, looking)
+        except ChildProcessError:
+            return count
+        if dead is None or dead.si_pid == child:
+            return count
+        waitpid(dead.si_pid, at_once)
+    return most
 
 
 def take(pid: int) -> int | None:

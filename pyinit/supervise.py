@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyinit.settings import Settings
 
 REAPED_AT_ONCE = 64
+REAPED_AT_THE_END = 1024
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 RETRY_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 0.1
@@ -149,8 +150,7 @@ class Supervisor:
         # At every wake-up, not just at SIGCHLD, which a flood of lower numbers starves. And only
         # so many, or orphans that come faster than they are reaped would starve the signals.
         began = monotonic()
-        count = 0
-        is_quiet = self._is_quiet()
+        count = self._take_quietly()
         while count < REAPED_AT_ONCE or self._may_go_on(began):
             count += 1
             try:
@@ -160,16 +160,16 @@ class Supervisor:
                     raise  # but there is one, not reaped yet
                 self._note_no_children()
                 return
-            if dead is None:
-                return
-            if is_quiet and dead[0] != self._process.pid:
-                is_taken = reaping.take(dead[0]) is not None
-            else:
-                is_taken = self._take(*dead)
-                is_quiet = self._is_quiet()
-            if not is_taken:
+            if dead is None or not self._take(*dead):
                 return
         self._retry = 0.0
+
+    def _take_quietly(self) -> int:
+        """Reap orphans as far as nobody wants to know of them; return how many."""
+        if not self._is_quiet():
+            return 0
+        most = REAPED_AT_ONCE if self._status is None else REAPED_AT_THE_END
+        return reaping.take_orphans(self._process.pid, most)
 
     def _is_quiet(self) -> bool:
         """Tell whether nobody wants to know of orphans, so that they need but be reaped."""
