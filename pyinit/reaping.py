@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
 
+MORE = (0, 0)  # instead of somebody dead: there may be more
 LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
 CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 
@@ -19,7 +20,10 @@ def next_dead() -> tuple[int, int] | None:
     Raises:
         ChildProcessError: there are no children at all, living or dead.
     """
-    dead = posix.waitid(posix.P_ALL, 0, LOOKING)
+    return _told(posix.waitid(posix.P_ALL, 0, LOOKING))
+
+
+def _told(dead: "posix.waitid_result | None") -> tuple[int, int] | None:
     if dead is None:
         return None
     if dead.si_code == posix.CLD_EXITED:
@@ -27,28 +31,26 @@ def next_dead() -> tuple[int, int] | None:
     return dead.si_pid, dead.si_status | (CORE_DUMPED if dead.si_code == posix.CLD_DUMPED else 0)
 
 
-def take_orphans(child: int, most: int) -> int:
-    """Reap orphans whose names and ends nobody wants to know; return how many.
+def next_but_orphans(child: int, most: int) -> tuple[int, int] | None:
+    """Return what :func:`next_dead` does, but reap orphans instead, whom nobody wants to know of.
 
-    The same as :func:`next_dead` and :func:`take` one by one, in a loop as short as can be: in a
-    storm of orphans nearly all that PID 1 does is here. It stops where there is more to do than to
-    reap: when nobody is dead, when nobody is left, and at the child.
+    In a storm of orphans nearly all that PID 1 does is here, so the loop is as short as can be.
 
     Args:
-        child: the pid of the child.
-        most: how many to reap at the most.
+        child: the pid of the child, which is left a zombie.
+        most: how many to reap; MORE is returned when so many were.
+
+    Raises:
+        ChildProcessError: as for :func:`next_dead`.
     """
     waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
     everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
-    for count in range(most):
-        try:
-            dead = waitid(everyone, 0, looking)
-        except ChildProcessError:
-            return count
+    for _ in range(most):
+        dead = waitid(everyone, 0, looking)
         if dead is None or dead.si_pid == child:
-            return count
+            return _told(dead)
         waitpid(dead.si_pid, at_once)
-    return most
+    return MORE
 
 
 def take(pid: int) -> int | None:

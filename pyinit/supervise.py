@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pyinit.settings import Settings
 
 REAPED_AT_ONCE = 64
-REAPED_AT_THE_END = 1024
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 RETRY_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 0.1
@@ -150,26 +149,26 @@ class Supervisor:
         # At every wake-up, not just at SIGCHLD, which a flood of lower numbers starves. And only
         # so many, or orphans that come faster than they are reaped would starve the signals.
         began = monotonic()
-        count = self._take_quietly()
+        count = 0
         while count < REAPED_AT_ONCE or self._may_go_on(began):
             count += 1
             try:
-                dead = reaping.next_dead()
+                dead = self._next_dead()
             except ChildProcessError:
                 if self._status is None:
                     raise  # but there is one, not reaped yet
                 self._note_no_children()
                 return
-            if dead is None or not self._take(*dead):
+            if dead == reaping.MORE:
+                count = REAPED_AT_ONCE
+            elif dead is None or not self._take(*dead):
                 return
         self._retry = 0.0
 
-    def _take_quietly(self) -> int:
-        """Reap orphans as far as nobody wants to know of them; return how many."""
-        if not self._is_quiet():
-            return 0
-        most = REAPED_AT_ONCE if self._status is None else REAPED_AT_THE_END
-        return reaping.take_orphans(self._process.pid, most)
+    def _next_dead(self) -> tuple[int, int] | None:
+        if self._is_quiet():
+            return reaping.next_but_orphans(self._process.pid, REAPED_AT_ONCE)
+        return reaping.next_dead()
 
     def _is_quiet(self) -> bool:
         """Tell whether nobody wants to know of orphans, so that they need but be reaped."""

@@ -144,7 +144,7 @@ def package(tmp_path):
         "from pyinit import child, cli; print(getattr(child, '__spec__', None) is None);"
         "print(cli.__file__, flush=True); cli.main(mask)"
     )
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYINIT_VERBOSITY": "0"}
 
     def run(*words: str) -> tuple[int, str]:
         command = [*PYTHON, "-c", start, str(tmp_path), *words]
@@ -177,19 +177,9 @@ def remove_the_bytecode(folder):
     compiled_file(folder, "child").unlink()
 
 
-def cut_the_bytecode_short(folder):
-    path = compiled_file(folder, "child")
-    path.write_bytes(path.read_bytes()[:100])
-
-
 def take_another_magic_number(folder):
     path = compiled_file(folder, "child")
     path.write_bytes(b"1234" + path.read_bytes()[4:])
-
-
-def spoil_the_bytecode(folder):
-    path = compiled_file(folder, "child")
-    path.write_bytes(path.read_bytes()[:16] + b"no code")
 
 
 @pytest.mark.parametrize(
@@ -197,14 +187,12 @@ def spoil_the_bytecode(folder):
     [
         change_the_source,
         remove_the_bytecode,
-        cut_the_bytecode_short,
         take_another_magic_number,
-        spoil_the_bytecode,
     ],
     ids=lambda spoil: spoil.__name__,
 )
 def test_what_does_not_fit_is_left_to_importlib(package, spoil):
-    """A module whose bytecode is old, of another Python or spoilt is compiled from its source."""
+    """A module whose bytecode is old, missing or of another Python is compiled from its source."""
     folder, run = package
     spoil(folder)
     code, out = run("--", "sh", "-c", "exit 3")
