@@ -122,7 +122,9 @@ def write(path: str, text: str) -> None:
 def try_out(command: str) -> None:
     """Run something with it; that leaves compiled all that it loads, too."""
     tried = [command, "-v", "--", "true"]
-    done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60)
+    # What the image sets for pyinit is not about the launcher, and may silence what is looked for.
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYINIT_", "TINI_"))}
+    done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60, env=kept)
     if done.returncode != 0 or "child_exited" not in done.stderr:
         fail(f"what was written does not run, so it is not kept: {done.stderr.strip()}")
 

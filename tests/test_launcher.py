@@ -180,6 +180,15 @@ def test_it_may_be_written_over_itself(tmp_path):
     assert 0o755 == path.stat().st_mode & 0o777
 
 
+@pytest.mark.parametrize("variable", ["PYINIT_VERBOSITY=0", "TINI_VERBOSITY=0", "PYINIT_DRAIN=x"])
+def test_it_is_written_whatever_the_image_sets_for_pyinit(variable, tmp_path):
+    """A variable that is meant for the running container does not spoil the trial."""
+    name, _, value = variable.partition("=")
+    done = write(tmp_path / "pyinit", **{name: value})
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
