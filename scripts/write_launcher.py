@@ -66,7 +66,9 @@ def text_of(path: str) -> str:
     """Return the script."""
     python = os.path.realpath("/proc/self/exe")
     texts = {"mark": MARK, "folders": folders()}
-    blocking = f"{shutil.which('env')} {BLOCKING} {python} -I -S"
+    # PATH may have folders in it that are relative, and the working directory will be another.
+    env = os.path.abspath(shutil.which("env") or "env")
+    blocking = f"{env} {BLOCKING} {python} -I -S"
     if can_block() and len(blocking) + len("#!") <= LONGEST_LINE:
         # What env has blocked was not: the child is to get what init would have got.
         return TEXT.format(interpreter=blocking, mask="set()", **texts)

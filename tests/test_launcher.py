@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,25 @@ def test_it_may_be_written_over_itself(tmp_path):
     assert [0, 0] == codes
     assert [path] == list(tmp_path.iterdir())
     assert 0o755 == path.stat().st_mode & 0o777
+
+
+@pytest.fixture
+def short():
+    """Return a folder whose path leaves room in a #! line."""
+    with tempfile.TemporaryDirectory(prefix="") as folder:
+        yield Path(folder)
+
+
+def test_it_runs_from_any_directory(short, monkeypatch):
+    """A relative folder in PATH, where env is found, does not make the command relative."""
+    (short / "bin").mkdir()
+    (short / "bin" / "env").symlink_to(shutil.which("env"))
+    monkeypatch.chdir(short)
+    done = write("pyinit", PATH=f"bin:{os.environ['PATH']}")
+    monkeypatch.chdir("/")
+
+    assert f"{short}/pyinit: #!{short}/bin/env -S" == done.stdout.partition(" --block")[0]
+    assert 0 == subprocess.run([short / "pyinit", "true"], check=False).returncode
 
 
 @pytest.mark.parametrize("variable", ["PYINIT_VERBOSITY=0", "TINI_VERBOSITY=0", "PYINIT_DRAIN=x"])
