@@ -17,6 +17,7 @@ PACKAGES = ("pyinit", "structlog", "prctl")
 BLOCKING = "-S --block-signal"  # of env(1), coreutils 8.31
 LONGEST_LINE = 127  # of a #! line, before Linux 5.1
 MARK = "A `pyinit` command, written by pyinit-launcher."
+REPLACED = (f'"""{MARK}', '"""The `pyinit` command:')  # and the one that pip installs
 
 TEXT = '''\
 #!{interpreter}
@@ -53,12 +54,14 @@ def check(path: str) -> None:
     """Refuse to write over a program that is not pyinit."""
     if os.path.isdir(path):
         fail(f"{path} is a directory: name the file, as {path.rstrip('/')}/pyinit")
+    if os.path.exists(path) and not os.path.isfile(path):
+        fail(f"{path} is not a file: name another path")
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             head = file.read(1000)
     except FileNotFoundError:
         return
-    if "`pyinit` command" not in head:
+    if not any(line.startswith(REPLACED) for line in head.splitlines()):
         fail(f"{path} is there already and is no pyinit: remove it, or name another path")
 
 

@@ -235,6 +235,28 @@ def test_what_cannot_be_written_is_one_line(words, reason, tmp_path):
     assert [other] == list(tmp_path.iterdir())
 
 
+def test_the_writer_is_not_overwritten(tmp_path):
+    """It is no `pyinit` command, though it speaks of one."""
+    path = tmp_path / "pyinit-launcher"
+    shutil.copy(WRITER, path)
+    done = write(path)
+
+    assert (1, Path(WRITER).read_bytes()) == (done.returncode, path.read_bytes())
+    assert "is there already and is no pyinit" in done.stderr
+
+
+def test_pipe_is_not_read(tmp_path):
+    """What is no file is not opened: that of a FIFO would wait for a writer."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    done = write(path)
+
+    assert (1, f"pyinit-launcher: {path} is not a file: name another path\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
 def test_what_does_not_run_is_not_kept(tmp_path):
     """It is tried before it is put in its place: one that does not start replaces nothing."""
     true = tmp_path / "true"
