@@ -148,5 +148,5 @@ def fail(what: str) -> NoReturn:
 
 try:
     main(sys.argv[1:])
-except OSError as error:
+except (OSError, subprocess.SubprocessError, UnicodeError) as error:
     fail(str(error))

@@ -257,6 +257,17 @@ def test_pipe_is_not_read(tmp_path):
     )
 
 
+def test_undecodable_interpreter_is_one_line(short):
+    """A Python script is text, and so its first line cannot name every file: one line says so."""
+    folder = short / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "env").symlink_to(shutil.which("env"))
+    done = write(short / "pyinit", PATH=f"{folder}:{os.environ['PATH']}")
+
+    assert (1, 1) == (done.returncode, done.stderr.count("\n"))
+    assert [folder] == list(short.iterdir())
+
+
 def test_what_does_not_run_is_not_kept(tmp_path):
     """It is tried before it is put in its place: one that does not start replaces nothing."""
     true = tmp_path / "true"
