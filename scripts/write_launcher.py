@@ -126,7 +126,8 @@ def write(path: str, text: str) -> None:
 
 def try_out(command: str) -> None:
     """Run something with it; that leaves compiled all that it loads, too."""
-    tried = [command, "-v", "--", "true"]
+    # Not true(1): an image without a shell may be without that as well.
+    tried = [command, "-v", "--", sys.executable, "-IS", "-c", ""]
     # What the image sets for pyinit is not about the launcher, and may silence what is looked for.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYINIT_", "TINI_"))}
     done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60, env=kept)

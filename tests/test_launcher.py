@@ -268,13 +268,21 @@ def test_undecodable_interpreter_is_one_line(short):
     assert [folder] == list(short.iterdir())
 
 
-def test_what_does_not_run_is_not_kept(tmp_path):
+def test_what_does_not_run_is_not_kept(short):
     """It is tried before it is put in its place: one that does not start replaces nothing."""
-    true = tmp_path / "true"
-    true.write_text("#!/bin/sh\nexit 7\n")
-    true.chmod(0o755)
-    done = write(tmp_path / "pyinit", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    env = short / "env"
+    env.write_text('#!/bin/sh\ncase "$1" in *" true") ;; *) exit 7 ;; esac\n')
+    env.chmod(0o755)
+    done = write(short / "pyinit", PATH=f"{short}:{os.environ['PATH']}")
 
     assert 1 == done.returncode
     assert "pyinit-launcher: what was written does not run, so it is not kept" in done.stderr
-    assert [true] == list(tmp_path.iterdir())
+    assert [env] == list(short.iterdir())
+
+
+def test_no_other_program_is_needed(tmp_path):
+    """In an image that has neither env nor true it is written and tried as well."""
+    done = write(tmp_path / "pyinit", PATH=str(tmp_path))
+
+    assert 0 == done.returncode
+    assert "no env with -S --block-signal here" in done.stderr
