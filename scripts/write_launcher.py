@@ -17,6 +17,7 @@ PACKAGES = ("pyinit", "structlog", "prctl")
 BLOCKING = "-S --block-signal"  # of env(1), coreutils 8.31
 LONGEST_LINE = 127  # of a #! line, before Linux 5.1
 MARK = "A `pyinit` command, written by pyinit-launcher."
+REPLACED = (f'"""{MARK}', '"""The `pyinit` command:')  # and the one that pip installs
 
 TEXT = '''\
 #!{interpreter}
@@ -53,12 +54,14 @@ def check(path: str) -> None:
     """Refuse to write over a program that is not pyinit."""
     if os.path.isdir(path):
         fail(f"{path} is a directory: name the file, as {path.rstrip('/')}/pyinit")
+    if os.path.exists(path) and not os.path.isfile(path):
+        fail(f"{path} is not a file: name another path")
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             head = file.read(1000)
     except FileNotFoundError:
         return
-    if "`pyinit` command" not in head:
+    if not any(line.startswith(REPLACED) for line in head.splitlines()):
         fail(f"{path} is there already and is no pyinit: remove it, or name another path")
 
 
@@ -66,7 +69,9 @@ def text_of(path: str) -> str:
     """Return the script."""
     python = os.path.realpath("/proc/self/exe")
     texts = {"mark": MARK, "folders": folders()}
-    blocking = f"{shutil.which('env')} {BLOCKING} {python} -I -S"
+    # PATH may have folders in it that are relative, and the working directory will be another.
+    env = os.path.abspath(shutil.which("env") or "env")
+    blocking = f"{env} {BLOCKING} {python} -I -S"
     if can_block() and len(blocking) + len("#!") <= LONGEST_LINE:
         # What env has blocked was not: the child is to get what init would have got.
         return TEXT.format(interpreter=blocking, mask="set()", **texts)
@@ -121,8 +126,11 @@ def write(path: str, text: str) -> None:
 
 def try_out(command: str) -> None:
     """Run something with it; that leaves compiled all that it loads, too."""
-    tried = [command, "-v", "--", "true"]
-    done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60)
+    # Not true(1): an image without a shell may be without that as well.
+    tried = [command, "-v", "--", sys.executable, "-IS", "-c", ""]
+    # What the image sets for pyinit is not about the launcher, and may silence what is looked for.
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYINIT_", "TINI_"))}
+    done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60, env=kept)
     if done.returncode != 0 or "child_exited" not in done.stderr:
         fail(f"what was written does not run, so it is not kept: {done.stderr.strip()}")
 
@@ -141,5 +149,5 @@ def fail(what: str) -> NoReturn:
 
 try:
     main(sys.argv[1:])
-except OSError as error:
+except (OSError, subprocess.SubprocessError, UnicodeError) as error:
     fail(str(error))

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -180,6 +182,34 @@ def test_it_may_be_written_over_itself(tmp_path):
     assert 0o755 == path.stat().st_mode & 0o777
 
 
+@pytest.fixture
+def short():
+    """Return a folder whose path leaves room in a #! line."""
+    with tempfile.TemporaryDirectory(prefix="") as folder:
+        yield Path(folder)
+
+
+def test_it_runs_from_any_directory(short, monkeypatch):
+    """A relative folder in PATH, where env is found, does not make the command relative."""
+    (short / "bin").mkdir()
+    (short / "bin" / "env").symlink_to(shutil.which("env"))
+    monkeypatch.chdir(short)
+    done = write("pyinit", PATH=f"bin:{os.environ['PATH']}")
+    monkeypatch.chdir("/")
+
+    assert f"{short}/pyinit: #!{short}/bin/env -S" == done.stdout.partition(" --block")[0]
+    assert 0 == subprocess.run([short / "pyinit", "true"], check=False).returncode
+
+
+@pytest.mark.parametrize("variable", ["PYINIT_VERBOSITY=0", "TINI_VERBOSITY=0", "PYINIT_DRAIN=x"])
+def test_it_is_written_whatever_the_image_sets_for_pyinit(variable, tmp_path):
+    """A variable that is meant for the running container does not spoil the trial."""
+    name, _, value = variable.partition("=")
+    done = write(tmp_path / "pyinit", **{name: value})
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -205,13 +235,54 @@ def test_what_cannot_be_written_is_one_line(words, reason, tmp_path):
     assert [other] == list(tmp_path.iterdir())
 
 
-def test_what_does_not_run_is_not_kept(tmp_path):
+def test_the_writer_is_not_overwritten(tmp_path):
+    """It is no `pyinit` command, though it speaks of one."""
+    path = tmp_path / "pyinit-launcher"
+    shutil.copy(WRITER, path)
+    done = write(path)
+
+    assert (1, Path(WRITER).read_bytes()) == (done.returncode, path.read_bytes())
+    assert "is there already and is no pyinit" in done.stderr
+
+
+def test_pipe_is_not_read(tmp_path):
+    """What is no file is not opened: that of a FIFO would wait for a writer."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    done = write(path)
+
+    assert (1, f"pyinit-launcher: {path} is not a file: name another path\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
+def test_undecodable_interpreter_is_one_line(short):
+    """A Python script is text, and so its first line cannot name every file: one line says so."""
+    folder = short / os.fsdecode(b"\xff")
+    folder.mkdir()
+    (folder / "env").symlink_to(shutil.which("env"))
+    done = write(short / "pyinit", PATH=f"{folder}:{os.environ['PATH']}")
+
+    assert (1, 1) == (done.returncode, done.stderr.count("\n"))
+    assert [folder] == list(short.iterdir())
+
+
+def test_what_does_not_run_is_not_kept(short):
     """It is tried before it is put in its place: one that does not start replaces nothing."""
-    true = tmp_path / "true"
-    true.write_text("#!/bin/sh\nexit 7\n")
-    true.chmod(0o755)
-    done = write(tmp_path / "pyinit", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    env = short / "env"
+    env.write_text('#!/bin/sh\ncase "$1" in *" true") ;; *) exit 7 ;; esac\n')
+    env.chmod(0o755)
+    done = write(short / "pyinit", PATH=f"{short}:{os.environ['PATH']}")
 
     assert 1 == done.returncode
     assert "pyinit-launcher: what was written does not run, so it is not kept" in done.stderr
-    assert [true] == list(tmp_path.iterdir())
+    assert [env] == list(short.iterdir())
+
+
+def test_no_other_program_is_needed(tmp_path):
+    """In an image that has neither env nor true it is written and tried as well."""
+    done = write(tmp_path / "pyinit", PATH=str(tmp_path))
+
+    assert 0 == done.returncode
+    assert "no env with -S --block-signal here" in done.stderr
