@@ -6,7 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
 
-MORE = (0, 0)  # instead of somebody dead: there may be more
+NOBODY = (0, 0)  # of waitpid(2): nobody could be had
+MORE = (0, -1)  # instead of somebody dead: there may be more
 LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
 CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 
@@ -40,8 +41,12 @@ def next_but_orphans(child: int, most: int) -> tuple[int, int] | None:
         child: the pid of the child, which is left a zombie.
         most: how many to reap; MORE is returned when so many were.
 
+    Returns:
+        None also where a zombie cannot be had, or this would turn in circles.
+
     Raises:
         ChildProcessError: as for :func:`next_dead`.
+        OSError: one could not be reaped.
     """
     waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
     everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
@@ -49,7 +54,11 @@ def next_but_orphans(child: int, most: int) -> tuple[int, int] | None:
         dead = waitid(everyone, 0, looking)
         if dead is None or dead.si_pid == child:
             return _told(dead)
-        waitpid(dead.si_pid, at_once)
+        try:
+            if waitpid(dead.si_pid, at_once) == NOBODY:
+                return None
+        except ChildProcessError as error:  # of this one; it does not say that nobody is left
+            raise OSError(str(error)) from error
     return MORE
 
 

@@ -4,6 +4,7 @@ import collections
 import json
 import signal
 import subprocess
+import sys
 
 import pytest
 from harness import children, until
@@ -80,3 +81,60 @@ def test_without_w_orphans_are_not_told(start, compiled):
     run.line()
 
     assert "" == run.stop().err
+
+
+# A process of its own: the children of the one that runs the tests are not to be touched.
+PREPARED = """
+import os, signal
+from pyinit import reaping
+
+def dead(code):
+    pid = os.fork()
+    if not pid:
+        os._exit(code)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return pid
+
+def alive():
+    return os.fork() or signal.pause()
+
+def refuse(*_):
+    raise ChildProcessError("not this one")
+
+"""
+
+
+def printed_by(lines: str) -> str:
+    """Return what a process prints that has functions to make children, dead and alive."""
+    command = [sys.executable, "-c", PREPARED + lines]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "dead(1); child = dead(2); found = reaping.next_but_orphans(child, 9) == (child, 2 << 8)",
+        "dead(1); dead(2); dead(3); found = reaping.next_but_orphans(1, 2) == reaping.MORE",
+        "dead(1); one = alive(); found = reaping.next_but_orphans(1, 9) is None; os.kill(one, 9)",
+    ],
+    ids=["child", "more", "nobody-dead"],
+)
+def test_orphans_of_whom_nobody_asks_are_reaped(lines):
+    """They are reaped up to the child, up to so many, or until nobody is dead."""
+    assert "True" == printed_by(f"{lines}\nprint(found)")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "printed"),
+    [
+        ("reaping.posix.waitpid = refuse", "OSError"),
+        ("reaping.posix.waitpid = lambda *_: (0, 0)", "None"),
+    ],
+    ids=["ECHILD", "nobody-taken"],
+)
+def test_zombie_that_cannot_be_had_is_no_end(spoil, printed):
+    """That one cannot be reaped neither means that nobody is left nor is tried without end."""
+    lines = "dead(1)\ntry: print(reaping.next_but_orphans(1, 9))\n"
+    lines += "except OSError as error: print(type(error).__name__)"
+
+    assert printed == printed_by(f"{spoil}\n{lines}")
