@@ -35,8 +35,6 @@ HEADER = 16  # bytes: magic number, flags, and when and how large the source was
 LARGEST = 1 << 20
 OPTIMIZED = f".opt-{sys.flags.optimize}" if sys.flags.optimize else ""
 ENDING = f".{sys.implementation.cache_tag}{OPTIMIZED}.pyc"
-
-
 NAME = b"pyinit"
 
 
