@@ -29,6 +29,9 @@ case $program in
     gunicorn)
         printf 'def app(environ, start):\n    start("200 OK", [])\n    return []\n' >"$folder/wsgi.py"
         command=(gunicorn --chdir "$folder" --bind "unix:$folder/http" wsgi:app) ready="Booting worker"
+        if [[ $(gunicorn --help) == *--no-control-socket* ]]; then # a thread begun later: that blocks all for a moment
+            command+=(--no-control-socket)
+        fi
         ;;
     nginx)
         printf 'error_log stderr notice; pid %s/pid; events {} http { access_log off;
