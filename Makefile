@@ -23,6 +23,10 @@ help:
 	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
 	@echo 'make bench              measure pyinit beside other inits, write docs/performance.md;'
 	@echo '                        ARGS=--quick takes a minute and only prints'
+	@echo 'make chaos              random process trees, signals, options; ARGS="--seconds 600 --seed 7"'
+	@echo 'make soak               an hour of orphans and signals; ARGS="--seconds 60"'
+	@echo 'make inputs             random command lines and environments; ARGS="--cases 10000"'
+	@echo 'make survive            this and other inits in hostile surroundings, as a table'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
@@ -31,9 +35,10 @@ help:
 run lint: packages = run
 lab: packages = lab
 bench: packages = bench
+chaos soak inputs survive: packages = test
 test test-under-pyinit: packages = test
 e2e: packages = e2e
-run lab bench test test-under-pyinit e2e lint:
+run lab bench chaos soak inputs survive test test-under-pyinit e2e lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -47,6 +52,9 @@ do-lab: $(VENV)/installed
 
 do-bench: $(VENV)/installed
 	$(VENV)/bin/python -m bench $(ARGS)
+
+do-chaos do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
+	$(VENV)/bin/python -m trials.$* $(ARGS)
 
 do-test: $(VENV)/installed-test
 	$(PYTEST) $(ARGS)
@@ -62,7 +70,7 @@ do-e2e: $(VENV)/installed-e2e
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit scripts bench docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/mypy pyinit scripts bench trials docs/labs/lab.py docs/labs/look.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -83,5 +91,5 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run lab bench test test-under-pyinit e2e lint clean
-.PHONY: do-run do-lab do-bench do-test do-test-under-pyinit do-e2e do-lint
+.PHONY: help run lab bench chaos soak inputs survive test test-under-pyinit e2e lint clean
+.PHONY: do-run do-lab do-bench do-chaos do-soak do-inputs do-survive do-test do-test-under-pyinit do-e2e do-lint
