@@ -1,14 +1,12 @@
 """Judge a run: each check yields a sentence for whatever is not as it must be."""
 
-import signal
 from collections.abc import Iterator
 
 from trials.chaos import log
-from trials.chaos.plan import AT_ONCE, HASTY, REQUESTS, TERM
-from trials.chaos.seen import RUNNER, Line, Seen
-from trials.chaos.tree import DIES
+from trials.chaos.expected import possible_codes, remaining, swept
+from trials.chaos.plan import AT_ONCE, HASTY, TERM
+from trials.chaos.seen import RUNNER, Seen
 
-KILLED = 128 + signal.SIGKILL
 SLACK = 8.0  # seconds, for a machine that has much else to do
 ENTERING = 6  # places in actor.c from here on concern guests, who may come too late
 WORDS = {1: "fork", 2: "pipe", 3: "exec itself", 4: "exec sleep", 5: "become another user"}
@@ -37,25 +35,6 @@ def code(seen: Seen) -> Iterator[str]:
         yield f"expected code {sorted(expected)}, seen {seen.code}"
 
 
-def possible_codes(seen: Seen) -> Iterator[int]:
-    """Yield the codes of the child: one, but where two things may kill it."""
-    wishes, end = seen.plan.wishes, seen.end
-    if end is not None:
-        yield 128 + end.b if end.b else end.c
-    elif seen.plan.root.asked == DIES:
-        yield 128 + seen.plan.quit
-    first = min((line.when for line in requests(seen)), default=None)
-    if wishes.kill_after and first is not None and seen.ended - first >= wishes.kill_after * 1000:
-        yield KILLED
-
-
-def requests(seen: Seen) -> Iterator[Line]:
-    """Yield the requests to stop that were sent to pyinit, and not to be dropped."""
-    for line in seen.told("K"):
-        if line.a in REQUESTS and seen.plan.wishes.rewrite.get(line.a) != 0:
-            yield line
-
-
 def left_behind(seen: Seen) -> Iterator[str]:
     """Nobody outlives pyinit, and no zombie; off PID 1 with -d 0 they are not its business."""
     if seen.plan.kind == AT_ONCE and not seen.plan.namespace:
@@ -74,7 +53,7 @@ def zombies(seen: Seen) -> Iterator[str]:
 
 def asked(seen: Seen) -> Iterator[str]:
     """Who was there when the child ended, and could see SIGTERM, saw it before its end."""
-    if seen.plan.kind in {HASTY, AT_ONCE}:  # there is no time to be sure of
+    if seen.plan.kind in {HASTY, AT_ONCE} or swept(seen):  # there is no time to be sure of
         return
     saw = {(line.node, line.pid) for line in seen.told("S") if line.a == TERM}
     gone = {line.node: line for line in seen.told("G")}
@@ -88,27 +67,6 @@ def asked(seen: Seen) -> Iterator[str]:
             yield f"node {node} (pid {line.pid}) saw SIGTERM and could not finish its work"
 
 
-def remaining(seen: Seen) -> dict[int, Line]:
-    """Return who was up before the child ended, and had not left before that."""
-    end = seen.lines.index(seen.end) if seen.end else before_stop(seen)
-    earlier = seen.lines[:end]
-    up = {line.node: line for line in earlier if line.letter == "A" and line.node}
-    for line in earlier:
-        if line.letter == "G":
-            up.pop(line.node, None)
-    return up
-
-
-def before_stop(seen: Seen) -> int:
-    """Return up to where the child was alive for sure, if it left no last words."""
-    deadly = {seen.plan.quit} if seen.plan.root.asked == DIES else set()
-    for number, line in enumerate(seen.lines):
-        comes = seen.plan.wishes.rewrite.get(line.a, line.a)
-        if line.letter == "K" and (comes in deadly or line.a in REQUESTS):
-            return number
-    return 0
-
-
 def duration(seen: Seen) -> Iterator[str]:
     """It is over in time, once the child has ended or was asked to."""
     if seen.end is not None:
@@ -119,5 +77,3 @@ def duration(seen: Seen) -> Iterator[str]:
     took = (seen.ended - begin) / 1000
     if took > limit + SLACK:
         yield f"it took {took:.1f} s, expected {limit:.1f} s"
-
-

@@ -1,9 +1,12 @@
 """What was seen of a run."""
 
 import dataclasses
-from collections.abc import Iterator
 
 from trials.chaos.plan import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RUNNER = -1
 

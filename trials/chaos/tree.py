@@ -15,8 +15,7 @@ NEVER = -1
 # All that can be blocked and passed on, but the one that everybody is asked to go with.
 SIGNALS = tuple(
     sorted(
-        set(range(1, 65))
-        - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM, 32, 33}
+        set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM, 32, 33}
     )
 )
 DEADLY = tuple(
@@ -106,7 +105,8 @@ class Node:
 def spec(nodes: tuple[Node, ...], *, users: bool) -> str:
     """Return what actor.c reads; without other users where there are none."""
     lines = (node if users else dataclasses.replace(node, uid=0) for node in nodes)
-    return "".join(",".join(str(int(field)) for field in dataclasses.astuple(node)) + ";" for node in lines)
+    fields = (map(int, dataclasses.astuple(node)) for node in lines)
+    return "".join(",".join(map(str, each)) + ";" for each in fields)
 
 
 def grow(chance: random.Random, *, may_cling: bool) -> tuple[Node, ...]:
