@@ -1,6 +1,7 @@
 /* A process of a random tree: it becomes what plan.py thought out, and tells what it sees.
  *
- * Usage: actor tree FD QUIT 0 0 SPEC       the root, pyinit's child, which makes the whole tree
+ * Usage: actor tree FD QUIT 0 0 SPEC       the root, pyinit's child, which waits for the whole tree
+ *        actor early FD QUIT 0 0 SPEC      the same, which does not wait
  *        actor enter FD QUIT PID ID SPEC   node ID alone, in the PID namespace of PID, as a guest
  *        actor again FD QUIT INIT ID SPEC  node ID, which has made its children: see `exec`
  *
@@ -34,7 +35,7 @@ struct node {
 };
 
 static struct node nodes[NODES], *me;
-static int count, told, quit, ready = -1;
+static int count, told, quit, ready = -1, building = -1;
 static pid_t init;
 static char **words;
 static sigset_t taken; /* what it takes from the queue */
@@ -256,6 +257,7 @@ static void beget(struct node *node)
     between = spawn();
     if (between == 0) {
         setsid();
+        signal(SIGCHLD, SIG_DFL); /* or a node that ends at once would be nobody's to reap */
         bear(node);
         _exit(0);
     }
@@ -305,23 +307,43 @@ static void exec_sleep(void)
     fail(4);
 }
 
+/* Wait until each node has told of itself, and those that are to be stopped are. */
+static void wait_for_tree(int done)
+{
+    char byte;
+
+    close(building);
+    building = -1;
+    while (read(done, &byte, 1) != 0)
+        ;
+    close(done);
+}
+
 static void become(struct node *node)
 {
+    int ends[2] = {-1, -1};
+
     me = node;
     if (me->session)
         setsid();
     else if (me->group)
         setpgid(0, 0);
     prepare();
+    if (me->id == 0 && strcmp(words[1], "tree") == 0 && pipe2(ends, O_CLOEXEC) == 0)
+        building = ends[1];
     for (int i = 0; i < count; i++)
         if (nodes[i].parent == me->id)
             beget(&nodes[i]);
+    if (ends[0] >= 0)
+        wait_for_tree(ends[0]);
     if (me->uid && (setgid(me->uid) != 0 || setuid(me->uid) != 0))
         fail(5);
     tell('A', me->id, getpid(), 0, 0, 0);
+    if (building >= 0)
+        close(building);
     if (ready >= 0)
         close(ready);
-    ready = -1;
+    building = ready = -1;
     if (me->exec == EXECS_ITSELF)
         again();
     if (me->exec == EXECS_SLEEP)
@@ -385,7 +407,7 @@ int main(int argc, char **argv)
         enter(init);
         init = 1;
     }
-    if (strcmp(argv[1], "tree") == 0)
+    if (init == 0)
         init = getppid();
     for (int i = 0; i < count; i++)
         if (nodes[i].id == id && strcmp(argv[1], "again") != 0)

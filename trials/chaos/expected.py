@@ -39,7 +39,11 @@ def remaining(seen: Seen) -> dict[int, Line]:
     """Return who was up before the child ended, and had not left before that."""
     end = seen.lines.index(seen.end) if seen.end else before_stop(seen)
     earlier = seen.lines[:end]
+    stopped = {line.node for line in earlier if line.letter == "P"}
     up = {line.node: line for line in earlier if line.letter == "A" and line.node}
+    for node in up.keys() - stopped:
+        if seen.plan.everybody[node].stopped:  # it may be stopped after the drain's SIGCONT
+            del up[node]
     for line in earlier:
         if line.letter == "G":
             up.pop(line.node, None)

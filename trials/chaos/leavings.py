@@ -9,8 +9,6 @@ from trials.chaos.plan import AT_ONCE, CALM, CLINGING, DEBUG, HASTY, INFO, WARNI
 from trials.chaos.seen import RUNNER, Seen
 from trials.chaos.tree import DIES
 
-COUNTING_SECONDS = 0.2  # the time of a drain includes that in which those that remain are counted
-
 
 def drain(seen: Seen, events: list[Event]) -> Iterator[str]:
     """The figures of the drain are those of the tree."""
@@ -35,7 +33,7 @@ def drain(seen: Seen, events: list[Event]) -> Iterator[str]:
     pids = {event["pid"] for event in named(events, "drain_survivor")}
     if counts[2] != len(pids):
         yield f"{len(pids)} survivors were named: {end}"
-    if counts[2] and float(str(end["seconds"])) < seen.plan.wishes.drain - COUNTING_SECONDS:
+    if counts[2] and float(str(end["seconds"])) < seen.plan.wishes.drain:
         yield f"killed before it was time: {end}"
 
 
@@ -53,10 +51,11 @@ def survivors(seen: Seen, events: list[Event]) -> Iterator[str]:
         # Who killed itself and is reaped now only cannot be told from who is killed now.
         if end and end.b != signal.SIGKILL and seen.plan.kind == CLINGING:
             yield f"killed, and had gone by itself: {event}"
-        if float(str(event["seconds"])) < seen.plan.wishes.drain - COUNTING_SECONDS:
+        if float(str(event["seconds"])) < seen.plan.wishes.drain:
             yield f"killed before it was time: {event}"
     if seen.plan.wishes.verbosity >= WARNING:
-        missing = [node for node in stayed(seen) if seen.pids[node] not in pids]
+        clinging = [node for node in stayed(seen) if seen.plan.everybody[node].clings]
+        missing = [node for node in clinging if seen.pids[node] not in pids]
         if missing:
             yield f"killed and not named: nodes {missing}"
     if told and seen.plan.kind == CALM:

@@ -23,8 +23,11 @@ def failures(seen: Seen) -> Iterator[str]:
     except ValueError as error:
         yield f"not JSON: {error}: {seen.stderr!r}"
         return
-    yield from (failure for event in events for failure in form(event, wishes.verbosity))
-    if any(event.get("event") in TROUBLE for event in events):
+    wrong = [failure for event in events for failure in form(event, wishes.verbosity)]
+    if wrong:
+        yield from wrong
+        return
+    if seen.is_cut_short:
         return
     for judge in (beginning, ending, forwards, *leavings.CHECKS):
         yield from judge(seen, events)

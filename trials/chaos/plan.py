@@ -47,7 +47,8 @@ class Plan:
         guests: those brought in from outside.
         signals: what the runner sends first.
         one_by_one: whether it waits for the root to see each.
-        early: whether it begins before the tree is complete.
+        early: whether root and runner begin before the tree is complete; who is born after the
+            drain's SIGTERM clings.
         stop: whether it sends SIGTERM then.
         later: what it sends behind that.
     """
@@ -85,7 +86,11 @@ class Plan:
     def may_cling(self) -> bool:
         """Whether somebody may stay until SIGKILL."""
         endless = any(node.late_life == NEVER for node in self.everybody.values())
-        return endless or any(node.clings or node.hop for node in self.everybody.values())
+        return (
+            self.early
+            or endless
+            or any(node.clings or node.hop for node in self.everybody.values())
+        )
 
     @property
     def drain_limit(self) -> float:
@@ -140,7 +145,7 @@ def make(seed: int) -> Plan:
         guests=tuple(tree.guest(chance, number, may_cling=may_cling) for number in numbers),
         signals=tuple(chance.choices(tree.SIGNALS, k=chance.randint(0, 12))),
         one_by_one=maybe(chance, 0.5) and sees,
-        early=maybe(chance, 0.25),
+        early=maybe(chance, 0.4) and kind != CALM,
         stop=stop,
         later=tuple(chance.choices((*tree.SIGNALS, TERM, TERM, TERM), k=chance.randint(0, 4))),
     )

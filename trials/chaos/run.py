@@ -54,7 +54,13 @@ class Run:
         self._guests: list[subprocess.Popen[bytes]] = []
         told, self._end = os.pipe()
         self._process = subprocess.Popen(
-            [*(NAMESPACE if plan.namespace else ()), init, *plan.words, "--", *self._words("tree")],
+            [
+                *(NAMESPACE if plan.namespace else ()),
+                init,
+                *plan.words,
+                "--",
+                *self._words("early" if plan.early else "tree"),
+            ],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=[self._end],
@@ -154,7 +160,7 @@ class Run:
         """Wait for the end and return what was seen."""
         os.close(self._end)
         self._end = -1
-        limit = self._plan.limit + SECONDS
+        limit = self._plan.limit + 2 * SECONDS
         if not self._hung and not self._watch.until(lambda: False, limit):
             self._hung = f"the end, which is due after {self._plan.limit:.1f} s at most"
         ended = now()

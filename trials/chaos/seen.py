@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUNNER = -1
+PATIENCE_SECONDS = 0.9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,6 +87,16 @@ class Seen:
     def end(self) -> Line | None:
         """The root's last words."""
         return next((line for line in self.told("G") if line.node == 0), None)
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether pyinit may have given up the log: it waits for a second, on a machine for others.
+
+        docs/events.md, "What writing can never do".
+        """
+        drain = self.plan.drain_limit if self.plan.may_cling else 0.0
+        last = max((line.when for line in self.lines), default=0)
+        return self.ended - last > 1000 * (drain + PATIENCE_SECONDS)
 
     @property
     def processes(self) -> int:

@@ -19,7 +19,7 @@ class Tally:
         self._wish = wish
         self._began = time.monotonic()
         self._seeds: list[int] = []
-        self._processes = self._signals = 0
+        self._processes = self._signals = self._cut_short = 0
         self._kinds: collections.Counter[str] = collections.Counter()
         self.failed: list[int] = []
 
@@ -28,6 +28,7 @@ class Tally:
         self._seeds.append(seed)
         self._processes += seen.processes
         self._signals += seen.signals
+        self._cut_short += seen.is_cut_short
         self._kinds[seen.plan.kind] += 1
         self._kinds["as PID 1" if seen.plan.namespace else "as subreaper"] += 1
         if wrong:
@@ -44,6 +45,7 @@ class Tally:
             "kinds": kinds,
             "processes": self._processes,
             "signals": self._signals,
+            "logs given up, and not judged": self._cut_short,
             "failures": f"{len(self.failed)}{': ' if self.failed else ''}"
             + ", ".join(map(str, sorted(self.failed))),
         }
