@@ -392,8 +392,11 @@ static void parse(char *text)
 int main(int argc, char **argv)
 {
     struct rlimit none = {0};
+    sigset_t all;
     int id;
 
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
     if (argc != 7)
         return 97;
     words = argv;

@@ -54,7 +54,10 @@ def survivors(seen: Seen, events: list[Event]) -> Iterator[str]:
         if float(str(event["seconds"])) < seen.plan.wishes.drain:
             yield f"killed before it was time: {event}"
     if seen.plan.wishes.verbosity >= WARNING:
-        clinging = [node for node in stayed(seen) if seen.plan.everybody[node].clings]
+        clinging = {node for node in stayed(seen) if seen.plan.everybody[node].clings}
+        if any(event["state"] == "dead" for event in told):
+            # There was no time to name all; then guests are missing, who are not pyinit's to reap.
+            clinging -= {node.id for node in seen.plan.guests}
         missing = [node for node in clinging if seen.pids[node] not in pids]
         if missing:
             yield f"killed and not named: nodes {missing}"
