@@ -90,10 +90,12 @@ class Seen:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether pyinit may have given up the log: it waits for a second, on a machine for others.
+        """Whether the end of the log is missing, and may be: pyinit waited for it for too long.
 
         docs/events.md, "What writing can never do".
         """
+        if self.plan.wishes.verbosity == 0 or "drain_finished" in self.stderr:
+            return False
         drain = self.plan.drain_limit if self.plan.may_cling else 0.0
         last = max((line.when for line in self.lines), default=0)
         return self.ended - last > 1000 * (drain + PATIENCE_SECONDS)
