@@ -61,12 +61,15 @@ class Report:
     def tell_internal_error(self, error: BaseException) -> None:
         """Write that pyinit itself erred and goes on; each error once, and not endlessly many."""
         try:
-            text = repr(error)
-            if text not in self._errors and len(self._errors) < MOST_ERRORS:
-                self._errors.add(text)
-                self.tell(ERROR, "internal_error", lambda: {"error": text})
+            self._tell_error(repr(error))
         except BaseException:  # noqa: BLE001 - there is nobody left to tell
             self._lost += 1
+
+    def _tell_error(self, text: str) -> None:
+        # Apart: even to enter a function with a closure takes memory.
+        if text not in self._errors and len(self._errors) < MOST_ERRORS:
+            self._errors.add(text)
+            self.tell(ERROR, "internal_error", lambda: {"error": text})
 
     def close(self) -> None:
         """Give the log a bounded time to write what it still holds."""
