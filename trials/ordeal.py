@@ -88,10 +88,10 @@ class Ordeal:
             raise Unavailable(text.strip())
         if self._case.refuses is False or code == 0:
             raise Trouble(_fate(code))
-        lines = text.splitlines()
+        # A signal is the kernel's way to say it, many lines are the interpreter's.
         is_own = text.startswith("pyinit: ")
-        if is_pyinit and (not lines or "Traceback" in text or (is_own and len(lines) > 1)):
-            raise Trouble(f"{_fate(code)}, {len(lines)} lines")
+        if is_pyinit and code > 0 and (not text or (is_own and text.count("\n") > 1)):
+            raise Trouble(f"does not say why, {_fate(code)}")
         if is_pyinit and self._case.told:
             self._judge_words(self._case.told)
         return REFUSES

@@ -10,6 +10,9 @@ from trials.ordeal import Ordeal
 from trials.surroundings_places import as_user, full_pipe
 
 KIB, MIB = 1024, 1 << 20
+# Close together where Python begins to start, and where its log does.
+AS_SIZES = (*range(MIB, 8 * MIB, MIB), *range(8 * MIB, 40 * MIB, MIB // 2), *range(40 * MIB, 129 * MIB, 8 * MIB))
+DATA_SIZES = (*range(0, 16 * MIB, MIB // 4), *range(16 * MIB, 49 * MIB, 4 * MIB))
 # No two runs share a user, whose processes are counted together.
 ALONE = 100_000 + os.getpid() % 100_000
 ONE_LINE = r"\Apyinit: cannot start '.*': Resource temporarily unavailable; .*\n\Z"
@@ -99,9 +102,9 @@ LIMITS = (
     ),
     Surrounding("RLIMIT_NOFILE: 0 to 10", _sweep("nofile", range(11))),
     Surrounding("RLIMIT_FSIZE: 0, stderr is a file", (Case(prefix=limit(fsize=0), mute=True),)),
-    Surrounding("RLIMIT_AS: 1 to 128 MiB", _sweep("as", range(MIB, 128 * MIB, 1 * MIB))),
-    Surrounding("RLIMIT_DATA: 0 to 32 MiB", _sweep("data", range(0, 32 * MIB, 512 * KIB))),
-    Surrounding("RLIMIT_STACK: 0 to 1 MiB", _sweep("stack", range(0, MIB, 32 * KIB))),
+    Surrounding("RLIMIT_AS: 1 to 128 MiB", _sweep("as", AS_SIZES)),
+    Surrounding("RLIMIT_DATA: 0 to 48 MiB", _sweep("data", DATA_SIZES)),
+    Surrounding("RLIMIT_STACK: 0 to 512 KiB", _sweep("stack", range(0, 513 * KIB, 32 * KIB))),
     Surrounding("RLIMIT_CORE: 0", (Case(prefix=limit(core=0)),)),
     Surrounding("RLIMIT_CPU: a second", (Case(prefix=limit(cpu=1)),)),
     Surrounding(
