@@ -53,18 +53,18 @@ class Report:
             return
         try:
             self.backlog.append((level, wall_clock(), event, describe()))
-        except Exception:  # noqa: BLE001 - no memory, or a module that cannot be loaded
+        except BaseException:  # noqa: BLE001 - no memory, or a module that is another by now
             self._lost += 1
         self._pass_on()
 
-    def tell_internal_error(self, error: Exception) -> None:
+    def tell_internal_error(self, error: BaseException) -> None:
         """Write that pyinit itself erred and goes on; the same error once, until another comes."""
         try:
             text = repr(error)
             if text != self._last_error:
                 self._last_error = text
                 self.tell(ERROR, "internal_error", lambda: {"error": text})
-        except Exception:  # noqa: BLE001 - there is nobody left to tell
+        except BaseException:  # noqa: BLE001 - there is nobody left to tell
             self._lost += 1
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class Report:
         try:
             if self._log is not None:
                 self._log.close()
-        except Exception:  # noqa: BLE001 - PID 1 leaves with the child's code, whatever happens
+        except BaseException:  # noqa: BLE001 - PID 1 leaves with the child's code, whatever happens
             self._lost += 1
 
     def _pass_on(self) -> None:
@@ -89,7 +89,7 @@ class Report:
             while self.backlog:
                 self._log.put(self.backlog[0])
                 del self.backlog[0]
-        except Exception:  # noqa: BLE001 - no thread or no memory now; the next event tries again
+        except BaseException:  # noqa: BLE001 - no thread or no memory now; the next event tries again
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

@@ -82,7 +82,7 @@ class Supervisor:
         """Return whether ``act`` came to its end; the border in start.run() says why."""
         try:
             act()
-        except Exception as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
+        except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
             self._report.tell_internal_error(error)
             return False
         return True
