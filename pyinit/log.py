@@ -26,6 +26,7 @@ QUEUE_LIMIT = 4096
 LOADING_SECONDS = 5.0
 FLUSH_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
+ATTEMPTS = 100  # at a descriptor that looks ready and is not: others write to it as well
 STDERR = 2
 LEVEL_NAMES = ("error", "warning", "info", "debug")
 
@@ -161,13 +162,18 @@ def write_line(line: str) -> None:
     """Write all of ``line`` and a newline to stderr, waiting as long as that takes.
 
     Raises:
-        OSError: stderr is closed, its disk is full, its reader or its terminal is gone.
+        OSError: stderr is closed, its disk is full, its reader or its terminal is gone, or it takes
+            nothing although it looks ready.
     """
     data = (line + "\n").encode("utf-8", "backslashreplace")
+    attempts = 0
     while data:
         try:
             data = data[os.write(STDERR, data) :]
         except BlockingIOError:  # the workload made the shared descriptor non-blocking
+            attempts += 1
+            if attempts > ATTEMPTS:
+                raise
             ready = poll()
             ready.register(STDERR, POLLOUT)
             ready.poll()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Event = tuple[int, float, str, Keys]
 
 BACKLOG = 256
+MOST_ERRORS = 32
 
 
 class Report:
@@ -26,7 +27,7 @@ class Report:
         backlog: events that no log has taken yet; the newest BACKLOG of them.
     """
 
-    __slots__ = ("_format", "_last_error", "_log", "_lost", "_opened", "_verbosity", "backlog")
+    __slots__ = ("_errors", "_format", "_log", "_lost", "_opened", "_verbosity", "backlog")
 
     def __init__(self, settings: "Settings") -> None:
         """Remember how much to tell, and in which format."""
@@ -36,7 +37,7 @@ class Report:
         self._lost = 0
         self._opened = False
         self._log: Log | None = None
-        self._last_error = ""
+        self._errors: set[str] = set()
 
     def wants(self, level: int) -> bool:
         """Tell whether events of ``level`` are written: gathering what they need may cost."""
@@ -53,16 +54,16 @@ class Report:
             return
         try:
             self.backlog.append((level, wall_clock(), event, describe()))
-        except BaseException:  # noqa: BLE001 - no memory, or a module that is another by now
+        except BaseException:  # noqa: BLE001 - no memory, or a module that cannot be loaded
             self._lost += 1
         self._pass_on()
 
     def tell_internal_error(self, error: BaseException) -> None:
-        """Write that pyinit itself erred and goes on; the same error once, until another comes."""
+        """Write that pyinit itself erred and goes on; each error once, and not endlessly many."""
         try:
             text = repr(error)
-            if text != self._last_error:
-                self._last_error = text
+            if text not in self._errors and len(self._errors) < MOST_ERRORS:
+                self._errors.add(text)
                 self.tell(ERROR, "internal_error", lambda: {"error": text})
         except BaseException:  # noqa: BLE001 - there is nobody left to tell
             self._lost += 1

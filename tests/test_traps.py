@@ -259,9 +259,11 @@ signals.block_all()
 hangup = types.SimpleNamespace(si_signo=1, si_code=0, si_pid=0)
 signals.wait = lambda seconds: hangup  # SIGCHLD never comes to the front
 settings = Settings(("sh", "-c", "trap '' HUP; exit 8"))
-process = child.spawn(settings.command, set(), None)
+process = child.Child()
 life = Lifecycle(settings, may_drain=True)
-os._exit(supervise.Supervisor(settings, Report(settings), life, None).supervise(process))
+supervisor = supervise.Supervisor(settings, Report(settings), life, process, None)
+process.spawn(settings.command, set(), None)
+os._exit(supervisor.supervise())
 """
 
 
