@@ -125,11 +125,11 @@ def _deleted(ordeal: Ordeal) -> None:
         path.unlink()
 
 
-def _upgraded(ordeal: Ordeal) -> None:
+def _replaced(ordeal: Ordeal, *, text: str) -> None:
     """Replace each file, as an installer does, by one with something else in it."""
     for path in _files(ordeal.stage):
         path.unlink()
-        path.write_text("raise SystemExit('of another version')\n")
+        path.write_text(text)
 
 
 def _clock(stage: Stage, **variables: str) -> None:
@@ -167,9 +167,15 @@ LATER = (
             Case(name="version 2", during=partial(_frozen, version=_freezer_v2), root=True),
         ),
     ),
-    Surrounding("its files are deleted", (Case(prepare=_private_copy, during=_deleted, mute=True),)),
     Surrounding(
-        "its files are replaced by others", (Case(prepare=_private_copy, during=_upgraded, mute=True),)
+        "its files are deleted", (Case(prepare=_private_copy, during=_deleted, mute=True),)
+    ),
+    Surrounding(
+        "its files are replaced by others",
+        tuple(
+            Case(name=repr(text), prepare=_private_copy, mute=True, during=partial(_replaced, text=text))
+            for text in ("", "raise SystemExit", "half a stateme")
+        ),
     ),
     Surrounding(
         "the wall clock jumps by years: deadlines hold",

@@ -158,6 +158,7 @@ FILES = (
                 name=f"PYTHONPATH={value}" if value is not None else "",
                 shell="mkdir SCRATCH/gone && cd SCRATCH/gone && rmdir SCRATCH/gone",
                 variables={} if value is None else {"PYTHONPATH": value},
+                refuses=None if value else False,  # then it is Python that does not start
             )
             for value in (None, "", ".", "lib:/srv")
         ),

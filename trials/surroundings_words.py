@@ -33,6 +33,7 @@ HARMLESS = {
     "PYTHONNODEBUGRANGES": "1",
     "PYTHON_GIL": "1",
 }
+DEBUGGING = ("PYTHONDEVMODE", "PYTHONINSPECT", "PYTHONWARNINGS", "PYTHONVERBOSE")
 FATAL = {
     "PYTHONHOME": "/nowhere",
     "PYTHONIOENCODING": "nonsense",
@@ -122,7 +123,10 @@ WORDS = (
     ),
     Surrounding(
         "Python's variables that change it",
-        tuple(Case(name=name, variables={name: value}) for name, value in HARMLESS.items()),
+        (
+            Case(name="all", variables=HARMLESS),
+            Case(name="to debug", variables={name: HARMLESS[name] for name in DEBUGGING}),
+        ),
     ),
     Surrounding(
         "Python's variables that end it",
