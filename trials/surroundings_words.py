@@ -124,7 +124,7 @@ WORDS = (
     Surrounding(
         "Python's variables that change it",
         (
-            Case(name="all", variables=HARMLESS),
+            Case(name="all", variables=HARMLESS, mute=True),
             Case(name="to debug", variables={name: HARMLESS[name] for name in DEBUGGING}),
         ),
     ),
