@@ -88,8 +88,10 @@ class Log:
             self._finished.set()
 
     def _write_all(self) -> None:
-        emit, trouble = load_emitter(self._style, write_line)
-        self._leave_room()
+        try:
+            emit, trouble = load_emitter(self._style, write_line)
+        finally:
+            self._leave_room()
         self._loaded.set()
         now = 0.0
         while (event := self._queue.get()) is not None:

@@ -29,7 +29,6 @@ class Stage:
         descriptors: what else is inherited.
         stdin, stderr: descriptors, if they are not /dev/null and a file.
         folder: the working directory.
-        events: how many a flood consists of.
         cleanup: what is to be undone.
     """
 
@@ -42,7 +41,6 @@ class Stage:
     stdin: int | None = None
     stderr: int | None = None
     folder: Path | None = None
-    events: int = 3000
     cleanup: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def keep(self, *descriptors: int) -> None:
@@ -65,7 +63,7 @@ class Case:
 
     Attributes:
         name: which one it is, where a surrounding has several.
-        shell: what PID 1 does, as a shell, before it becomes the init; SCRATCH is a folder.
+        setup: what PID 1 does, as a shell, before it becomes the init; SCRATCH is a folder.
         redirect: redirections for the init.
         prefix: programs that become one another, and the last the init.
         namespaces: more options for unshare.
@@ -85,7 +83,7 @@ class Case:
     """
 
     name: str = ""
-    shell: str = ":"
+    setup: str = ":"
     redirect: str = ""
     prefix: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
@@ -106,8 +104,8 @@ class Case:
     def wrapping(self) -> list[str]:
         """Return what becomes the init, in the namespaces already."""
         words = list(self.prefix)
-        if self.shell != ":" or self.redirect:
-            words[:0] = ["/bin/sh", "-c", f'{self.shell} && exec "$@" {self.redirect}', "-"]
+        if self.setup != ":" or self.redirect:
+            words[:0] = ["/bin/sh", "-c", f'{self.setup} && exec "$@" {self.redirect}', "-"]
         return words
 
 

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from bench import proc
 from bench.tools import NAMESPACE
@@ -25,6 +26,11 @@ WRONG = ("Traceback", "internal_error", "Exception ignored")
 
 class Trouble(Exception):  # noqa: N818 - it is the init's
     """The init did not survive; the text says how."""
+
+
+def fail(how: str) -> NoReturn:
+    """Say how it did not survive."""
+    raise Trouble(how)
 
 
 class Unavailable(Exception):  # noqa: N818 - nobody erred
@@ -75,11 +81,11 @@ class Ordeal:
         except EOFError:
             return False
         if ready != "ready" or (self._sum and value != self._sum):
-            raise Trouble("changes words")
+            fail("changes words")
         (self.init,) = proc.children(self._process.pid)
         (self.guest,) = proc.children(self.init)
         if self._case.refuses:
-            raise Trouble("starts")
+            fail("starts")
         return True
 
     def _refused(self, *, is_pyinit: bool) -> str:
@@ -87,11 +93,11 @@ class Ordeal:
         if text.startswith(PLACES):
             raise Unavailable(text.strip())
         if self._case.refuses is False or code == 0:
-            raise Trouble(_fate(code))
+            fail(_fate(code))
         # A signal is the kernel's way to say it, many lines are the interpreter's.
         is_own = text.startswith("pyinit: ")
         if is_pyinit and code > 0 and (not text or (is_own and text.count("\n") > 1)):
-            raise Trouble(f"does not say why, {_fate(code)}")
+            fail(f"does not say why, {_fate(code)}")
         if is_pyinit and self._case.told:
             self._judge_words(self._case.told)
         return REFUSES
@@ -107,9 +113,9 @@ class Ordeal:
         try:
             heard = self.hear(f"loses {name}")
         except EOFError:
-            raise Trouble(f"dies, {_fate(self._code('hangs'))}") from None
+            fail(f"dies, {_fate(self._code('hangs'))}")
         if heard != f"got {signum}":
-            raise Trouble(f"{heard} for {name}")
+            fail(f"{heard} for {name}")
 
     def hear(self, otherwise: str) -> str:
         """Return the next line of the workload.
@@ -119,7 +125,7 @@ class Ordeal:
         """
         while b"\n" not in self._heard:
             if not select.select([self._channel], [], [], self._limit)[0]:
-                raise Trouble(otherwise)
+                fail(otherwise)
             data = self._channel.recv(4096)
             if not data:
                 raise EOFError
@@ -150,7 +156,7 @@ class Ordeal:
         end = time.monotonic() + self._limit
         while not condition():
             if time.monotonic() > end:
-                raise Trouble(otherwise)
+                fail(otherwise)
             os.sched_yield()
 
     def _leaves(self) -> None:
@@ -158,23 +164,23 @@ class Ordeal:
         self.send(signal.SIGTERM)
         code = self._code("hangs at the end")
         if time.monotonic() - began < self._case.seconds:
-            raise Trouble("ends early")
+            fail("ends early")
         if code != self._case.ends:
-            raise Trouble(f"loses the code, {_fate(code)}")
+            fail(f"loses the code, {_fate(code)}")
 
     def _code(self, otherwise: str) -> int:
         try:
             return self._process.wait(self._limit)
         except subprocess.TimeoutExpired:
-            raise Trouble(otherwise) from None
+            fail(otherwise)
 
     def _judge_words(self, told: str) -> None:
         text = self.said()
         for word in WRONG:
             if word in text:
-                raise Trouble(word.lower())
+                fail(word.lower())
         if len(re.findall(told, text)) < bool(told):
-            raise Trouble(f"does not tell {told}")
+            fail(f"does not tell {told}")
 
     def end(self) -> None:
         """Leave nobody behind."""

@@ -1,4 +1,4 @@
-"""All hostile surroundings, each once: make survive has every init in them, the tests pyinit."""
+"""All hostile surroundings: `make survive` has every init in them, the tests have pyinit."""
 
 from trials.case import Case, Surrounding
 from trials.surroundings_later import LATER
@@ -17,9 +17,7 @@ SIGNALS = (
 
 REST = (
     Surrounding("nice 19", (Case(prefix=("nice", "-n", "19")),)),
-    Surrounding(
-        "oom_score_adj: 1000", (Case(shell="echo 1000 >/proc/self/oom_score_adj"),)
-    ),
+    Surrounding("oom_score_adj: 1000", (Case(setup="echo 1000 >/proc/self/oom_score_adj"),)),
     Surrounding(
         "a time namespace of its own",
         (Case(namespaces=("--time", "--monotonic", "100000", "--boottime", "1000000")),),

@@ -2,7 +2,6 @@
 
 import glob
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,8 @@ def _state(pid: int) -> str:
 
 
 def _tracer(pid: int) -> str:
-    return re.findall(r"TracerPid:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[0]
+    text = Path(f"/proc/{pid}/status").read_text()
+    return text.partition("TracerPid:")[2].split()[0]
 
 
 def _stopped(ordeal: Ordeal) -> None:
@@ -61,9 +61,7 @@ def _freezer_v2() -> tuple[Path, str, tuple[str, str]]:
     return root, "cgroup.freeze", ("1", "0")
 
 
-def _frozen(
-    ordeal: Ordeal, *, version: Callable[[], tuple[Path, str, tuple[str, str]]]
-) -> None:
+def _frozen(ordeal: Ordeal, *, version: Callable[[], tuple[Path, str, tuple[str, str]]]) -> None:
     root, name, words = version()
     if not root.is_dir():
         message = f"no {root}"
@@ -91,7 +89,8 @@ def _is_frozen(group: Path, word: str) -> bool:
 def _private_copy(stage: Stage) -> None:
     """Put a copy of the init into the scratch folder, as an installation of its own."""
     if not stage.name.startswith("pyinit"):
-        stage.init[0] = shutil.copy(stage.init[0], stage.scratch / "init")
+        shutil.copy(stage.init[0], stage.scratch / "init")
+        stage.init[0] = str(stage.scratch / "init")
         return
     home = stage.scratch / "venv"
     venv.EnvBuilder(symlinks=True, with_pip=False).create(home)
@@ -157,6 +156,7 @@ def _timed(name: str, prepare: Callable[[Stage], None], seconds: float = 0) -> t
     drain = replace(case, name=f"{name}, -d", options=("-d", "0.3"), code=-CODE)
     return kill, drain
 
+
 LATER = (
     Surrounding("stopped by SIGSTOP, and continued", (Case(during=_stopped),)),
     Surrounding("traced by strace, and no more", (Case(during=_traced, root=True),)),
@@ -173,7 +173,12 @@ LATER = (
     Surrounding(
         "its files are replaced by others",
         tuple(
-            Case(name=repr(text), prepare=_private_copy, mute=True, during=partial(_replaced, text=text))
+            Case(
+                name=repr(text),
+                prepare=_private_copy,
+                mute=True,
+                during=partial(_replaced, text=text),
+            )
             for text in ("", "raise SystemExit", "half a stateme")
         ),
     ),

@@ -10,6 +10,7 @@ from trials.ordeal import Ordeal
 from trials.surroundings_places import as_user, full_pipe
 
 KIB, MIB = 1024, 1 << 20
+FLOOD = 500  # signals
 # Close together where Python can begin to start, and where its log can.
 AS_SIZES = (*range(2 * MIB, 40 * MIB, 2 * MIB), *range(40 * MIB, 129 * MIB, 22 * MIB))
 DATA_SIZES = (*range(0, 20 * MIB, MIB), *range(20 * MIB, 49 * MIB, 7 * MIB))
@@ -23,14 +24,13 @@ def limit(**limits: int) -> tuple[str, ...]:
     return ("prlimit", *(f"--{name}={value}" for name, value in limits.items()))
 
 
-def _sweep(name: str, sizes: Iterable[int], **how: bool) -> tuple[Case, ...]:
+def _sweep(name: str, sizes: Iterable[int]) -> tuple[Case, ...]:
     return tuple(
         Case(
             name=f"{size // KIB} KiB" if size >= KIB else str(size),
             prefix=limit(**{name: size}),
             refuses=None,
             mute=True,
-            **how,
         )
         for size in sizes
     )
@@ -52,7 +52,7 @@ def _flood(ordeal: Ordeal) -> None:
     """Let its log fill while it gets no more memory."""
     for number in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         resource.prlimit(ordeal.init, number, (0, 0))
-    for _ in range(ordeal.stage.events):
+    for _ in range(FLOOD):
         ordeal.send(signal.SIGUSR2)
 
 
@@ -117,7 +117,9 @@ LIMITS = (
             Case(name=name, during=_later(*numbers), mute=True) for name, numbers in LATER.items()
         ),
     ),
-    Surrounding("memory runs out while the log waits", (Case(prepare=full_pipe, during=_flood, mute=True),)),
+    Surrounding(
+        "memory runs out while the log waits", (Case(prepare=full_pipe, during=_flood, mute=True),)
+    ),
     Surrounding(
         "seccomp: as Docker has it, and as it had it",
         tuple(

@@ -10,7 +10,8 @@ from trials.case import Case, Stage, Surrounding
 
 ALL_CLOSED = "<&- >&- 2>&-"
 UID = 54321  # nobody has it
-FILL = "mkdir SCRATCH/full && mount -t tmpfs -o size=4k none SCRATCH/full && " + (
+FILL = (
+    "mkdir SCRATCH/full && mount -t tmpfs -o size=4k none SCRATCH/full && "
     "{ cat /dev/zero >SCRATCH/full/it 2>SCRATCH/no-space || :; }"
 )
 HIDE = "mount -t tmpfs none"
@@ -97,7 +98,7 @@ STREAMS = (
     Surrounding("stderr is a socket whose peer is gone", (Case(mute=True, prepare=_dead_socket),)),
     Surrounding(
         "stderr is on a full disk",
-        (Case(mute=True, shell=FILL, redirect="2>>SCRATCH/full/log"),),
+        (Case(mute=True, setup=FILL, redirect="2>>SCRATCH/full/log"),),
     ),
     Surrounding("stderr is open for reading only", (Case(mute=True, redirect="2</dev/null"),)),
     Surrounding("stdin, stderr: a terminal that hung up", (Case(mute=True, prepare=_hung_up),)),
@@ -106,39 +107,39 @@ STREAMS = (
 )
 
 FILES = (
-    Surrounding("no /proc", (Case(shell=f"{HIDE} /proc"),)),
+    Surrounding("no /proc", (Case(setup=f"{HIDE} /proc"),)),
     Surrounding(
         "/proc with hidepid=2",
         (
-            Case(name="root", shell="mount -o remount,hidepid=2 /proc"),
+            Case(name="root", setup="mount -o remount,hidepid=2 /proc"),
             Case(
                 name="another user",
-                shell="mount -o remount,hidepid=2 /proc",
+                setup="mount -o remount,hidepid=2 /proc",
                 prefix=as_user(f"--reuid={UID}"),
                 root=True,
             ),
         ),
     ),
-    Surrounding("read-only root file system", (Case(shell="mount -o remount,ro,bind /"),)),
+    Surrounding("read-only root file system", (Case(setup="mount -o remount,ro,bind /"),)),
     Surrounding(
         "no /dev, or /dev/null is none",
         (
-            Case(name="no /dev", shell=f"{HIDE} /dev"),
+            Case(name="no /dev", setup=f"{HIDE} /dev"),
             Case(
                 name="no /dev, all closed",
-                shell=f"{HIDE} /dev",
+                setup=f"{HIDE} /dev",
                 redirect=ALL_CLOSED,
                 mute=True,
             ),
             Case(
                 name="/dev/null is a file",
-                shell=f"{HIDE} /dev && : >/dev/null",
+                setup=f"{HIDE} /dev && : >/dev/null",
                 redirect=ALL_CLOSED,
                 mute=True,
             ),
             Case(
                 name="/dev/null is a folder",
-                shell=f"{HIDE} /dev && mkdir /dev/null",
+                setup=f"{HIDE} /dev && mkdir /dev/null",
                 redirect=ALL_CLOSED,
                 mute=True,
             ),
@@ -147,7 +148,7 @@ FILES = (
     Surrounding(
         "TMPDIR is full, or missing",
         (
-            Case(name="full", shell=f"{FILL} && export TMPDIR=SCRATCH/full"),
+            Case(name="full", setup=f"{FILL} && export TMPDIR=SCRATCH/full"),
             Case(name="missing", variables={"TMPDIR": "/nowhere"}),
         ),
     ),
@@ -156,7 +157,7 @@ FILES = (
         tuple(
             Case(
                 name=f"PYTHONPATH={value}" if value is not None else "",
-                shell="mkdir SCRATCH/gone && cd SCRATCH/gone && rmdir SCRATCH/gone",
+                setup="mkdir SCRATCH/gone && cd SCRATCH/gone && rmdir SCRATCH/gone",
                 variables={} if value is None else {"PYTHONPATH": value},
                 refuses=None if value else False,  # then it is Python that does not start
             )

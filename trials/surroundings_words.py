@@ -85,7 +85,9 @@ def _shadows_by_variable(stage: Stage) -> None:
 def _odd_name(stage: Stage) -> None:
     folder = stage.scratch / ("x" * 250)
     folder.mkdir()
-    stage.guest = shutil.copy(stage.guest, folder / (") R 1 1\n\x1b[31m" + "y" * 200))
+    odd = folder / (") R 1 1\n\x1b[31m" + "y" * 200)
+    shutil.copy(stage.guest, odd)
+    stage.guest = str(odd)
 
 
 WORDS = (

@@ -1,6 +1,7 @@
-"""``python -m trials.survive``: put inits into hostile surroundings, and write down who survives."""
+"""``python -m trials.survive``: put inits into hostile surroundings, write down who survives."""
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.inits import INIT, all_inits
+from bench.inits import INIT, PEERS, all_inits
 from bench.tables import table
 from trials.case import ROOT, Case, Stage, Surrounding
 from trials.ordeal import OK, REFUSES, Unavailable, endure
@@ -19,6 +20,7 @@ PAGE = Path("docs/reliability.md")
 BEGIN, END = "<!-- survive: begin -->\n", "<!-- survive: end -->\n"
 SOURCES = Path(__file__).parent
 VERBOSE = {"pyinit": "-vv", "pyinit-launcher": "-vv", "tini": "-vvv", "dumb-init": "-v"}
+INITS = ("pyinit", "pyinit-launcher", *PEERS)
 LIMIT = 10.0  # seconds for whatever is waited for: what has not come by then hangs
 NOT_HERE = "-"
 
@@ -51,15 +53,15 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make survive ARGS=...", description=__doc__)
     parser.add_argument("--only", default="", metavar="WORDS", help="those with WORDS in the name")
-    parser.add_argument("--init", action="append", choices=VERBOSE, help="only this one")
+    parser.add_argument("--init", action="append", choices=INITS, help="only this one")
     return parser
 
 
 def compile_programs(folder: Path) -> None:
     """Compile the workload and what applies a seccomp filter; both are static."""
     for name in ("guest", "confine"):
-        words = ["gcc", "-O2", "-Wall", "-static", "-o", folder / name, SOURCES / f"{name}.c"]
-        subprocess.run(words, check=True)
+        program, source = str(folder / name), str(SOURCES / f"{name}.c")
+        subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", program, source], check=True)
 
 
 def _paths(folder: Path) -> dict[str, str]:
@@ -88,7 +90,10 @@ def cell(surrounding: Surrounding, name: str, commands: Commands, folder: Path) 
     words: dict[str, str] = {}
     for what, verdict in verdicts(surrounding.cases, name, commands, folder):
         words.setdefault(verdict, what)
-    wrong = [f"{word} ({what})" if what else word for word, what in words.items() if word not in {OK, REFUSES, NOT_HERE}]
+    fine = (OK, REFUSES, NOT_HERE)
+    wrong = [
+        f"{word} ({what})" if what else word for word, what in words.items() if word not in fine
+    ]
     if wrong:
         more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         return wrong[0] + more
@@ -96,31 +101,24 @@ def cell(surrounding: Surrounding, name: str, commands: Commands, folder: Path) 
 
 
 def verdicts(
-    cases: Iterable[Case], name: str, commands: Commands, folder: Path
+    cases: Iterable[Case], name: str, commands: Commands, folder: Path, limit: float = LIMIT
 ) -> Iterator[tuple[str, str]]:
     """Yield of each case, with each command, what it is called and how it went."""
     for case in cases:
         for option, command in commands.items():
             what = " ".join(filter(None, (case.name, option)))
-            began = time.monotonic()
-            verdict = _verdict(case, name, command, folder, verbose=bool(option))
-            print(f"{name}: {what}: {verdict} {time.monotonic() - began:.2f} s", file=sys.stderr)
-            yield what, verdict
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                Path(scratch).chmod(0o777)
+                stage = Stage(Path(scratch), name, list(command), str(folder / "guest"))
+                yield what, _verdict(case, stage, limit=limit, verbose=bool(option))
 
 
-def _verdict(
-    case: Case, name: str, command: tuple[str, ...], folder: Path, *, verbose: bool
-) -> str:
+def _verdict(case: Case, stage: Stage, *, limit: float, verbose: bool) -> str:
     if case.root and not ROOT:
         return NOT_HERE
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        Path(scratch).chmod(0o777)
-        stage = Stage(Path(scratch), name, list(command), str(folder / "guest"))
-        try:
-            return endure(case, stage, limit=LIMIT, verbose=verbose)
-        except Unavailable as reason:
-            print(f"survive: {case.name}: {reason}", file=sys.stderr)
-            return NOT_HERE
+    with contextlib.suppress(Unavailable):
+        return endure(case, stage, limit=limit, verbose=verbose)
+    return NOT_HERE
 
 
 def _report(rows: list[list[str]], inits: list[str], seconds: float) -> str:
