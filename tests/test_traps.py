@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from harness import (
     PYTHON,
-    MAY_READ,
     ROOT,
     children,
     command_line,
