@@ -94,10 +94,9 @@ class Ordeal:
             raise Unavailable(text.strip())
         if self._case.refuses is False or code == 0:
             fail(_fate(code))
-        # A signal is the kernel's way to say it, many lines are the interpreter's.
-        is_own = text.startswith("pyinit: ")
-        if is_pyinit and code > 0 and (not text or (is_own and text.count("\n") > 1)):
-            fail(f"does not say why, {_fate(code)}")
+        # An interpreter may need many lines, or be without the memory for one; pyinit needs one.
+        if is_pyinit and text.startswith("pyinit: ") and text.count("\n") != 1:
+            fail(f"{text.count(chr(10))} lines, {_fate(code)}")
         if is_pyinit and self._case.told:
             self._judge_words(self._case.told)
         return REFUSES

@@ -17,13 +17,11 @@ HARMLESS = {
     "PYTHONDEVMODE": "1",
     "PYTHONOPTIMIZE": "2",
     "PYTHONVERBOSE": "1",
-    "PYTHONTRACEMALLOC": "5",
     "PYTHONMALLOC": "debug",
     "PYTHONFAULTHANDLER": "1",
     "PYTHONUNBUFFERED": "1",
     "PYTHONPROFILEIMPORTTIME": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONPYCACHEPREFIX": "/nowhere",
     "PYTHONUTF8": "0",
     "PYTHONSAFEPATH": "1",
     "PYTHONNOUSERSITE": "1",
@@ -126,7 +124,7 @@ WORDS = (
     Surrounding(
         "Python's variables that change it",
         (
-            Case(name="all", variables=HARMLESS, mute=True),
+            Case(name="all", variables=HARMLESS),
             Case(name="to debug", variables={name: HARMLESS[name] for name in DEBUGGING}),
         ),
     ),
