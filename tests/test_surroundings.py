@@ -12,7 +12,7 @@ from trials import survive
 from trials.ordeal import OK, REFUSES
 from trials.surroundings import SURROUNDINGS
 
-AT_MOST = 4  # cases of a surrounding; make survive has them all
+AT_MOST = 3  # cases of a surrounding; make survive has them all
 OPTIONS = ("", "-vv")
 
 
@@ -27,8 +27,10 @@ def programs(tmp_path_factory):
 
 
 def chosen(surrounding) -> list:
-    """Return the cases to try, each with one option in turn; the only one with both."""
+    """Return the cases to try, each with one option in turn, a lonely one with both."""
     cases = surrounding.cases
+    if surrounding.own:  # about deadlines, and slow with a log whose clocks jump
+        return [(case, "") for case in cases]
     if len(cases) == 1:
         return [(cases[0], option) for option in OPTIONS]
     some = cases[:: -(-len(cases) // AT_MOST)]
@@ -58,7 +60,7 @@ def test_what_fails_is_noticed(programs):
         "code": ["sh", "-c", '"$@"; exit 3', "-"],
         "exits": ["false"],
     }
-    (case,) = next(one for one in SURROUNDINGS if one.name == "nice 19").cases
+    (case,) = next(one for one in SURROUNDINGS if one.name == "RLIMIT_CORE: 0").cases
     words = dict(survive.verdicts([case], "other", shell, programs, limit=1))
 
     assert OK not in words.values()

@@ -16,7 +16,7 @@ SIGNALS = (
 )
 
 REST = (
-    Surrounding("nice 19", (Case(prefix=("nice", "-n", "19")),)),
+    Surrounding("nice 19", (Case(prefix=("nice", "-n", "19"), mute=True),)),
     Surrounding("oom_score_adj: 1000", (Case(setup="echo 1000 >/proc/self/oom_score_adj"),)),
     Surrounding(
         "a time namespace of its own",
