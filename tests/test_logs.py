@@ -11,7 +11,7 @@ import pytest
 from harness import PYTHON, full_pipe, until, victim
 
 from pyinit import log
-from pyinit.report import BACKLOG, Report
+from pyinit.report import BACKLOG, RESERVE, Report
 from pyinit.settings import Settings
 
 QUEUE_LIMIT = 4096
@@ -283,6 +283,25 @@ def test_backlog_is_bounded(monkeypatch):
 
     assert BACKLOG == len(report.backlog)
     assert {"pid": 4999} == report.backlog[-1][3]
+
+
+@pytest.mark.parametrize("where", ["loop", "event"])
+def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
+    """Who waits must be able to reap: a MemoryError frees the reserve, and events get fewer."""
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    report = Report(Settings(("app",), verbosity=3))
+    reserved = len(report._reserve)
+
+    def describe():
+        raise MemoryError
+
+    if where == "loop":
+        report.tell_internal_error(MemoryError())
+    else:
+        report.tell(3, "orphan_reaped", describe)
+
+    assert (RESERVE, None) == (reserved, report._reserve)
+    assert (True, False) == (report.wants(1), report.wants(2))
 
 
 def test_resource_that_cannot_be_loaded_costs_its_figures_only(run, sabotage):
