@@ -285,6 +285,7 @@ class Supervisor:
             self._owed = signums
         if self._drain is not None:
             self._guard(self._drain.started)
+        self._life.asked(monotonic())
 
     def _ask_again(self) -> None:
         """Ask those to go who could not be found when it was time."""
@@ -295,6 +296,7 @@ class Supervisor:
             self._retry = ASK_AGAIN_SECONDS if self._retry is None else self._retry
         else:
             self._owed = ()
+            self._life.asked(monotonic())
 
     def _count_remaining(self) -> None:
         from pyinit.drain import Drain
