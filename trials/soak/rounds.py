@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trials.soak.samples import zombies
-from trials.soak.subject import PATIENCE, SoakError, Subject
+from trials.soak.subject import PATIENCE, SoakError, Subject, children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +60,12 @@ class Rounds:
         self.done += 1
 
     def settle(self) -> None:
-        """Wait until pyinit and its log have nothing left to do: a signal comes behind all else."""
-        until(lambda: not zombies(self._subject.init))
+        """Wait until pyinit and its log have nothing left to do.
+
+        An orphan lets go of its pipe a moment before it is dead, and a guest's may have begun just
+        now. When all are reaped a signal comes behind whatever there is to tell of them.
+        """
+        until(lambda: children(self._subject.init) == [self._subject.workload])
         self._send(MARK)
         self._subject.wait_for("signal_forwarded", self.forwarded)
 

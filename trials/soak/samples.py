@@ -44,7 +44,7 @@ def look(pid: int) -> dict[str, int]:
         "data": status["VmData"],
         "threads": status["Threads"],
         "descriptors": len(os.listdir(place / "fd")),
-        "zombies": zombies(pid),
+        "zombies": sum(is_zombie(child) for child in children(pid)),
     }
 
 
@@ -52,11 +52,6 @@ def numbers(text: str) -> dict[str, int]:
     """Return the fields that are numbers."""
     found = re.findall(r"^(\w+):\s+(\d+)(?: kB)?$", text, re.MULTILINE)
     return {name: int(value) for name, value in found}
-
-
-def zombies(pid: int) -> int:
-    """Return how many children are dead and not reaped."""
-    return sum(is_zombie(child) for child in children(pid))
 
 
 def is_zombie(pid: int) -> bool:
