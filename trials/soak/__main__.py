@@ -18,6 +18,7 @@ from trials.soak.workload import CODE, LEFT_BEHIND
 
 HOUR = 3600.0
 LOOKS = 60
+LEAST = 6  # however short the run is
 NICE = 19
 TOLD_ALL = ("-w", "-vv")  # with one of these each orphan has an event
 
@@ -61,11 +62,11 @@ def soak(options: list[str], seconds: float, seed: int) -> list[str]:
 
 
 def take(subject: Subject, rounds: Rounds, seconds: float) -> list[Sample]:
-    """Go on for so long; return a sample of each sixtieth of it, and print them."""
+    """Go on for so long; print and return a sample of each sixtieth of it."""
     print(row())
     began = time.monotonic()
     samples: list[Sample] = []
-    while not samples or samples[-1].seconds < seconds:
+    while len(samples) < LEAST or samples[-1].seconds < seconds:
         rounds.turn()
         passed = time.monotonic() - began
         if passed >= (len(samples) + 1) * seconds / LOOKS or passed >= seconds:
