@@ -1,7 +1,7 @@
 """``make inputs``: each command line at random ends in a child, a page or one line on stderr.
 
-Half of them call the command that pip installs, half the one that pyinit-launcher writes. Five
-times as many are given to the parser alone. For the same seed they are the same.
+Half of them call the command that pip installs, half the one that pyinit-launcher writes. Twice
+as many are given to the parser alone. For the same seed they are the same.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from trials.inputs.parsing import parse
 from trials.inputs.trial import Trial, OutcomeError
 from trials.inputs.words import CASES, Case
 
-FACTOR = 5
+FACTOR = 2
 # What the parser says of it, and what may become of it then.
 FITS = {
     "one line": {"one line"},

@@ -111,17 +111,18 @@ OF_LOCALE = st.sampled_from(["LC_ALL", "LC_CTYPE", "LANG", "LANGUAGE", "NO_COLOR
 LOCALES = st.sampled_from(
     ["C", "POSIX", "C.UTF-8", "C.utf8", "UTF-8", "xx", "", "de_DE.ISO-8859-1"]
 )
-# What the interpreter itself obeys, and does not start with where the value is wrong, is left out:
-# of the command that pip installs it is Python's own business, and the other one ignores it.
+# What the interpreter itself complains of where the value is wrong is FATAL: it does so before the
+# command that pip installs is run at all, and for the launcher's it does not look at it.
 HARMLESS = st.sampled_from(
-    ["PYTHONPATH", "PYTHONWARNINGS", "PYTHONINSPECT", "PYTHONDEVMODE", "PYTHONUNBUFFERED",
+    ["PYTHONPATH", "PYTHONINSPECT", "PYTHONDEVMODE", "PYTHONUNBUFFERED",
      "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE",
-     "PYTHONSAFEPATH", "PYTHONIOENCODING", "PYTHONBREAKPOINT", "PYTHONFAULTHANDLER"]
+     "PYTHONSAFEPATH", "PYTHONBREAKPOINT", "PYTHONFAULTHANDLER"]
 )  # fmt: skip
 FATAL = st.sampled_from(
-    ["PYTHONHOME", "PYTHONHASHSEED", "PYTHONMALLOC", "PYTHONUTF8", "PYTHONTRACEMALLOC",
-     "PYTHONINTMAXSTRDIGITS", "PYTHONVERBOSE", "PYTHONPROFILEIMPORTTIME", "PYTHON_GIL",
-     "PYTHONPLATLIBDIR", "PYTHONCOERCECLOCALE", "PYTHONPYCACHEPREFIX", "PYTHON_CPU_COUNT"]
+    ["PYTHONHOME", "PYTHONWARNINGS", "PYTHONIOENCODING", "PYTHONHASHSEED", "PYTHONMALLOC",
+     "PYTHONUTF8", "PYTHONTRACEMALLOC", "PYTHONINTMAXSTRDIGITS", "PYTHONVERBOSE",
+     "PYTHONPROFILEIMPORTTIME", "PYTHON_GIL", "PYTHONPLATLIBDIR", "PYTHONCOERCECLOCALE",
+     "PYTHONPYCACHEPREFIX", "PYTHON_CPU_COUNT"]
 )  # fmt: skip
 
 
@@ -140,6 +141,9 @@ ENTRY = st.one_of(
     st.sampled_from([*OF_PYINIT]).map(lambda name: set_to(name, b"1")),
     st.builds(set_to, OF_LOCALE, LOCALES.map(str.encode) | ANY),
     st.builds(set_to, HARMLESS, NUMBERS.map(str.encode) | ANY),
+    st.sampled_from(
+        [b"PYTHONWARNINGS=error", b"PYTHONWARNINGS=default", b"PYTHONIOENCODING=ascii"]
+    ),
     ANY,
 )
 FATAL_ENTRY = st.builds(set_to, FATAL, NUMBERS.map(str.encode) | ANY)
