@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 from harness import PYTHON, full_pipe, until, victim
 
 from pyinit import log
@@ -355,6 +356,21 @@ def test_name_of_a_process_cannot_forge_a_line(start, style):
     assert (1, "") == (line.count("\n"), result.err)
     assert "a\\nb\\x1b[31m\\xff" in (json.loads(line)["name"] if style == "json" else line)
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("value", ["x level=error", "x=1", "it's", 'a "b"'])
+def test_value_cannot_forge_a_key(monkeypatch, value):
+    """On a console a value that looks like another key has quotes; structlog 23.1 sets none."""
+    lines = []
+
+    def render(_logger, _method, event):
+        return " ".join(f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in event.items())
+
+    monkeypatch.setattr(structlog.dev, "ConsoleRenderer", lambda **_options: render)
+    emit, _ = log.load_emitter("console", lines.append)
+    emit((1, 0.0, "orphan_reaped", {"name": value, "code": 0}))
+
+    assert lines[0].endswith(f" name={value!r} code=0")
 
 
 def test_workloads_python_variables_do_not_spoil_the_log(run, tmp_path):
