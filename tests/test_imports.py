@@ -147,7 +147,7 @@ def package(tmp_path):
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYINIT_VERBOSITY": "0"}
 
     def run(*words: str) -> tuple[int, str]:
-        command = [*PYTHON, "-c", start, str(tmp_path), *words]
+        command = [sys.executable, "-I", "-c", start, str(tmp_path), *words]
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
         assert "" == done.stderr
         return done.returncode, done.stdout

@@ -1,0 +1,104 @@
+"""Note which lines of pyinit run after which, in every process and thread that loads `site`.
+
+`trials.coverage` puts it where `site` finds it. It is to be nothing that pyinit could stumble over:
+coverage.py itself would import a hundred modules ahead of PID 1's first statement, and would not
+see a thread that is begun without `threading`, nor what a child does before it becomes another
+program. So this imports builtins only, opens nothing before the end, and asks for no variable, for
+tests pin the environment. What it notes are the arcs that coverage.py's own tracer notes.
+"""
+
+import _thread
+import atexit
+import os
+import posix
+import sys
+from marshal import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Any, NoReturn
+
+NOTES = f"{__file__.rpartition('/')[0]}/pyinit_arcs/"
+RESUME = (lambda: 0).__code__.co_code[0]  # what a generator goes on with; a call begins so, too
+
+arcs: "dict[str, set[tuple[int, int]]]" = {}
+arcs_by_path: "dict[str, set[tuple[int, int]] | None]" = {}
+_exit, execv, start_new_thread = posix._exit, posix.execv, _thread.start_new_thread  # noqa: SLF001
+
+
+def trace(frame: "FrameType", _event: str, _arg: "Any") -> "Callable[..., Any] | None":
+    """Return what is to be called for each line of this call; None for no line."""
+    code = frame.f_code
+    try:
+        found = arcs_by_path[code.co_filename]
+    except KeyError:
+        found = arcs_by_path[code.co_filename] = arcs_of(code.co_filename)
+    if found is None:
+        return None
+    begin = -code.co_firstlineno
+    is_new = code.co_code[frame.f_lasti + 1] == 0
+    last = begin if is_new else frame.f_lineno
+
+    def note(frame: "FrameType", event: str, _arg: "Any") -> "Callable[..., Any]":
+        nonlocal last
+        if event == "line":
+            found.add((last, frame.f_lineno))
+            last = frame.f_lineno
+        # Where a generator yields it goes on there; at which of the two it stands depends on Python.
+        elif event == "return" and RESUME not in code.co_code[frame.f_lasti : frame.f_lasti + 3 : 2]:
+            found.add((last, begin))
+        return note
+
+    return note
+
+
+def arcs_of(path: str) -> "set[tuple[int, int]] | None":
+    """Return where the arcs of a source belong; None if it is not one of pyinit's."""
+    folder, _, name = path.rpartition("/")
+    return arcs.setdefault(name, set()) if folder.endswith("/pyinit") else None
+
+
+def save() -> None:
+    """Write down all that was noted so far, in a file of its own; where that cannot be, so be it."""
+    if not arcs:
+        return
+    try:
+        name = NOTES + posix.urandom(8).hex()
+        file = posix.open(name, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC)
+        posix.write(file, dumps(arcs))
+        posix.close(file)
+    except Exception:  # noqa: BLE001 - a root that is another or is read-only, no memory, no descriptors
+        pass
+
+
+def exit_noted(code: int) -> "NoReturn":
+    """As os._exit."""
+    save()
+    _exit(code)
+
+
+def execv_noted(path: "Any", words: "Any") -> "NoReturn":
+    """As os.execv."""
+    save()
+    execv(path, words)
+
+
+def start_traced_thread(act: "Callable[..., Any]", words: "Any", *more: "Any") -> int:
+    """As _thread.start_new_thread."""
+
+    def act_traced(*given: "Any", **named: "Any") -> None:
+        sys.settrace(trace)
+        act(*given, **named)
+
+    return start_new_thread(act_traced, words, *more)
+
+
+def begin() -> None:
+    """Trace this process from now on."""
+    posix._exit = os._exit = exit_noted  # noqa: SLF001
+    posix.execv = os.execv = execv_noted
+    _thread.start_new_thread = start_traced_thread
+    atexit.register(save)
+    sys.settrace(trace)
