@@ -3,9 +3,11 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 from harness import PYTHON, full_pipe, until, victim
@@ -242,6 +244,15 @@ def test_structlog_that_cannot_be_loaded_is_survived(run, sabotage, style, how):
         assert [3, "info"] == [json.loads(third)[key] for key in ("code", "level")]
 
 
+def test_without_structlog_and_json_events_come_in_words(run, sabotage):
+    """Where nothing at all can be loaded, a line still names the event and its keys."""
+    wrap = sabotage("import sys\nfor name in 'structlog', 'json': sys.modules[name] = None\n")
+    result = run(["-v", "--log-format=json"], ["sh", "-c", "exit 3"], wrap=wrap)
+
+    assert 3 == result.code
+    assert re.search(r"^pyinit: child_exited \{.*'code': 3", result.err, re.MULTILINE)
+
+
 def test_log_that_cannot_be_loaded_is_survived(run, sabotage):
     """Without even threads the child runs and its code comes back, in silence."""
     wrap = sabotage("import sys\nsys.modules['threading'] = None\n")
@@ -282,6 +293,35 @@ def test_backlog_is_bounded(monkeypatch):
 
     assert BACKLOG == len(report.backlog)
     assert {"pid": 4999} == report.backlog[-1][3]
+
+
+class UnspeakableError(Exception):
+    """An error that cannot even be told."""
+
+    def __repr__(self) -> str:
+        raise MemoryError
+
+
+def test_error_is_told_once(monkeypatch):
+    """The same error in each turn is one event, and what cannot be told is passed over."""
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    report = Report(Settings(("app",)))
+    for error in (OSError(5, "x"), OSError(5, "x"), UnspeakableError(), OSError(6, "y")):
+        report.tell_internal_error(error)
+
+    assert 2 == len(report.backlog)
+
+
+def test_log_that_cannot_be_closed_does_not_keep_pid1(monkeypatch):
+    """PID 1 leaves with the child's code although its log is broken at the end."""
+
+    def break_off():
+        raise MemoryError
+
+    report = Report(Settings(("app",)))
+    monkeypatch.setattr(report, "_log", types.SimpleNamespace(close=break_off), raising=False)
+
+    assert report.close() is None
 
 
 def test_resource_that_cannot_be_loaded_costs_its_figures_only(run, sabotage):
