@@ -119,8 +119,12 @@ def test_default_verbosity_loads_no_log_for_forwards(start):
     }
 
 
-@pytest.mark.parametrize("how", [[PYINIT], [*PYTHON[:1], "-m", "pyinit"]], ids=["script", "module"])
-def test_both_ways_to_start_do_the_same(how):
+@pytest.mark.parametrize(
+    "how",
+    [[PYINIT], [sys.executable, "-m", "pyinit"], [sys.executable, "-P", "-m", "pyinit"]],
+    ids=["script", "module", "module-safe-path"],
+)
+def test_every_way_to_start_does_the_same(how):
     """`python -m pyinit` runs a command as the installed script does."""
     done = subprocess.run([*how, "--", "sh", "-c", "exit 8"], check=False)
 

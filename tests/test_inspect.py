@@ -267,6 +267,25 @@ def test_thread_of_the_kernel_is_told_as_such(process):
     assert "" == sentences.advice(kernel, [])
 
 
+@pytest.mark.parametrize(
+    ("change", "said", "advised"),
+    [
+        ({"caught": {15}}, "SIGTERM is delivered: its handler runs.", ""),
+        ({"ignored": {15}}, "SIGTERM is ignored: nothing but", "If it has work to finish, let it"),
+        ({"namespace_pid": 1}, "SIGTERM is dropped", "or let it handle SIGTERM."),
+    ],
+    ids=["caught", "ignored", "init-without-handlers"],
+)
+def test_advice_fits_what_the_process_does(process, change, said, advised):
+    """Who handles SIGTERM needs no advice, and who handles nothing is told of no other signal."""
+    alone = {"ignored": frozenset(), "caught": frozenset(), "threads": process.threads[:1]}
+    changed = dataclasses.replace(process, **{**alone, **change})
+
+    assert sentences.sentence(changed).startswith(said)
+    assert advised in sentences.advice(changed, [])
+    assert "pyinit -r TERM:" not in sentences.advice(changed, [])
+
+
 def test_coloured_page_is_the_plain_one():
     """Without its escapes it is the same text, so colours move no column."""
     process = inspection.look(os.getpid())
