@@ -25,6 +25,7 @@ help:
 	@echo '                        ARGS=--quick takes a minute and only prints'
 	@echo 'make chaos              random process trees, signals, options; ARGS="--seconds 600 --seed 7"'
 	@echo 'make soak               an hour of orphans and signals; ARGS="--seconds 60"'
+	@echo 'make faults             each system call of pyinit fails in turn; ARGS="--sample 500"'
 	@echo 'make inputs             random command lines and environments; ARGS="--cases 10000"'
 	@echo 'make survive            this and other inits in hostile surroundings, as a table'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
@@ -37,10 +38,10 @@ help:
 run lint: packages = run
 lab: packages = lab
 bench: packages = bench
-chaos soak inputs survive: packages = test
+chaos faults soak inputs survive: packages = test
 test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
-run lab bench chaos soak inputs survive test test-under-pyinit e2e lint:
+run lab bench chaos faults soak inputs survive test test-under-pyinit e2e lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -61,7 +62,7 @@ do-lab: $(VENV)/installed
 do-bench: $(VENV)/installed
 	$(VENV)/bin/python -m bench $(ARGS)
 
-do-chaos do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
+do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
 do-coverage do-mutants: do-%: $(VENV)/installed-%
@@ -102,5 +103,5 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run lab bench chaos soak inputs survive test test-under-pyinit coverage mutants e2e lint clean
-.PHONY: do-run do-lab do-bench do-chaos do-soak do-inputs do-survive do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint
+.PHONY: help run lab bench chaos faults soak inputs survive test test-under-pyinit coverage mutants e2e lint clean
+.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint

@@ -26,7 +26,7 @@ QUEUE_LIMIT = 4096
 LOADING_SECONDS = 5.0
 FLUSH_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
-ATTEMPTS = 100  # at a descriptor that looks ready and is not: others write to it as well
+ATTEMPTS = 20  # at a descriptor that looks ready and is not: others write to it as well
 STDERR = 2
 LEVEL_NAMES = ("error", "warning", "info", "debug")
 

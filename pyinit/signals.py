@@ -4,6 +4,7 @@
 ``_signal`` is part of the interpreter and costs nothing.
 """
 
+import posix
 from errno import EAGAIN  # builtin
 from time import monotonic  # a builtin module
 
@@ -71,7 +72,7 @@ def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
     end = monotonic() + seconds / 2  # clocks need not agree to the nanosecond
     received = _signal.sigtimedwait(_signal.valid_signals(), seconds)
     if received is None and monotonic() < end:
-        raise OSError(EAGAIN, "the kernel does not wait")
+        raise OSError(EAGAIN, posix.strerror(EAGAIN))
     return received
 
 

@@ -215,6 +215,7 @@ def test_nonblocking_stderr_loses_nothing(start):
 
 BROKEN = {
     "missing": "import sys; sys.modules['structlog'] = None\n",
+    "half-way": "import sys; sys.modules['structlog.stdlib'] = None\n",
     "empty": "import sys, types; sys.modules['structlog'] = types.ModuleType('structlog')\n",
     "exits": """
 import builtins

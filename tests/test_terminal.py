@@ -174,6 +174,19 @@ def end_job(shell: Run) -> None:
 # --- job control ---
 
 
+@pytest.mark.parametrize("error", ["ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH"])
+def test_terminal_that_cannot_be_handed_over(terminal, error, tmp_path):
+    """Whatever tcsetpgrp(3) fails with, the child runs, and its code comes out."""
+    log = tmp_path / "calls"
+    inject = f"inject=ioctl:error={error}:when=1"  # each process's first
+    strace = ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=ioctl", "-e", inject]
+    script = f'exec {shlex.join(strace)} "$@"'
+    run = terminal.start("not-pid1", ["sh", "-c", "exit 3"], script=script, **PIPES)
+
+    assert (3, "") == (run.finish().code, run.finish().err)
+    assert re.search(rf"TIOCSPGRP.* = -1 {error}.*INJECTED", log.read_text())
+
+
 @every_start
 def test_shell_begins_without_complaint(terminal, kind):
     """An interactive shell finds itself in the foreground and does not say "no job control"."""
