@@ -1,4 +1,4 @@
-"""Off PID 1 the processes below are looked at one by one: whom a signal is sent to, and whom not."""
+"""Off PID 1 the processes below are looked at one by one: who gets a signal, and who does not."""
 
 import os
 import subprocess

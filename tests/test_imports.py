@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, PYTHON, UNSHARE, children, command_line, until, victim
+from harness import PYINIT, UNSHARE, children, command_line, until, victim
 
 from pyinit import quick
 

@@ -299,7 +299,7 @@ def test_backlog_is_bounded(monkeypatch):
 class UnspeakableError(Exception):
     """An error that cannot even be told."""
 
-    def __repr__(self) -> str:
+    def __repr__(self) -> str:  # noqa: D105
         raise MemoryError
 
 

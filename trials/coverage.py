@@ -73,7 +73,8 @@ def report() -> float:
     data.write()
     coverage = Coverage(data_file=data.data_filename(), branch=True, source=[str(PACKAGE)])
     coverage.load()
-    return coverage.report(show_missing=True, precision=2)
+    percent: float = coverage.report(show_missing=True, precision=2)
+    return percent
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any, NoReturn
+    from typing import NoReturn
+
+    Tracing = Callable[[FrameType, str, object], "Tracing | None"]
 
 NOTES = f"{__file__.rpartition('/')[0]}/pyinit_arcs/"
 RESUME = (lambda: 0).__code__.co_code[0]  # what a generator goes on with; a call begins so, too
@@ -28,7 +30,7 @@ arcs_by_path: "dict[str, set[tuple[int, int]] | None]" = {}
 _exit, execv, start_new_thread = posix._exit, posix.execv, _thread.start_new_thread  # noqa: SLF001
 
 
-def trace(frame: "FrameType", _event: str, _arg: "Any") -> "Callable[..., Any] | None":
+def trace(frame: "FrameType", _event: str, _arg: object) -> "Tracing | None":
     """Return what is to be called for each line of this call; None for no line."""
     code = frame.f_code
     try:
@@ -41,17 +43,21 @@ def trace(frame: "FrameType", _event: str, _arg: "Any") -> "Callable[..., Any] |
     is_new = code.co_code[frame.f_lasti + 1] == 0
     last = begin if is_new else frame.f_lineno
 
-    def note(frame: "FrameType", event: str, _arg: "Any") -> "Callable[..., Any]":
+    def note(frame: "FrameType", event: str, _arg: object) -> "Tracing":
         nonlocal last
         if event == "line":
             found.add((last, frame.f_lineno))
             last = frame.f_lineno
-        # Where a generator yields it goes on there; at which of the two it stands depends on Python.
-        elif event == "return" and RESUME not in code.co_code[frame.f_lasti : frame.f_lasti + 3 : 2]:
+        elif event == "return" and not is_yield(code.co_code, frame.f_lasti):
             found.add((last, begin))
         return note
 
     return note
+
+
+def is_yield(bytecode: bytes, place: int) -> bool:
+    """Tell whether a generator goes on from here; where it stands then depends on Python."""
+    return RESUME in bytecode[place : place + 3 : 2]
 
 
 def arcs_of(path: str) -> "set[tuple[int, int]] | None":
@@ -61,7 +67,7 @@ def arcs_of(path: str) -> "set[tuple[int, int]] | None":
 
 
 def save() -> None:
-    """Write down all that was noted so far, in a file of its own; where that cannot be, so be it."""
+    """Write all that was noted so far to a file of its own; where that cannot be, so be it."""
     if not arcs:
         return
     try:
@@ -69,36 +75,36 @@ def save() -> None:
         file = posix.open(name, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC)
         posix.write(file, dumps(arcs))
         posix.close(file)
-    except Exception:  # noqa: BLE001 - a root that is another or is read-only, no memory, no descriptors
+    except Exception:  # noqa: BLE001 - another root, a read-only one, no memory, no descriptors
         pass
 
 
-def exit_noted(code: int) -> "NoReturn":
+def exit_noted(status: int) -> "NoReturn":
     """As os._exit."""
     save()
-    _exit(code)
+    _exit(status)
 
 
-def execv_noted(path: "Any", words: "Any") -> "NoReturn":
+def execv_noted(path: "str | bytes", argv: "list[str] | list[bytes]", /) -> "NoReturn":
     """As os.execv."""
     save()
-    execv(path, words)
+    execv(path, argv)
 
 
-def start_traced_thread(act: "Callable[..., Any]", words: "Any", *more: "Any") -> int:
+def start_traced_thread(act: "Callable[..., object]", given: "tuple[object, ...]") -> int:
     """As _thread.start_new_thread."""
 
-    def act_traced(*given: "Any", **named: "Any") -> None:
+    def act_traced(*given: object) -> None:
         sys.settrace(trace)
-        act(*given, **named)
+        act(*given)
 
-    return start_new_thread(act_traced, words, *more)
+    return start_new_thread(act_traced, given)
 
 
 def begin() -> None:
     """Trace this process from now on."""
-    posix._exit = os._exit = exit_noted  # noqa: SLF001
-    posix.execv = os.execv = execv_noted
-    _thread.start_new_thread = start_traced_thread
+    for module in (posix, os):
+        vars(module).update(_exit=exit_noted, execv=execv_noted)
+    vars(_thread).update(start_new_thread=start_traced_thread)
     atexit.register(save)
     sys.settrace(trace)
