@@ -433,10 +433,13 @@ def test_what_is_not_seen_is_not_claimed(init):
 
 
 @pytest.mark.parametrize(
-    ("times", "judged"), [(1, ("taken", True)), (999, ("kills", False))], ids=["once", "always"]
+    ("times", "seconds", "judged"),
+    [(1, 30, ("taken", True)), (999, 0.05, ("kills", False))],
+    ids=["once", "always"],
 )
-def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, judged):
+def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, seconds, judged):
     """Who takes a signal between two looks is seen to block nothing and to wait for nothing."""
+    monkeypatch.setattr(threads, "LOOKING_SECONDS", seconds)
     run = start(command=victim("signals", "await:TERM", "await:USR1"))
     run.ready()
     child = only_child(run.init)
@@ -549,6 +552,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
         return "do_sigtimedwait" if path.endswith("/wchan") else ""
 
     monkeypatch.setattr(threads, "read", read)
+    monkeypatch.setattr(threads, "LOOKING_SECONDS", 30)  # it may have to wait for a processor
     process = inspection.look(init(victim("signals", "catch:HUP")).init)
     judged = [verdicts.judge(process, signum, inside=True) for signum in (signal.SIGTERM, 1, 9)]
 

@@ -169,6 +169,16 @@ def test_what_was_dropped_is_counted_and_told(start):
     assert count + 3 == dropped + len(told) - told.count("events_dropped")
 
 
+def test_queue_is_bounded(monkeypatch):
+    """What the thread does not take in time is counted, and not kept."""
+    monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
+    stalled = log.Log("json")
+    for _ in range(QUEUE_LIMIT + 2):
+        stalled.put((1, 0.0, "orphan_reaped", {}))
+
+    assert (QUEUE_LIMIT, 2) == (stalled._queue.qsize(), stalled._overflowed)
+
+
 @pytest.mark.parametrize("options", [["-vv"], ["-vv", "--log-format=console"]])
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2</dev/null"])
 def test_stderr_that_cannot_be_written_is_survived(start, options, redirection):
