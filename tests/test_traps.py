@@ -273,6 +273,35 @@ def test_flood_does_not_starve_reaping():
     assert (True, b"") == (done.returncode in {8, 129}, done.stderr)
 
 
+def test_turn_that_fails_is_not_the_last():
+    """Where memory runs out in the middle of a turn the next one does what is due."""
+    spoilt = FLOOD.replace("signals.wait = lambda seconds: hangup", SPOIL_A_TURN)
+    done = subprocess.run([sys.executable, "-c", spoilt], check=False, capture_output=True)
+
+    assert 8 == done.returncode
+    assert 1 == done.stderr.count(b"internal_error")
+
+
+SPOIL_A_TURN = """
+due, left = Lifecycle.due, [MemoryError()]
+def fail_once(self, now):
+    if left:
+        raise left.pop()
+    return due(self, now)
+Lifecycle.due = fail_once
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-w"]], ids=["quiet", "told"])
+def test_zombies_that_cannot_be_had_at_once(run, options):
+    """Where wait4 takes nobody although somebody is dead, it is no end and costs no code."""
+    fault = ["-e", "trace=wait4", "-e", "inject=wait4:retval=0:when=1..3"]
+    command = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
+    wrap = [*SILENT_STRACE, *fault]
+
+    assert 3 == run([*options, "-d", "0.2"], command, wrap=wrap, namespace=False).code
+
+
 THREAD = """
 import threading
 threading.Thread(target=threading.Event().wait, daemon=True).start()
