@@ -169,7 +169,8 @@ def test_signal_names_read_back(number):
 @pytest.mark.parametrize(
     "word",
     ["", "0", "65", "-1", "+15", "SIG", "SIG15", "TREM", "RTMIN+31", "RTMIN-1", "RTMAX+1", "RTMIN+",
-     "RTMAX--1", "TERM+1", "15.0", " 15", "\uff11\uff15", "9" * 5000, "RTMIN+" + "9" * 5000],
+     "RTMAX--1", "TERM+1", "15.0", " 15", "\uff11\uff15", "\u017ftop", "\u0131nt",
+     "9" * 5000, "RTMIN+" + "9" * 5000],
 )  # fmt: skip
 def test_what_is_no_signal_is_refused(word):
     """Neither 0 nor what is beyond the last signal, nor a misspelt name, is a signal."""
@@ -329,3 +330,17 @@ def test_settings_cannot_be_changed():
     """What was decided before the child runs stays decided."""
     with pytest.raises(AttributeError, match="verbosity"):
         Settings(("app",)).verbosity = 3
+
+
+def test_settings_are_decided_once():
+    """What the user asked for does not change while the child runs."""
+    with pytest.raises(AttributeError, match="tried to set drain"):
+        Settings(("app",)).drain = 0.0
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_complaint_that_nobody_hears_has_its_code(redirection):
+    """Where the line cannot be written the code alone tells."""
+    script = f'exec "$0" --no-such-option {redirection}'
+
+    assert 1 == subprocess.run(["sh", "-c", script, PYINIT], check=False).returncode
