@@ -86,7 +86,7 @@ class Supervisor:
             try:
                 self._live()
             except BaseException:  # noqa: BLE001 - without memory even a guard may fail
-                pass
+                _pause()
         code = self._code or 0
         return 0 if code in self._settings.expected_codes else code
 
@@ -310,4 +310,7 @@ class Supervisor:
 
 
 def _pause() -> None:
-    sleep(PAUSE_SECONDS)
+    try:
+        sleep(PAUSE_SECONDS)
+    except BaseException:  # noqa: BLE001 - refused as well: then it turns, and goes on
+        pass

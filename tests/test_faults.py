@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 from harness import command_line, full_pipe, victim
 
+from pyinit import supervise
+from pyinit.lifecycle import Lifecycle
+from pyinit.report import Report
+from pyinit.settings import Settings
+
 ROOT_DIRECTORY = Path(__file__).parent.parent
 LAST_ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
 
@@ -168,6 +173,27 @@ def test_complaint_that_nobody_reads(run):
     reader, writer = full_pipe()
     with open(reader, "rb"), open(writer, "wb") as err:
         assert 1 == run(["--no-such-option"], stderr=err, namespace=False).code
+
+
+def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch):
+    """Without memory for a while, or a clock to wait by, PID 1 neither turns at full speed nor ends."""
+
+    class Failing(supervise.Supervisor):
+        def _live(self) -> None:
+            self._left = len(pauses) == 3
+            raise MemoryError
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        raise OSError
+
+    pauses: list[float] = []
+    monkeypatch.setattr(supervise, "sleep", sleep)
+    settings = Settings(("app",))
+    life = Lifecycle(settings, may_drain=False)
+
+    assert 0 == Failing(settings, Report(settings), life, None, None).supervise()
+    assert [supervise.PAUSE_SECONDS] * 4 == pauses
 
 
 # --- the trial ---
