@@ -35,6 +35,7 @@ class Report:
         "_lost",
         "_opened",
         "_reserve",
+        "_told_shortage",
         "_verbosity",
         "backlog",
     )
@@ -50,13 +51,17 @@ class Report:
         self._errors: set[str] = set()
         # Never touched, so that it takes nothing but room below a limit.
         self._reserve: bytes | None = bytes(RESERVE)
+        self._told_shortage = False
 
     def wants(self, level: int) -> bool:
         """Tell whether events of ``level`` are written: gathering what they need may cost."""
         return level <= self._verbosity
 
     def use_reserve(self) -> None:
-        """Give the loop memory to go on with, and need less: tell no more than warnings."""
+        """Give the loop memory to go on with, and need less: tell no more than warnings.
+
+        The log's thread may call it; that it was called is told with the next event.
+        """
         self._reserve = None
         self._verbosity = min(self._verbosity, WARNING)
 
@@ -103,9 +108,12 @@ class Report:
             self._lost += 1
 
     def _pass_on(self) -> None:
-        if not self._opened or not (self.backlog or self._lost):
+        if not self._opened:
             return
         try:
+            self._tell_shortage()
+            if not self.backlog and not self._lost:
+                return
             if self._log is None:
                 from pyinit.log import Log
 
@@ -120,6 +128,14 @@ class Report:
             self._drop_oldest()
         except BaseException:  # noqa: BLE001 - no thread now; the next event tries again
             self._drop_oldest()
+
+    def _tell_shortage(self) -> None:
+        if self._reserve is not None or self._told_shortage or not self.wants(WARNING):
+            return
+        now = wall_clock()
+        keys: Keys = {"reason": "memory ran out; from now on no more than warnings are told"}
+        self.backlog.append((WARNING, now, "memory_short", keys))
+        self._told_shortage = True
 
     def _drop_oldest(self) -> None:
         if len(self.backlog) > BACKLOG:

@@ -326,6 +326,19 @@ def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
     assert (True, False) == (report.wants(1), report.wants(2))
 
 
+@pytest.mark.parametrize(("verbosity", "told"), [(0, 0), (1, 1), (3, 1)])
+def test_shortage_of_memory_is_told_once(monkeypatch, verbosity, told):
+    """Who asked for more than warnings learns why there is no more of it."""
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    report = Report(Settings(("app",), verbosity=verbosity))
+    report.open()
+    for _ in range(2):
+        report.use_reserve()
+        report.tell(0, "exec_failed", dict)
+
+    assert told == [event[2] for event in report.backlog].count("memory_short")
+
+
 class UnspeakableError(Exception):
     """An error that cannot even be told."""
 

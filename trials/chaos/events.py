@@ -17,6 +17,7 @@ TROUBLE = {
     "nothing_to_drain",
     "subreaper_refused",
     "events_dropped",
+    "memory_short",
     "structlog_unavailable",
     "internal_error",
 }
