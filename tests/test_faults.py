@@ -176,7 +176,7 @@ def test_complaint_that_nobody_reads(run):
 
 
 def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch):
-    """Without memory for a while, or a clock to wait by, PID 1 neither turns at full speed nor ends."""
+    """Where even a guard fails, for want of memory, PID 1 waits and tries again."""
 
     class Failing(supervise.Supervisor):
         def _live(self) -> None:

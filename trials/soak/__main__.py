@@ -80,6 +80,7 @@ def take(subject: Subject, rounds: Rounds, seconds: float) -> list[Sample]:
 def lost(subject: Subject, rounds: Rounds, code: int, *, tells_all: bool) -> list[str]:
     """Return what was not told, or wrongly, and the code if it is not the workload's."""
     expected = {"signal_forwarded": rounds.forwarded, "events_dropped": 0, "internal_error": 0}
+    expected["memory_short"] = 0
     expected["signal_dropped"] = rounds.signals - rounds.forwarded
     if tells_all:
         expected["orphan_reaped"] = rounds.orphans + LEFT_BEHIND
