@@ -10,6 +10,7 @@ from pyinit.start import StartError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200
+LONGEST_SENTENCE = 1000  # so little that a pipe that has room takes all of it
 PATIENCE_MILLISECONDS = 1000
 
 # Words from other inits, and words that one would guess.
@@ -172,9 +173,14 @@ def _complain(text: str) -> None:
         ready = poll()
         ready.register(STDERR, POLLOUT)
         if ready.poll(PATIENCE_MILLISECONDS):  # where nobody reads, the code tells
-            _write(STDERR, f"pyinit: {text}\n")
+            _write(STDERR, f"pyinit: {_shortened(text)}\n")
     except OSError:
         pass  # nobody listens
+
+
+def _shortened(text: str) -> str:
+    half = LONGEST_SENTENCE // 2
+    return text if len(text) <= LONGEST_SENTENCE else f"{text[:half]}...{text[-half:]}"
 
 
 def _write(descriptor: int, text: str) -> None:

@@ -1,6 +1,7 @@
 """Calls that the kernel refuses: none ends, hangs or spins PID 1, and each is told once."""
 
 import importlib.util
+import os
 import re
 import signal
 import subprocess
@@ -173,6 +174,19 @@ def test_complaint_that_nobody_reads(run):
     reader, writer = full_pipe()
     with open(reader, "rb"), open(writer, "wb") as err:
         assert 1 == run(["--no-such-option"], stderr=err, namespace=False).code
+
+
+def test_complaint_is_shorter_than_what_a_pipe_takes(run):
+    """The name of a command may be longer than that, and pyinit ends although nobody reads."""
+    reader, writer = os.pipe()
+    wrap = refusing("clone,clone3,fork,vfork:error=EAGAIN")
+    with open(reader, "rb") as told, open(writer, "wb") as err:
+        result = run(command=["x" * 100_000], stderr=err, wrap=wrap, namespace=False)
+        err.close()
+        line = told.read()
+
+    assert 1 == result.code
+    assert re.fullmatch(rb"pyinit: cannot start 'x+\.\.\.x+': Resource .*reached\?\n", line)
 
 
 def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch):
