@@ -173,7 +173,8 @@ def test_nothing_secret_is_told(run, tmp_path):
 
 MAY_BE_READ = re.compile(
     r"(/etc/ld\.so\.(cache|preload)|/(usr/)?lib(64)?/.*|/usr/(share|local/lib)/.*|/sys/fs/cgroup/.*"
-    r"|/proc(/(self|\d+)/(comm|stat|cgroup|environ|task)|/loadavg)?|/proc/sys/.*|/dev/(tty|null|urandom)|/etc/localtime)"
+    r"|/proc(/(self|\d+)/(comm|stat|cgroup|environ|task)|/loadavg)?|/proc/sys/.*"
+    r"|/dev/(tty|null|urandom)|/etc/localtime)"
 )
 CHANGES = "mkdir|unlink|rename|link|symlink|f?chmod|[fl]?chown|truncate|mknod|u?mount|utime|creat"
 
@@ -215,7 +216,7 @@ def test_files_are_only_read(launcher, tmp_path, which):
     assert CODE == done.returncode, done.stderr
     assert len(opened) > 20
     assert set() == others
-    assert [] == [found[1] for found in opened if "ssl" in found[1]]
+    assert [] == [found[1] for found in opened if re.search("openssl|libssl|_ssl", found[1])]
     assert ({"/proc/self/comm"} if which == "launcher" else set()) == set(written.values())
     assert writes <= {"2", "3"} if which == "launcher" else writes <= {"2"}
     assert [] == [line for line in made if re.match(CHANGES, line)]
