@@ -25,8 +25,11 @@ help:
 	@echo '                        ARGS=--quick takes a minute and only prints'
 	@echo 'make chaos              random process trees, signals, options; ARGS="--seconds 600 --seed 7"'
 	@echo 'make soak               an hour of orphans and signals; ARGS="--seconds 60"'
+	@echo 'make faults             each system call of pyinit fails in turn; ARGS="--sample 500"'
 	@echo 'make inputs             random command lines and environments; ARGS="--cases 10000"'
 	@echo 'make survive            this and other inits in hostile surroundings, as a table'
+	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
+	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle everyone"'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
@@ -35,12 +38,18 @@ help:
 run lint: packages = run
 lab: packages = lab
 bench: packages = bench
-chaos soak inputs survive: packages = test
-test test-under-pyinit: packages = test
+chaos faults soak inputs survive: packages = test
+test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
-run lab bench chaos soak inputs survive test test-under-pyinit e2e lint:
+run lab bench chaos faults soak inputs survive test test-under-pyinit e2e lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
+
+# In environments of their own: in one each Python traces itself, the other is copied and changed.
+coverage mutants:
+	@scripts/setup.sh $(packages) $(PYTHON)
+	@$(MAKE) --no-print-directory do-$@ VENV=.venv/$$($(PYTHON) -c \
+	    'import sys; print("%d.%d" % sys.version_info[:2])')-$@
 
 do-run: $(VENV)/installed
 	@examples/run.sh $(VENV)/bin/pyinit
@@ -53,7 +62,10 @@ do-lab: $(VENV)/installed
 do-bench: $(VENV)/installed
 	$(VENV)/bin/python -m bench $(ARGS)
 
-do-chaos do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
+do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
+	$(VENV)/bin/python -m trials.$* $(ARGS)
+
+do-coverage do-mutants: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
 do-test: $(VENV)/installed-test
@@ -91,5 +103,5 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run lab bench chaos soak inputs survive test test-under-pyinit e2e lint clean
-.PHONY: do-run do-lab do-bench do-chaos do-soak do-inputs do-survive do-test do-test-under-pyinit do-e2e do-lint
+.PHONY: help run lab bench chaos faults soak inputs survive test test-under-pyinit coverage mutants e2e lint clean
+.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint

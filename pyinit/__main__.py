@@ -4,11 +4,10 @@ from pyinit import signals
 
 inherited_mask = signals.block_all()  # first: until this ran, PID 1 loses every signal
 
-if __name__ == "__main__":
-    import sys
+import sys
 
-    from pyinit.cli import main
+from pyinit.cli import main
 
-    if not sys.flags.safe_path:
-        del sys.path[0]  # the working directory, whose files must not shadow modules loaded later
-    main(inherited_mask)
+if not sys.flags.safe_path:
+    del sys.path[0]  # the working directory, whose files must not shadow modules loaded later
+main(inherited_mask)

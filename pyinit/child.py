@@ -26,12 +26,42 @@ class Child:
         pid: its pid and, as it leads one of its own, its process group; 0 before the fork.
     """
 
-    __slots__ = ("_failure", "pid")
+    __slots__ = ("_failure", "_failure_in", "pid")
 
-    def __init__(self, failure: int) -> None:
-        """Keep the descriptor on which a failed exec is told."""
+    def __init__(self) -> None:
+        """Make the pipe on which a failed exec is told.
+
+        Raises:
+            OSError: EMFILE or ENFILE of pipe(2).
+        """
+        fill_holes()
         self.pid = 0
-        self._failure = failure
+        self._failure, self._failure_in = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+
+    def spawn(
+        self, command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | None
+    ) -> None:
+        """Fork, and have the child become ``command`` in a process group of its own.
+
+        Args:
+            command: the program, searched in PATH unless it has a slash, and its arguments.
+            inherited_mask: the mask that the child gets.
+            terminal: the descriptor of a terminal whose foreground group it becomes.
+
+        Raises:
+            OSError: EAGAIN or ENOMEM of fork(2).
+        """
+        ignore_sigchld = signals.default_sigchld()
+        failure = self._failure_in
+        self.pid = posix.fork()
+        if self.pid == 0:
+            _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
+        try:
+            _join_own_group(self.pid)
+            posix.close(failure)
+            posix.sched_yield()  # it may have been put behind us on this processor
+        except BaseException:  # noqa: BLE001 - the child runs, nothing is a reason to give it up
+            pass
 
     def exec_failure(self) -> tuple[int, bytes] | None:
         """Return errno and path of the exec that failed, None if the program began.
@@ -44,33 +74,6 @@ class Child:
             return None
         number, _, path = told.partition(b" ")
         return (int(number), path) if told else None
-
-
-def spawn(command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | None) -> Child:
-    """Fork a child that becomes ``command`` in a process group of its own.
-
-    Args:
-        command: the program, searched in PATH unless it has a slash, and its arguments.
-        inherited_mask: the mask that the child gets.
-        terminal: the descriptor of a terminal whose foreground group it becomes.
-
-    Raises:
-        OSError: EAGAIN or ENOMEM of fork(2), EMFILE of pipe(2).
-    """
-    fill_holes()
-    ignore_sigchld = signals.default_sigchld()
-    failure_out, failure_in = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
-    process = Child(failure_out)
-    process.pid = posix.fork()
-    if process.pid == 0:
-        _become(command, inherited_mask, terminal, failure_in, ignore_sigchld=ignore_sigchld)
-    try:
-        _join_own_group(process.pid)
-        posix.close(failure_in)
-        posix.sched_yield()  # it may have been put behind us on this processor
-    except Exception:  # noqa: BLE001 - the child runs, neither is a reason to give it up
-        pass
-    return process
 
 
 def exit_code(status: int) -> int:

@@ -92,7 +92,7 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
             from pyinit import usage
 
             code = usage.show(wish)
-    except Exception as error:  # noqa: BLE001 - raised before the child runs only: it may give up
+    except BaseException as error:  # noqa: BLE001 - raised before the child runs only: it may give up
         from pyinit import usage
 
         code = usage.complain(error)

@@ -135,12 +135,15 @@ def elf_interpreter(head: bytes) -> bytes:
 def _no_access(path: bytes, head: bytes) -> str:
     try:
         mode = os.stat(path).st_mode
+        is_noexec = os.statvfs(path).f_flag & os.ST_NOEXEC
     except OSError as error:
         return f"cannot be looked at: {error.strerror}"
     if stat.S_ISDIR(mode):
         return "is a directory, not a program"
     if not stat.S_ISREG(mode):
         return "is not a regular file"
+    if is_noexec:  # of which access(2) says what it says of a missing x bit
+        return "is on a file system that is mounted noexec"
     return _no_permission(path, head, mode)
 
 
@@ -153,7 +156,7 @@ def _no_permission(path: bytes, head: bytes, mode: int) -> str:
     interpreter = script_interpreter(head) if head.startswith(b"#!") else b""
     if interpreter and not os.access(interpreter, os.X_OK, effective_ids=True):
         return f"names the interpreter {show(interpreter)}, which is not executable"
-    return f"may not be executed ({shown}): is its file system mounted noexec?"
+    return f"may not be executed ({shown}): does a security module (LSM) forbid it?"
 
 
 def _bad_format(head: bytes) -> str:

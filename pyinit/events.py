@@ -70,6 +70,8 @@ def sender(received: "struct_siginfo") -> "Keys":
     """
     if received.si_code > 0:
         return {"sender": "terminal or kernel", "sender_pid": None}
+    if received.si_pid == signals.UNKNOWN:
+        return {"sender": None, "sender_pid": None}
     if received.si_pid == 0:
         return {"sender": "outside the namespace", "sender_pid": None}
     return {"sender": procfs.name(received.si_pid), "sender_pid": received.si_pid}

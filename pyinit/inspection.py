@@ -106,8 +106,6 @@ def _absence(pid: int) -> str:
         return f"there is no process {pid} in this PID namespace"
     except PermissionError:
         pass
-    except OverflowError:
-        return f"there is no process {pid}: it is more than a pid can be"
     return f"/proc hides process {pid} (hidepid): be its user, or root"
 
 

@@ -35,7 +35,7 @@ def _call(function: str, argument: int) -> None:
         import prctl
 
         call = getattr(prctl, function)
-    except Exception as error:  # ImportError, and what a broken installation may raise
+    except BaseException as error:  # ImportError, and what a broken installation may raise
         msg = (
             f"python-prctl cannot be loaded ({error}); it needs the library libcap.so.2 "
             "(Debian package libcap2)"

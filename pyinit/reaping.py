@@ -11,6 +11,12 @@ MORE = (0, -1)  # instead of somebody dead: there may be more
 LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
 CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 
+_taken: dict[int, int] = {}  # who was reaped where looking is refused, until `take` asks for it
+
+
+class CannotReapError(Exception):
+    """A zombie is there and cannot be had; the text says why."""
+
 
 def next_dead() -> tuple[int, int] | None:
     """Return pid and status of a child or orphan that is a zombie, and leave it one.
@@ -20,6 +26,7 @@ def next_dead() -> tuple[int, int] | None:
 
     Raises:
         ChildProcessError: there are no children at all, living or dead.
+        OSError: the kernel refuses to tell, as a seccomp filter may have it.
     """
     return _told(posix.waitid(posix.P_ALL, 0, LOOKING))
 
@@ -46,7 +53,8 @@ def next_but_orphans(child: int, most: int) -> tuple[int, int] | None:
 
     Raises:
         ChildProcessError: as for :func:`next_dead`.
-        OSError: one could not be reaped.
+        CannotReapError: one could not be reaped.
+        OSError: as for :func:`next_dead`.
     """
     waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
     everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
@@ -58,8 +66,22 @@ def next_but_orphans(child: int, most: int) -> tuple[int, int] | None:
             if waitpid(dead.si_pid, at_once) == NOBODY:
                 return None
         except ChildProcessError as error:  # of this one; it does not say that nobody is left
-            raise OSError(str(error)) from error
+            raise CannotReapError(str(error)) from error
     return MORE
+
+
+def next_unseen() -> tuple[int, int] | None:
+    """Return what :func:`next_dead` does where the kernel refuses that: reap first.
+
+    Raises:
+        ChildProcessError: as for :func:`next_dead`.
+        OSError: this is refused as well.
+    """
+    dead = posix.waitpid(-1, posix.WNOHANG)
+    if dead == NOBODY:
+        return None
+    pid, _taken[pid] = dead
+    return dead
 
 
 def take(pid: int) -> int | None:
@@ -68,6 +90,8 @@ def take(pid: int) -> int | None:
     This status counts: before Linux 5.17 WNOWAIT tells the one of the thread that began the
     process, even where another thread ended it (wait_task_zombie() in kernel/exit.c).
     """
+    if pid in _taken:
+        return _taken.pop(pid)
     taken, status = posix.waitpid(pid, posix.WNOHANG)
     return status if taken else None
 
@@ -80,6 +104,8 @@ def take_with_usage(pid: int) -> "tuple[int | None, struct_rusage | None]":
     try:
         import resource  # noqa: F401
     except ImportError:
+        return take(pid), None
+    if pid in _taken:
         return take(pid), None
     taken, status, usage = posix.wait4(pid, posix.WNOHANG)
     return (status, usage) if taken else (None, None)

@@ -4,6 +4,10 @@
 ``_signal`` is part of the interpreter and costs nothing.
 """
 
+import posix
+from errno import EAGAIN  # builtin
+from time import monotonic  # a builtin module
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
@@ -22,6 +26,7 @@ REQUESTS_TO_STOP = frozenset(getattr(_signal, f"SIG{word}") for word in ("INT", 
 NEVER_RECEIVED = frozenset({SIGKILL, SIGSTOP, 32, 33})
 
 LONGEST_COUNT = 9
+UNKNOWN = -1  # as a sender's pid
 
 # Who dies of one of these was not asked to stop: it crashed, or somebody lost patience or memory.
 FAULTS = frozenset(
@@ -57,13 +62,36 @@ def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
 
     Returns:
         Who sent what; None where no signal came.
+
+    Raises:
+        OSError: the kernel refuses to wait, as a seccomp filter may have it, or does not wait as
+            long as it was told to; EINTR is seen to by CPython (PEP 475).
     """
-    try:
-        if seconds is None:
-            return _signal.sigwaitinfo(_signal.valid_signals())
-        return _signal.sigtimedwait(_signal.valid_signals(), seconds)
-    except OSError:
+    if seconds is None:
+        return _signal.sigwaitinfo(_signal.valid_signals())
+    end = monotonic() + seconds / 2  # clocks need not agree to the nanosecond
+    received = _signal.sigtimedwait(_signal.valid_signals(), seconds)
+    if received is None and monotonic() < end:
+        raise OSError(EAGAIN, posix.strerror(EAGAIN))
+    return received
+
+
+def take_pending() -> "_signal.struct_siginfo | None":
+    """Take the next pending signal where the kernel refuses to wait for one; SIGCHLD is left.
+
+    A pending signal is discarded when it becomes ignored, blocked or not (POSIX, sigaction()).
+    Who ignored SIGCHLD, if just for a moment, could lose the code of a child.
+
+    Returns:
+        What was sent, its sender being UNKNOWN; None where nothing is pending.
+    """
+    pending = _signal.sigpending() - NEVER_RECEIVED - {_signal.SIGCHLD}
+    if not pending:
         return None
+    signum = int(min(pending))
+    _signal.signal(signum, _signal.SIG_IGN)
+    _signal.signal(signum, _signal.SIG_DFL)
+    return _signal.struct_siginfo((signum, 0, 0, UNKNOWN, UNKNOWN, 0, 0))
 
 
 def send(descriptor: int, signum: int) -> None:

@@ -2,7 +2,7 @@
 
 import posix
 
-from pyinit import child
+from pyinit.child import Child
 from pyinit.lifecycle import Lifecycle
 from pyinit.report import Report
 from pyinit.settings import DEBUG, INFO, WARNING
@@ -32,9 +32,10 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     adopts = _prepare_kernel(settings, report)
     terminal = foreground_terminal()
     life = Lifecycle(settings, may_drain=adopts)
-    supervisor = Supervisor(settings, report, life, terminal)
     try:
-        process = child.spawn(settings.command, inherited_mask, terminal)
+        process = Child()
+        supervisor = Supervisor(settings, report, life, process, terminal)
+        process.spawn(settings.command, inherited_mask, terminal)
     except OSError as error:
         limits = "is the limit on processes, memory or open files reached?"
         msg = f"cannot start {settings.command[0]!r}: {error.strerror}; {limits}"
@@ -45,7 +46,7 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     # the kernel kills all that is left in the container.
     # -------------------------------------------------------------------------------------
 
-    return supervisor.supervise(process)
+    return supervisor.supervise()
 
 
 def _prepare_kernel(settings: "Settings", report: Report) -> bool:

@@ -2,7 +2,7 @@
 
 import posix
 from errno import EAGAIN, ENOENT  # builtin
-from time import monotonic  # a builtin module
+from time import monotonic, sleep  # a builtin module
 
 from pyinit import child, everyone, lifecycle, reaping, signals
 from pyinit.ending import Ending
@@ -25,18 +25,23 @@ REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 RETRY_SECONDS = 1.0
 ASK_AGAIN_SECONDS = 0.1
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
+PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 
 class Supervisor:
     """One child and what it leaves behind: take a signal, pass it on, reap what is dead."""
 
     __slots__ = (
+        "_acts",
+        "_begun",
         "_code",
         "_drain",
         "_ending",
         "_gave_up",
+        "_left",
         "_life",
         "_owed",
+        "_parts",
         "_process",
         "_reaped",
         "_report",
@@ -48,64 +53,97 @@ class Supervisor:
     )
 
     def __init__(
-        self, settings: "Settings", report: "Report", life: "Lifecycle", terminal: int | None
+        self,
+        settings: "Settings",
+        report: "Report",
+        life: "Lifecycle",
+        process: "Child",
+        terminal: int | None,
     ) -> None:
         """Get ready for a child that is handed ``terminal``, if there is one."""
+        # Now, since later it may fail: a method that is handed on takes memory.
+        self._acts = self._begin, self._turn, self._end
+        self._parts = self._reap, self._note_end, self._ask_again, self._pass_on
         self._settings = settings
         self._report = report
         self._life = life
         self._terminal = terminal
         self._telling = Telling(report, settings)
-        self._process: Child
-        self._ending: Ending
+        self._process = process
+        self._ending = Ending(process, settings.command[0], report)
         self._status: int | None = None  # of the child, once it is dead
         self._reaped = False  # the child; its pid may be another's from then on
         self._code: int | None = None
         self._drain: Drain | None = None
         self._gave_up = False
+        self._begun = self._left = False
         self._owed: tuple[int, ...] = ()  # signals that everyone is still to get
         self._retry: float | None = None  # seconds to when there is more to do without a signal
 
-    def supervise(self, process: "Child") -> int:
+    def supervise(self) -> int:
         """Forward and reap until nobody is left to wait for; return the code to leave with."""
-        self._process = process
-        self._ending = Ending(process, self._settings.command[0], self._report)
-        self._guard(self._begin)
-        while self._life.state != lifecycle.DONE:
-            self._guard(self._turn)
-        self._guard(self._end)
-        self._report.close()
+        while not self._left:
+            try:
+                self._live()
+            except BaseException:  # noqa: BLE001 - without memory even a guard may fail
+                pass
         code = self._code or 0
         return 0 if code in self._settings.expected_codes else code
 
-    def _guard(self, act: "Callable[[], None]") -> bool:
+    def _live(self) -> None:
+        begin, turn, end = self._acts
+        if not self._begun:
+            self._guard(begin)
+        while self._life.state != lifecycle.DONE:
+            if not self._guard(turn):
+                self._guard(_pause)
+        self._guard(end)
+        self._report.close()
+        self._left = True
+
+    def _guard(self, act: "Callable[..., None]", *arguments: object) -> bool:
         """Return whether ``act`` came to its end; the border in start.run() says why."""
         try:
-            act()
-        except Exception as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
+            act(*arguments)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
             self._report.tell_internal_error(error)
             return False
         return True
 
     def _begin(self) -> None:
+        self._begun = True
         self._telling.started(self._process.pid)
         self._report.open()
         self._ending.watch_memory()
         everyone.get_ready()
 
     def _turn(self) -> None:
-        received = signals.wait(self._patience())
+        reap, note_end, ask_again, pass_on = self._parts
+        received = self._wait()
         self._retry = None
         if received is not None and received.si_signo != signals.SIGCHLD:
-            self._guard(lambda: self._pass_on(received))
-        if not self._guard(self._reap):
+            self._guard(pass_on, received)
+        if not self._guard(reap):
             self._retry = RETRY_SECONDS  # there may be dead that were not taken
-        self._guard(self._note_end)
-        self._guard(self._ask_again)
+        self._guard(note_end)
+        self._guard(ask_again)
         step = self._life.due(monotonic())
         if step is not None:
             self._take_step(*step)
             self._retry = ASK_AGAIN_SECONDS if self._owed else self._retry
+
+    def _wait(self) -> "struct_siginfo | None":
+        try:
+            return signals.wait(self._patience())
+        except BaseException as error:  # noqa: BLE001 - there are the dead to look for all the same
+            self._report.tell_internal_error(error)
+        try:
+            received = signals.take_pending()
+        except BaseException:  # noqa: BLE001 - as above
+            received = None
+        if received is None:
+            self._guard(_pause)
+        return received
 
     def _patience(self) -> float | None:
         """Return how long to wait for a signal, in seconds; None for as long as it takes."""
@@ -141,7 +179,7 @@ class Supervisor:
             if isinstance(error, ProcessLookupError) and self._status is not None:
                 return None  # the last of those that remained has just gone
             return error
-        except Exception as error:  # noqa: BLE001 - a module that is not there any more, say
+        except BaseException as error:  # noqa: BLE001 - a module that is not there any more, say
             self._report.tell_internal_error(error)
         return None
 
@@ -166,9 +204,15 @@ class Supervisor:
         self._retry = 0.0
 
     def _next_dead(self) -> tuple[int, int] | None:
-        if self._is_quiet():
-            return reaping.next_but_orphans(self._process.pid, REAPED_AT_ONCE)
-        return reaping.next_dead()
+        try:
+            if self._is_quiet():
+                return reaping.next_but_orphans(self._process.pid, REAPED_AT_ONCE)
+            return reaping.next_dead()
+        except ChildProcessError:
+            raise
+        except OSError as error:
+            self._report.tell_internal_error(error)
+            return reaping.next_unseen()
 
     def _is_quiet(self) -> bool:
         """Tell whether nobody wants to know of orphans, so that they need but be reaped."""
@@ -241,6 +285,7 @@ class Supervisor:
             self._owed = signums
         if self._drain is not None:
             self._guard(self._drain.started)
+        self._life.asked(monotonic())
 
     def _ask_again(self) -> None:
         """Ask those to go who could not be found when it was time."""
@@ -251,6 +296,7 @@ class Supervisor:
             self._retry = ASK_AGAIN_SECONDS if self._retry is None else self._retry
         else:
             self._owed = ()
+            self._life.asked(monotonic())
 
     def _count_remaining(self) -> None:
         from pyinit.drain import Drain
@@ -261,3 +307,7 @@ class Supervisor:
         self._guard(self._note_end)  # an error came between, perhaps
         if self._drain is not None:
             self._drain.finished(gave_up=self._gave_up)
+
+
+def _pause() -> None:
+    sleep(PAUSE_SECONDS)

@@ -2,6 +2,7 @@
 
 import os
 from difflib import get_close_matches
+from select import POLLOUT, poll
 
 from pyinit import __version__
 from pyinit.cli import UsageError
@@ -9,6 +10,7 @@ from pyinit.start import StartError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200
+PATIENCE_MILLISECONDS = 1000
 
 # Words from other inits, and words that one would guess.
 GUESSES = {
@@ -125,7 +127,7 @@ def put(text: str) -> int:
     return 0
 
 
-def complain(error: Exception) -> int:
+def complain(error: BaseException) -> int:
     """Write one line to stderr on why nothing was started; return the code to leave with."""
     if isinstance(error, UsageError):
         _complain(sentence(error))
@@ -167,9 +169,12 @@ def _quote(word: str) -> str:
 
 def _complain(text: str) -> None:
     try:
-        _write(STDERR, f"pyinit: {text}\n")
+        ready = poll()
+        ready.register(STDERR, POLLOUT)
+        if ready.poll(PATIENCE_MILLISECONDS):  # where nobody reads, the code tells
+            _write(STDERR, f"pyinit: {text}\n")
     except OSError:
-        pass  # nobody listens; the code tells
+        pass  # nobody listens
 
 
 def _write(descriptor: int, text: str) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from harness import PYTHON, signal_set, status_of
 
+from pyinit.child import Child
+
 SIGNALS = "SigBlk", "SigIgn", "SigPnd", "ShdPnd"
 # CPython ignores these two when it starts and does not tell what they were.
 LOST = {signal.SIGPIPE, signal.SIGXFSZ}
@@ -155,3 +157,35 @@ def test_working_directory_umask_and_limits_are_the_callers(run, tmp_path):
     ]
 
     assert [str(tmp_path), "0027", "77", "0", "3"] == run(command=command, wrap=wrap).out.split()
+
+
+def test_coerced_locale_stays_where_proc_does_not_tell(run):
+    """Without /proc nobody knows what LC_CTYPE was, so the child gets what CPython made of it."""
+    locale = ["env", "-u", "LC_ALL", "-u", "LC_CTYPE", "LANG=C"]
+    hide = ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "-"]
+    told, kept = (
+        run(command=["sh", "-c", "echo $LC_CTYPE"], wrap=[*wrap, *locale]) for wrap in ((), hide)
+    )
+
+    assert ("\n", "C.UTF-8\n") == (told.out, kept.out)
+
+
+def test_holes_that_cannot_be_filled_are_left(run):
+    """With stdin closed and nothing to put there the child runs all the same."""
+    fault = ["-e", "trace=openat", "-e", "inject=openat:error=ENFILE"]
+    strace = ["strace", "-qq", "-o", "/dev/null", "-P", "/dev/null", "-P", "/", *fault]
+    close = ["sh", "-c", 'exec "$@" <&-', "-"]
+
+    assert 3 == run(command=["sh", "-c", "exit 3"], wrap=[*strace, *close], namespace=False).code
+
+
+def test_child_that_runs_is_not_given_up(run):
+    """After the fork nothing that fails in the parent keeps it from its child."""
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=sched_yield:error=ENOSYS"]
+
+    assert 3 == run(command=["sh", "-c", "exit 3"], wrap=strace, namespace=False).code
+
+
+def test_failure_is_not_waited_for():
+    """Where nothing was told of a failed exec and the pipe is still open, there was none."""
+    assert Child().exec_failure() is None

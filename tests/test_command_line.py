@@ -330,3 +330,17 @@ def test_settings_cannot_be_changed():
     """What was decided before the child runs stays decided."""
     with pytest.raises(AttributeError, match="verbosity"):
         Settings(("app",)).verbosity = 3
+
+
+def test_settings_are_decided_once():
+    """What the user asked for does not change while the child runs."""
+    with pytest.raises(AttributeError, match="tried to set drain"):
+        Settings(("app",)).drain = 0.0
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_complaint_that_nobody_hears_has_its_code(redirection):
+    """Where the line cannot be written the code alone tells."""
+    script = f'exec "$0" --no-such-option {redirection}'
+
+    assert 1 == subprocess.run(["sh", "-c", script, PYINIT], check=False).returncode

@@ -285,6 +285,18 @@ def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below):
     assert signal.SIGCONT == first_signal(below)
 
 
+def test_whose_parent_ends_while_it_is_looked_for_is_asked(monkeypatch, below):
+    """One that was seen below a parent which was gone a moment later is found by a second look."""
+    _, listener = below.pids
+    before, after = procfs.stat(listener), procfs.stat(listener)
+    after.parent = os.getpid()
+    seen = iter([{listener: before}, {listener: after}, {listener: after}])
+    monkeypatch.setattr(procfs, "stats", lambda: next(seen))
+    descendants.send((signal.SIGCONT,), besides=None)
+
+    assert signal.SIGCONT == first_signal(below)
+
+
 def test_who_is_born_later_is_passed_over(monkeypatch, below):
     """One that its parent forked after it had been asked is not, but SIGKILL is for it as well."""
     child, listener = below.pids
@@ -430,6 +442,28 @@ def test_walk_needs_few_descriptors(chain, descriptors):
     result = end(chain(30, f"ulimit -n {descriptors}"))
 
     assert (7, 30, "") == (result.code, result.out.count("asked\n"), result.err)
+
+
+SLOW_FIRST_LOOK = """
+from time import monotonic
+from pyinit import procfs
+look = procfs.stats
+def slow_look():
+    procfs.stats, end = look, monotonic() + 1.5
+    while monotonic() < end:
+        pass
+    return look()
+procfs.stats = slow_look
+"""
+
+
+def test_time_begins_when_they_were_asked(leave, sabotage):
+    """Helpers that are found late, among very many processes, have all of their time still."""
+    how = {"namespace": False, "wrap": sabotage(SLOW_FIRST_LOOK)}
+    run = leave(["-d", "1"], 2, "finish", code=7, **how)
+    result = end(run)
+
+    assert (7, "done\ndone\n", "") == (result.code, result.out, result.err)
 
 
 FAULTS = [

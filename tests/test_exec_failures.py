@@ -1,11 +1,14 @@
 """A command that cannot be run: the code, and a reason that says what to do."""
 
+import errno
 import os
 import shutil
 import struct
 
 import pytest
 from harness import MAY_READ, ROOT
+
+from pyinit import diagnosis
 
 ELF_HEADER = "<4sBBB9xHHIQQQIHHHHHH"
 
@@ -155,6 +158,107 @@ def test_file_for_others_tells_the_user(run, tmp_path):
 
     assert 126 == result.code
     assert "uid 65534" in result.events[0]["reason"]
+
+
+def injected(fault: str, *paths: object) -> list[str]:
+    """Return what has system calls on some paths fail."""
+    of_paths = [word for path in paths for word in ("-P", str(path))]
+    return ["strace", "-f", "-qqq", "-o", "/dev/null", *of_paths, "-e", f"inject={fault}"]
+
+
+def test_script_without_a_shell_says_so(run, tmp_path):
+    """Where /bin/sh cannot run a file without #!, the reason names both."""
+    program(b"exit 1\n")(tmp_path / "app")
+    wrap = injected("execve:error=EACCES", "/bin/sh")
+    result = run(command=[str(tmp_path / "app")], wrap=wrap)
+
+    assert 126 == result.code
+    assert "has no #! line and /bin/sh, which would" in result.err  # strace has a word to say, too
+
+
+def test_script_that_cannot_be_read_is_left_to_sh(run, tmp_path):
+    """Whether a file is text is asked once: where it cannot be looked at, sh has a try."""
+    path = tmp_path / "app"
+    program(b"exit 8\n")(path)
+    wrap = injected("openat:error=EMFILE:when=1", path)
+
+    assert 8 == run(command=[str(path)], wrap=wrap).code
+
+
+def test_deleted_working_directory_is_told(run, tmp_path):
+    """A relative path that is not there: the directory that it is relative to is not, either."""
+    gone = ["sh", "-c", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir ../gone; exec "$@"', "-"]
+    result = run(command=["./app"], wrap=gone)
+
+    assert 127 == result.code
+    assert "there is no such file (working directory deleted)" == result.events[0]["reason"]
+
+
+def test_interpreter_that_only_the_kernel_knows_is_told(run, tmp_path):
+    """ENOENT for a program that names no loader: what binfmt_misc would start it with is gone."""
+    path = tmp_path / "app"
+    program(elf(62))(path)
+    result = run(command=[str(path)], wrap=injected("execve:error=ENOENT", path))
+
+    assert 126 == result.code
+    assert "exists, but something that it needs to start does not" in result.events[0]["reason"]
+
+
+def test_file_system_without_exec_is_told(run, tmp_path):
+    """What has its x bits and is refused all the same may be on a file system mounted noexec."""
+    script = 'mount -t tmpfs -o noexec none "$0" && cp /bin/true "$0" && exec "$@"'
+    result = run(command=[f"{tmp_path}/true"], wrap=["sh", "-c", script, str(tmp_path)])
+
+    assert 126 == result.code
+    assert "true is on a file system that is mounted noexec" in result.events[0]["reason"]
+
+
+def test_security_module_is_guessed(run, tmp_path):
+    """Where all bits are right and it is refused all the same, somebody else has a say."""
+    shutil.copy("/bin/true", tmp_path / "app")
+    command = [str(tmp_path / "app")]
+    result = run(command=command, wrap=injected("execve:error=EACCES", *command))
+
+    assert 126 == result.code
+    assert "does a security module (LSM) forbid it?" in result.events[0]["reason"]
+
+
+def test_file_that_went_meanwhile_is_told(tmp_path):
+    """Between exec and the look at it the file may go, and that is the reason then."""
+    found = diagnosis.explain("app", errno.EACCES, os.fsencode(tmp_path / "app"))
+
+    assert (126, f"{tmp_path}/app cannot be looked at: No such file or directory") == found
+
+
+SEGMENTS = {
+    "64-bit": struct.pack("<IIQQQQQQ", 3, 4, 176, 0, 0, 5, 5, 1),
+    "32-bit": struct.pack(">IIIIIIII", 3, 116, 0, 0, 5, 5, 4, 1),
+}
+
+
+def elf_with_loader(kind: str) -> bytes:
+    """Return a program with the loader in the second of two segments."""
+    if kind == "64-bit":
+        return elf(62)[:56] + b"\2\0" + bytes(6) + bytes(56) + SEGMENTS[kind] + b"/ld\0\0"
+    head = b"\x7fELF\1\2\1" + bytes(9) + struct.pack(">HHIIIIIHH", 2, 20, 1, 0, 52, 0, 0, 52, 32)
+    return head + b"\0\2" + bytes(6) + bytes(32) + SEGMENTS[kind] + b"/ld\0\0"
+
+
+@pytest.mark.parametrize(
+    ("head", "loader"),
+    [
+        (elf_with_loader("64-bit"), b"/ld"),
+        (elf_with_loader("32-bit"), b"/ld"),
+        (elf_with_loader("64-bit")[:100], b""),
+        (elf(62), b""),
+        (b"\x7fELF", b""),
+        (b"", b""),
+    ],
+    ids=["64-bit", "32-bit", "cut", "static", "magic", "empty"],
+)
+def test_loader_of_a_program_is_found(head, loader):
+    """It is in any segment, of either size and byte order; in what is cut off there is none."""
+    assert loader == diagnosis.elf_interpreter(head)
 
 
 def test_console_format_says_the_same(run):

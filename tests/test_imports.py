@@ -1,6 +1,7 @@
 """The hot path imports nothing, and what is cold stays out until it is needed."""
 
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, PYTHON, children, command_line, until, victim
+from harness import PYINIT, UNSHARE, children, command_line, until, victim
 
 from pyinit import quick
 
@@ -118,8 +119,12 @@ def test_default_verbosity_loads_no_log_for_forwards(start):
     }
 
 
-@pytest.mark.parametrize("how", [[PYINIT], [*PYTHON[:1], "-m", "pyinit"]], ids=["script", "module"])
-def test_both_ways_to_start_do_the_same(how):
+@pytest.mark.parametrize(
+    "how",
+    [[PYINIT], [sys.executable, "-m", "pyinit"], [sys.executable, "-P", "-m", "pyinit"]],
+    ids=["script", "module", "module-safe-path"],
+)
+def test_every_way_to_start_does_the_same(how):
     """`python -m pyinit` runs a command as the installed script does."""
     done = subprocess.run([*how, "--", "sh", "-c", "exit 8"], check=False)
 
@@ -147,7 +152,7 @@ def package(tmp_path):
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYINIT_VERBOSITY": "0"}
 
     def run(*words: str) -> tuple[int, str]:
-        command = [*PYTHON, "-c", start, str(tmp_path), *words]
+        command = [sys.executable, "-I", "-c", start, str(tmp_path), *words]
         done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
         assert "" == done.stderr
         return done.returncode, done.stdout
@@ -198,3 +203,31 @@ def test_what_does_not_fit_is_left_to_importlib(package, spoil):
     code, out = run("--", "sh", "-c", "exit 3")
 
     assert (3, "False\n") == (code, out[: len("False\n")])
+
+
+def fail_to_run(folder):
+    """Leave bytecode that fits its source and raises, as if memory ran out."""
+    source = folder / "child.py"
+    source.write_text("raise MemoryError\n")
+    py_compile.compile(str(source), str(compiled_file(folder, "child")), doraise=True)
+
+
+def test_module_that_raises_is_raised_by_importlib(package):
+    """Where a module cannot be run nothing is left of it, and importlib says why."""
+    folder, run = package
+    fail_to_run(folder)
+    with pytest.raises(AssertionError, match="MemoryError"):
+        run("--", "true")
+
+
+@pytest.mark.parametrize("proc", [True, False], ids=["proc", "no-proc"])
+def test_what_the_launcher_begins_is_called_pyinit(proc):
+    """It takes its name from no file, so it is called pyinit where /proc lets it."""
+    begin = "import _signal as s; s.pthread_sigmask(s.SIG_BLOCK, s.valid_signals());"
+    begin += "from pyinit import quick; quick.begin(set())"
+    name = ["sh", "-c", "cat /proc/$PPID/comm || echo"]
+    hide = [] if proc else ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "-"]
+    command = [*UNSHARE, *hide, sys.executable, "-I", "-c", begin, "--", *name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert ("pyinit\n" if proc else "\n") == done.stdout

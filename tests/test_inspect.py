@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import types
 
 import pexpect
 import pytest
@@ -266,6 +267,25 @@ def test_thread_of_the_kernel_is_told_as_such(process):
     assert "" == sentences.advice(kernel, [])
 
 
+@pytest.mark.parametrize(
+    ("change", "said", "advised"),
+    [
+        ({"caught": {15}}, "SIGTERM is delivered: its handler runs.", ""),
+        ({"ignored": {15}}, "SIGTERM is ignored: nothing but", "If it has work to finish, let it"),
+        ({"namespace_pid": 1}, "SIGTERM is dropped", "or let it handle SIGTERM."),
+    ],
+    ids=["caught", "ignored", "init-without-handlers"],
+)
+def test_advice_fits_what_the_process_does(process, change, said, advised):
+    """Who handles SIGTERM needs no advice, and who handles nothing is told of no other signal."""
+    alone = {"ignored": frozenset(), "caught": frozenset(), "threads": process.threads[:1]}
+    changed = dataclasses.replace(process, **{**alone, **change})
+
+    assert sentences.sentence(changed).startswith(said)
+    assert advised in sentences.advice(changed, [])
+    assert "pyinit -r TERM:" not in sentences.advice(changed, [])
+
+
 def test_coloured_page_is_the_plain_one():
     """Without its escapes it is the same text, so colours move no column."""
     process = inspection.look(os.getpid())
@@ -351,6 +371,42 @@ def test_who_ends_while_looked_at_is_one_line(monkeypatch):
         inspection.look(child.pid)
 
 
+def refused(call: str, path: str, error: str = "ENOENT") -> list[str]:
+    """Return what has one system call fail on one path."""
+    return ["strace", "-qq", "-o", "/dev/null", "-P", path, "-e", f"inject={call}:error={error}"]
+
+
+@pytest.mark.parametrize("path", ["task", "task/{}/status"])
+def test_who_cannot_be_looked_at_twice_is_one_line(init, path):
+    """Who is there at the first look and not at the second is told of as hidden or gone."""
+    pid = init(victim("signals")).init
+    wrap = refused("openat", f"/proc/{pid}/{path.format(pid)}")
+    done = inspect(f"--inspect={pid}", wrap=wrap)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert f"/proc hides process {pid} (hidepid)" in done.stderr
+
+
+def test_kernel_without_pid_namespaces_has_one_init(init):
+    """Where /proc names no PID namespace nobody is taken for the init of the machine."""
+    wrap = refused("readlink,readlinkat", "/proc/self/ns/pid")
+    page = init(victim("signals")).inside(*wrap, PYINIT, "--inspect").stdout
+
+    assert "PID 1 of this PID namespace" in page
+
+
+def test_mounts_that_are_not_told_may_hide_somebody(monkeypatch):
+    """Where it cannot be seen whether /proc hides processes, it may."""
+    monkeypatch.setattr(procfs, "stats", lambda: stats((7, "S", 1, 7, 5), (1, "S", 0, 1, 1)))
+    monkeypatch.setattr(threads, "read", refuse)
+
+    assert inspection._is_group_orphaned(7) is None
+
+
+def refuse(*_path):
+    raise PermissionError
+
+
 def test_thread_leads_to_its_process(two_threads):
     """The id of a thread is no pid: the line names the process that it belongs to."""
     found = data(two_threads.init)
@@ -377,10 +433,13 @@ def test_what_is_not_seen_is_not_claimed(init):
 
 
 @pytest.mark.parametrize(
-    ("times", "judged"), [(1, ("taken", True)), (999, ("kills", False))], ids=["once", "always"]
+    ("times", "seconds", "judged"),
+    [(1, 30, ("taken", True)), (999, 0.05, ("kills", False))],
+    ids=["once", "always"],
 )
-def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, judged):
+def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, seconds, judged):
     """Who takes a signal between two looks is seen to block nothing and to wait for nothing."""
+    monkeypatch.setattr(threads, "LOOKING_SECONDS", seconds)
     run = start(command=victim("signals", "await:TERM", "await:USR1"))
     run.ready()
     child = only_child(run.init)
@@ -493,6 +552,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
         return "do_sigtimedwait" if path.endswith("/wchan") else ""
 
     monkeypatch.setattr(threads, "read", read)
+    monkeypatch.setattr(threads, "LOOKING_SECONDS", 30)  # it may have to wait for a processor
     process = inspection.look(init(victim("signals", "catch:HUP")).init)
     judged = [verdicts.judge(process, signum, inside=True) for signum in (signal.SIGTERM, 1, 9)]
 
@@ -500,6 +560,42 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
         (verdict.word, verdict.is_sure) for verdict in judged
     ]
     assert "ask as root, in Docker with --cap-add SYS_PTRACE" in sentences.notes(process)[0]
+
+
+def test_thread_that_is_dead_and_not_reaped_is_left_out(monkeypatch):
+    """A thread that is traced stays when it has ended, and has no say any more."""
+    dead = {"State": "Z (zombie)", "TracerPid": "0", "SigBlk": "0", "SigPnd": "0"}
+    monkeypatch.setattr(threads, "_at_rest", lambda _place: (dead, False, frozenset()))
+
+    assert threads._thread(7, 8) is None
+    assert threads._thread(7, 7) is not None
+
+
+AWAITED = "128 0x1000 0x0 0x0 0x8 0x0 0x0 0x7ffe 0x7f"
+POOR_KERNELS = {
+    "other-machine": ({"machine": "m68k", "syscall": AWAITED}, (None, None)),
+    "other-call": ({"syscall": "7 0x1"}, (False, frozenset())),
+    "no-memory": ({"syscall": AWAITED, "mem": None}, (True, None)),
+    "memory-unmapped": ({"syscall": AWAITED, "mem": b""}, (True, None)),
+    "no-wchan": ({"syscall": None, "wchan": None}, (None, None)),
+    "wchan-0": ({"syscall": "", "wchan": "0"}, (None, None)),
+    "wchan-elsewhere": ({"syscall": "", "wchan": "do_wait"}, (False, frozenset())),
+}
+
+
+@pytest.mark.parametrize("name", POOR_KERNELS)
+def test_what_the_kernel_does_not_tell_is_not_known(tmp_path, monkeypatch, name):
+    """A /proc without some of its files costs what is in them, and nothing else."""
+    files, waits = POOR_KERNELS[name]
+    (tmp_path / "status").write_text("State:\tS (sleeping)\nvoluntary_ctxt_switches:\t1\n")
+    for file in files.keys() - {"machine"}:
+        if files[file] is not None:
+            content = files[file]
+            (tmp_path / file).write_bytes(content if file == "mem" else content.encode())
+    machine = types.SimpleNamespace(machine=files.get("machine", "x86_64"))
+    monkeypatch.setattr(threads.os, "uname", lambda: machine)
+
+    assert waits == threads._at_rest(str(tmp_path))[1:]
 
 
 def test_nobody_is_above_the_machines_init():

@@ -3,16 +3,18 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 import structlog
 from harness import PYTHON, full_pipe, until, victim
 
 from pyinit import log
-from pyinit.report import BACKLOG, Report
+from pyinit.report import BACKLOG, RESERVE, Report
 from pyinit.settings import Settings
 
 QUEUE_LIMIT = 4096
@@ -168,6 +170,16 @@ def test_what_was_dropped_is_counted_and_told(start):
     assert count + 3 == dropped + len(told) - told.count("events_dropped")
 
 
+def test_queue_is_bounded(monkeypatch):
+    """What the thread does not take in time is counted, and not kept."""
+    monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
+    stalled = log.Log("json")
+    for _ in range(QUEUE_LIMIT + 2):
+        stalled.put((1, 0.0, "orphan_reaped", {}))
+
+    assert (QUEUE_LIMIT, 2) == (stalled._queue.qsize(), stalled._overflowed)
+
+
 @pytest.mark.parametrize("options", [["-vv"], ["-vv", "--log-format=console"]])
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "2</dev/null"])
 def test_stderr_that_cannot_be_written_is_survived(start, options, redirection):
@@ -214,6 +226,7 @@ def test_nonblocking_stderr_loses_nothing(start):
 
 BROKEN = {
     "missing": "import sys; sys.modules['structlog'] = None\n",
+    "half-way": "import sys; sys.modules['structlog.stdlib'] = None\n",
     "empty": "import sys, types; sys.modules['structlog'] = types.ModuleType('structlog')\n",
     "exits": """
 import builtins
@@ -241,6 +254,15 @@ def test_structlog_that_cannot_be_loaded_is_survived(run, sabotage, style, how):
     assert "child_exited" in third
     if style == "json":
         assert [3, "info"] == [json.loads(third)[key] for key in ("code", "level")]
+
+
+def test_without_structlog_and_json_events_come_in_words(run, sabotage):
+    """Where nothing at all can be loaded, a line still names the event and its keys."""
+    wrap = sabotage("import sys\nfor name in 'structlog', 'json': sys.modules[name] = None\n")
+    result = run(["-v", "--log-format=json"], ["sh", "-c", "exit 3"], wrap=wrap)
+
+    assert 3 == result.code
+    assert re.search(r"^pyinit: child_exited \{.*'code': 3", result.err, re.MULTILINE)
 
 
 def test_log_that_cannot_be_loaded_is_survived(run, sabotage):
@@ -283,6 +305,54 @@ def test_backlog_is_bounded(monkeypatch):
 
     assert BACKLOG == len(report.backlog)
     assert {"pid": 4999} == report.backlog[-1][3]
+
+
+@pytest.mark.parametrize("where", ["loop", "event"])
+def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
+    """Who waits must be able to reap: a MemoryError frees the reserve, and events get fewer."""
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    report = Report(Settings(("app",), verbosity=3))
+    reserved = len(report._reserve)
+
+    def describe():
+        raise MemoryError
+
+    if where == "loop":
+        report.tell_internal_error(MemoryError())
+    else:
+        report.tell(3, "orphan_reaped", describe)
+
+    assert (RESERVE, None) == (reserved, report._reserve)
+    assert (True, False) == (report.wants(1), report.wants(2))
+
+
+class UnspeakableError(Exception):
+    """An error that cannot even be told."""
+
+    def __repr__(self) -> str:  # noqa: D105
+        raise MemoryError
+
+
+def test_error_is_told_once(monkeypatch):
+    """The same error in each turn is one event, and what cannot be told is passed over."""
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    report = Report(Settings(("app",)))
+    for error in (OSError(5, "x"), OSError(5, "x"), UnspeakableError(), OSError(6, "y")):
+        report.tell_internal_error(error)
+
+    assert 2 == len(report.backlog)
+
+
+def test_log_that_cannot_be_closed_does_not_keep_pid1(monkeypatch):
+    """PID 1 leaves with the child's code although its log is broken at the end."""
+
+    def break_off():
+        raise MemoryError
+
+    report = Report(Settings(("app",)))
+    monkeypatch.setattr(report, "_log", types.SimpleNamespace(close=break_off), raising=False)
+
+    assert report.close() is None
 
 
 def test_resource_that_cannot_be_loaded_costs_its_figures_only(run, sabotage):

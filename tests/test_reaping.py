@@ -127,7 +127,7 @@ def test_orphans_of_whom_nobody_asks_are_reaped(lines):
 @pytest.mark.parametrize(
     ("spoil", "printed"),
     [
-        ("reaping.posix.waitpid = refuse", "OSError"),
+        ("reaping.posix.waitpid = refuse", "CannotReapError"),
         ("reaping.posix.waitpid = lambda *_: (0, 0)", "None"),
     ],
     ids=["ECHILD", "nobody-taken"],
@@ -135,6 +135,6 @@ def test_orphans_of_whom_nobody_asks_are_reaped(lines):
 def test_zombie_that_cannot_be_had_is_no_end(spoil, printed):
     """That one cannot be reaped neither means that nobody is left nor is tried without end."""
     lines = "dead(1)\ntry: print(reaping.next_but_orphans(1, 9))\n"
-    lines += "except OSError as error: print(type(error).__name__)"
+    lines += "except Exception as error: print(type(error).__name__)"
 
     assert printed == printed_by(f"{spoil}\n{lines}")

@@ -106,6 +106,18 @@ def test_all_reaches_everyone(start, namespace, how):
     assert wanted == run.event("signal_forwarded")["target"]
 
 
+def test_all_reaches_the_child_although_the_package_breaks(start, sabotage):
+    """Off PID 1 the child is signalled where no module can be loaded that knows of the others."""
+    wrap = sabotage("import sys; sys.modules['pyinit.descendants'] = None\n")
+    run = start(["-a"], victim("listener", 5), wrap=wrap, namespace=False)
+    run.ready()
+    run.send(signal.SIGUSR1)
+
+    assert f"got {int(signal.SIGUSR1)}" == run.line()
+    result = run.stop()
+    assert (5, {"internal_error"}) == (result.code, {event["event"] for event in result.events})
+
+
 def test_without_all_the_child_alone_gets_it(start):
     """Without --all those in sessions of their own see nothing until the child has gone."""
     script = 'trap "exit 4" USR1; setsid "$@" & read x'

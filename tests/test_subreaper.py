@@ -71,9 +71,25 @@ def test_missing_libcap_costs_one_warning(run, without_libcap):
     assert "libcap.so.2" in event["reason"]
 
 
-def test_foreign_prctl_costs_one_warning(run, sabotage):
-    """A module that is only called prctl is as good as none."""
-    wrap = sabotage("import sys, types; sys.modules['prctl'] = types.ModuleType('prctl')\n")
+BROKEN = {
+    "foreign": "import sys, types; sys.modules['prctl'] = types.ModuleType('prctl')\n",
+    "half-way": "import sys; sys.modules['_prctl'] = None\n",
+    "exits": """
+import builtins
+real = builtins.__import__
+def broken(name, *rest):
+    if name == "_prctl":
+        raise SystemExit(66)
+    return real(name, *rest)
+builtins.__import__ = broken
+""",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_broken_prctl_costs_one_warning(run, sabotage, how):
+    """A module that is only called prctl, or ends half-way, is as good as none."""
+    wrap = sabotage(BROKEN[how])
     result = run(command=["sh", "-c", "exit 4"], wrap=wrap, namespace=False)
 
     assert (4, ["subreaper_refused"]) == (result.code, [e["event"] for e in result.events])

@@ -8,6 +8,7 @@ import shlex
 import signal
 import struct
 import subprocess
+import sys
 import termios
 
 import pexpect
@@ -171,6 +172,19 @@ def end_job(shell: Run) -> None:
 
 
 # --- job control ---
+
+
+@pytest.mark.parametrize("error", ["ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH"])
+def test_terminal_that_cannot_be_handed_over(terminal, error, tmp_path):
+    """Whatever tcsetpgrp(3) fails with, the child runs, and its code comes out."""
+    log = tmp_path / "calls"
+    inject = f"inject=ioctl:error={error}:when=1"  # each process's first
+    strace = ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=ioctl", "-e", inject]
+    script = f'exec {shlex.join(strace)} "$@"'
+    run = terminal.start("not-pid1", ["sh", "-c", "exit 3"], script=script, **PIPES)
+
+    assert (3, "") == (run.finish().code, run.finish().err)
+    assert re.search(rf"TIOCSPGRP.* = -1 {error}.*INJECTED", log.read_text())
 
 
 @every_start
@@ -345,6 +359,34 @@ def test_foreground_comes_back(terminal, command, code):
     terminal.type("word\n")
 
     assert "word\r\nx=word\r\n" == terminal.rest()
+
+
+def test_foreground_is_left_alone_where_nobody_tells_whose_it_is(terminal):
+    """Without /dev/tty, and groups that read as 0, the child does not get the foreground."""
+    hide = 'mount -t tmpfs none /dev; exec "$@"'
+    command = ["sh", "-c", "echo ready; exec sleep 100"]
+    run = terminal.start("pid1", command, script=hide)
+    terminal.see("ready\r\n")
+
+    assert innermost(run) != terminal.foreground
+
+
+def test_foreground_is_had_beside_another_reader(terminal):
+    """That somebody else is reading from the terminal says that it is the foreground's."""
+    fault = "-P /dev/tty -e trace=read -e inject=read:error=EAGAIN"
+    run = terminal.start("pid1", SLEEPER, script=f'exec strace -qq -o /dev/null {fault} "$@"')
+    terminal.see("ready\r\n")
+
+    assert innermost(run) == terminal.foreground
+
+
+def test_group_of_another_user_is_there():
+    """A group that may not be signalled exists all the same, and keeps the foreground."""
+    ask = "import os; from pyinit import terminal; print(terminal._exists(os.getpgrp()))"
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=kill:error=EPERM"]
+    done = subprocess.run([*strace, sys.executable, "-c", ask], check=True, capture_output=True)
+
+    assert b"True\n" == done.stdout
 
 
 # --- signals of the terminal ---

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from harness import (
     PYTHON,
-    MAY_READ,
     ROOT,
     children,
     command_line,
@@ -259,9 +258,11 @@ signals.block_all()
 hangup = types.SimpleNamespace(si_signo=1, si_code=0, si_pid=0)
 signals.wait = lambda seconds: hangup  # SIGCHLD never comes to the front
 settings = Settings(("sh", "-c", "trap '' HUP; exit 8"))
-process = child.spawn(settings.command, set(), None)
+process = child.Child()
 life = Lifecycle(settings, may_drain=True)
-os._exit(supervise.Supervisor(settings, Report(settings), life, None).supervise(process))
+supervisor = supervise.Supervisor(settings, Report(settings), life, process, None)
+process.spawn(settings.command, set(), None)
+os._exit(supervisor.supervise())
 """
 
 
@@ -270,6 +271,35 @@ def test_flood_does_not_starve_reaping():
     done = subprocess.run([sys.executable, "-c", FLOOD], check=False, capture_output=True)
 
     assert (True, b"") == (done.returncode in {8, 129}, done.stderr)
+
+
+def test_turn_that_fails_is_not_the_last():
+    """Where memory runs out in the middle of a turn the next one does what is due."""
+    spoilt = FLOOD.replace("signals.wait = lambda seconds: hangup", SPOIL_A_TURN)
+    done = subprocess.run([sys.executable, "-c", spoilt], check=False, capture_output=True)
+
+    assert 8 == done.returncode
+    assert 1 == done.stderr.count(b"internal_error")
+
+
+SPOIL_A_TURN = """
+due, left = Lifecycle.due, [MemoryError()]
+def fail_once(self, now):
+    if left:
+        raise left.pop()
+    return due(self, now)
+Lifecycle.due = fail_once
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["-w"]], ids=["quiet", "told"])
+def test_zombies_that_cannot_be_had_at_once(run, options):
+    """Where wait4 takes nobody although somebody is dead, it is no end and costs no code."""
+    fault = ["-e", "trace=wait4", "-e", "inject=wait4:retval=0:when=1..3"]
+    command = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
+    wrap = [*SILENT_STRACE, *fault]
+
+    assert 3 == run([*options, "-d", "0.2"], command, wrap=wrap, namespace=False).code
 
 
 THREAD = """
@@ -388,34 +418,12 @@ def test_fork_fails(run, error):
     assert re.fullmatch(r"pyinit: cannot start 'echo': [^\n]+\n", result.err)
 
 
-SURROUNDINGS = {
-    "no-proc": "mount -t tmpfs none /proc",
-    "hidepid": "mount -o remount,hidepid=2 /proc",
-    "read-only": "mount -o remount,ro,bind /",
-    "no-dev": "mount -t tmpfs none /dev",
-}
+def test_working_directory_is_gone(run, folder):
+    """An empty PYTHONPATH names the working directory, which may be none any more."""
+    gone = ["sh", "-c", f'mkdir {folder}/gone; cd {folder}/gone; rmdir {folder}/gone; exec "$@"']
+    wrap = [*gone, "-", "env", "PYTHONPATH="]
 
-
-@pytest.mark.parametrize("name", SURROUNDINGS)
-def test_surroundings_are_poor(start, name):
-    """Without /proc or /dev, with hidden processes, with nothing to write to, it works."""
-    wrap = ["sh", "-c", f'{SURROUNDINGS[name]} && exec "$@"', "-"]
-    run = start(["-vvw"], victim("listener", 5), wrap=wrap)
-    run.ready()
-    run.send(signal.SIGUSR1)
-
-    assert f"got {int(signal.SIGUSR1)}" == run.line()
-    result = run.stop()
-    assert (5, "child_exited") == (result.code, result.events[-1]["event"])
-
-
-@pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
-def test_user_is_unknown(run):
-    """A uid that no passwd knows gets along."""
-    user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *MAY_READ]
-    result = run(["-v"], ["id", "-u"], wrap=user)
-
-    assert (0, "54321\n") == (result.code, result.out)
+    assert 3 == run(command=["sh", "-c", "exit 3"], wrap=wrap).code
 
 
 def test_init_that_waits_seems_to_block_nothing(start):

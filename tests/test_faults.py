@@ -1,0 +1,222 @@
+"""Calls that the kernel refuses: none ends, hangs or spins PID 1, and each is told once."""
+
+import importlib.util
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness import command_line, full_pipe, victim
+
+ROOT_DIRECTORY = Path(__file__).parent.parent
+LAST_ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
+
+
+def refusing(*faults: str, everybody: bool = False) -> list[str]:
+    """Return the command that has calls of pyinit fail; those of its threads and child as well."""
+    injections = [word for fault in faults for word in ("-e", f"inject={fault}")]
+    return ["strace", "-D", "-qq", *(["-f"] if everybody else []), "-o", "/dev/null", *injections]
+
+
+def names(result) -> list[str]:
+    return [event["event"] for event in result.events]
+
+
+@pytest.mark.parametrize("error", ["EAGAIN", "EINVAL", "EPERM", "ENOSYS"])
+@pytest.mark.parametrize("options", [[], ["-v", "-k", "9"]], ids=["default", "-v"])
+def test_wait_that_is_refused_for_ever(start, error, options):
+    """Without sigtimedwait signals arrive all the same; the reason is told once."""
+    wrap = refusing(f"rt_sigtimedwait:error={error}")
+    run = start(options, victim("listener", 5), wrap=wrap, namespace=False)
+    run.ready()
+    for signum in (signal.SIGUSR1, signal.SIGRTMIN + 1, signal.SIGTERM):
+        run.send(signum)
+        assert f"got {int(signum)}" == run.line()
+    result = run.finish()
+
+    assert (5, 1) == (result.code, len(result.named("internal_error")))
+    for event in result.named("signal_forwarded"):
+        assert (None, None) == (event["sender"], event["sender_pid"])
+
+
+def test_wait_that_is_refused_and_pending_signals_hidden(run):
+    """Where nothing tells of signals, the child's end is noticed all the same."""
+    wrap = refusing("rt_sigtimedwait,rt_sigpending:error=EPERM")
+
+    assert (3, {"internal_error"}) == (
+        (result := run(command=LAST_ORPHAN, wrap=wrap, namespace=False)).code,
+        set(names(result)),
+    )  # fmt: skip
+
+
+def test_interrupted_calls_are_repeated(run):
+    """EINTR is no error and not told."""
+    wrap = refusing("rt_sigtimedwait,waitid,wait4:error=EINTR:when=1..3")
+    result = run(["-vv"], LAST_ORPHAN, wrap=wrap, namespace=False)
+
+    assert 3 == result.code
+    assert "internal_error" not in names(result)
+
+
+@pytest.mark.parametrize("error", ["EINVAL", "EPERM", "ENOSYS"])
+@pytest.mark.parametrize("options", [[], ["-vv"]], ids=["default", "-vv"])
+def test_looking_at_the_dead_is_refused_for_ever(run, error, options):
+    """Without waitid the dead are reaped all the same, unseen, and no code is lost."""
+    wrap = refusing(f"waitid:error={error}")
+    result = run([*options, "-w"], LAST_ORPHAN, wrap=wrap, namespace=False)
+    (orphan,) = result.named("orphan_reaped")
+
+    assert (3, 6, None) == (result.code, orphan["code"], orphan["name"])
+    assert 1 == len(result.named("internal_error"))
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ESRCH"])
+def test_signals_that_are_refused_are_told(start, error):
+    """Whether the target is another's or gone: a warning each, and on to the child's own end."""
+    wrap = refusing(f"kill:error={error}")
+    command = ["sh", "-c", "echo 'ready (pid: 2)'; read x; exit 9"]
+    run = start(command=command, wrap=wrap, namespace=False, stdin=subprocess.PIPE)
+    run.ready()
+    for signum in (signal.SIGUSR1, signal.SIGTERM):
+        run.send(signum)
+        assert (signum.name, error) == tuple(
+            map(run.event("forward_refused").get, ("signal", "error"))
+        )
+
+    assert (9, "") == (run.finish(b"\n").code, run.finish().err)
+
+
+@pytest.mark.parametrize("error", ["EPERM", "EINVAL", "ENOSYS"])
+def test_prctl_that_is_refused_is_told(run, error):
+    """One warning, and the child runs."""
+    result = run(command=LAST_ORPHAN, wrap=refusing(f"prctl:error={error}"), namespace=False)
+
+    assert (3, ["subreaper_refused"]) == (result.code, names(result))
+
+
+@pytest.mark.parametrize("error", ["EPIPE", "ENOSPC", "EIO"])
+def test_line_that_cannot_be_written_is_counted(run, error):
+    """What is lost is told of when stderr takes something again."""
+    wrap = refusing(f"write:error={error}:when=1", everybody=True)  # each thread's first
+    silent = [sys.executable, "-c", "import os; os._exit(3)"]
+    result = run(["-v"], silent, wrap=wrap, namespace=False)
+    told = [
+        event for event in result.events if event["event"] in {"events_dropped", "child_exited"}
+    ]
+
+    assert (3, [1]) == (result.code, [event["count"] for event in told if "count" in event])
+    assert {"events_dropped", "child_exited"} == {event["event"] for event in told}
+
+
+@pytest.mark.parametrize("error", ["EAGAIN", "EPIPE", "ENOSPC", "EIO"])
+def test_stderr_that_never_takes_anything(run, error):
+    """Nothing can be told, and the child's code comes out all the same."""
+    wrap = refusing(f"write:error={error}", everybody=True)
+    silent = [sys.executable, "-c", "import os; os._exit(3)"]
+
+    assert (3, "") == (
+        (result := run(["-vv"], silent, wrap=wrap, namespace=False)).code,
+        result.err,
+    )
+
+
+def test_stderr_that_is_busy_once_loses_nothing(run):
+    """EAGAIN is no loss: the line is written when stderr is ready."""
+    wrap = refusing("write:error=EAGAIN:when=1..5", everybody=True)
+    silent = [sys.executable, "-c", "import os; os._exit(3)"]
+    result = run(["-v"], silent, wrap=wrap, namespace=False)
+
+    assert ["not_pid1", "child_started", "child_exited"] == names(result)
+
+
+def opened_before_the_fork(folder: Path) -> int:
+    """Return how many files pyinit opens until it forks."""
+    log = folder / "calls"
+    strace = [
+        "strace",
+        "-D",
+        "-qq",
+        "-o",
+        str(log),
+        "-e",
+        "trace=openat,open,clone,clone3,fork,vfork",
+    ]
+    subprocess.run(command_line([], ["true"], wrap=strace, namespace=False), check=True)
+    calls = [line.partition("(")[0] for line in log.read_text().splitlines()]
+    return next(number for number, call in enumerate(calls) if "open" not in call)
+
+
+@pytest.mark.parametrize("error", ["EMFILE", "ENFILE"])
+@pytest.mark.parametrize("options", [[], ["-vv"]], ids=["default", "-vv"])
+def test_no_file_can_be_opened_once_the_child_runs(start, error, options, tmp_path):
+    """Neither modules nor /proc: signals go on, and the child's code comes out."""
+    first = opened_before_the_fork(tmp_path) + 1
+    wrap = refusing(f"openat,open:error={error}:when={first}+")
+    run = start(options, victim("listener", 5), wrap=wrap, namespace=False)
+    run.ready()
+    for signum in (signal.SIGUSR1, signal.SIGTERM):
+        run.send(signum)
+        assert f"got {int(signum)}" == run.line()
+
+    assert 5 == run.finish().code
+
+
+def test_complaint_that_nobody_reads(run):
+    """A full stderr costs the sentence, and the code comes out."""
+    reader, writer = full_pipe()
+    with open(reader, "rb"), open(writer, "wb") as err:
+        assert 1 == run(["--no-such-option"], stderr=err, namespace=False).code
+
+
+# --- the trial ---
+
+
+@pytest.fixture(scope="module")
+def faults():
+    """Return the module that the trial is in."""
+    spec = importlib.util.spec_from_file_location("faults", ROOT_DIRECTORY / "trials" / "faults.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["faults"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_faults_by_chance(faults):
+    """Calls that fail at random moments cost nobody a code."""
+    command = [sys.executable, faults.__file__, "--sample", "20"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert re.search(r"^faults: 20 runs in \d+ s: ", done.stdout, re.MULTILINE)
+
+
+INTERNAL_ERROR = '{"event": "internal_error", "error": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({}, None),
+        ({"code": None}, "did not end"),
+        ({"code": 0}, "code was lost: 0"),
+        ({"code": 137}, "code was lost: 137"),
+        ({"code": 0, "marks": frozenset()}, "nothing was started"),
+        ({"code": 1, "marks": frozenset()}, None),
+        ({"calls": {"1": 1001}}, "full speed"),
+        ({"err": INTERNAL_ERROR}, None),
+        ({"marks": frozenset({"child", "helper"})}, None),
+        ({"err": INTERNAL_ERROR * 2}, "more than once"),
+        ({"err": INTERNAL_ERROR + "Traceback"}, "not an event"),
+    ],
+)
+def test_judge_of_faults(faults, changed, complaint):
+    """What went wrong is seen."""
+    fault = faults.parse("waitid:EPERM:1+:init:not-pid1")
+    outcome = {"code": 7, "marks": frozenset({"child"}), "err": "", "calls": {"": 5}} | changed
+    found = list(faults.judge(fault, faults.Outcome(**outcome)))
+
+    assert str(fault) == "waitid:EPERM:1+:init:not-pid1"
+    assert len(found) == (0 if complaint is None else 1)
+    assert complaint is None or complaint in found[0]

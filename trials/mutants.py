@@ -1,0 +1,205 @@
+"""Change the code that decides whom to kill, a little each time, and see whether a test notices.
+
+cosmic-ray makes the changes, one by one in a copy of the virtual environment, whose installed
+command the tests then run. They do so in a PID namespace of their own: a changed kill(-1) would end
+whatever it reaches.
+"""
+
+import argparse
+import ast
+import difflib
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JOBS = 2
+SECONDS = 240  # a change that hangs is noticed
+FAST = "not 2000 and not twenty_thousand"  # what takes many processes shows nothing more
+LONGEST = 4  # lines of a change that are shown
+DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
+KILLS = (
+    "_kill _take_step _note_asked _ask_again _take _take_orphan _note_no_children _pass_on _reap "
+    "_note_end _turn _patience"
+)
+
+# Of each module the tests that matter, the fastest first, and the functions; none for all.
+SUBJECTS = {
+    "lifecycle": (("test_lifecycle", *DRAIN), ""),
+    "everyone": ((*DRAIN, "test_subreaper"), ""),
+    "descendants": (("test_descendants", *DRAIN, "test_subreaper"), ""),
+    "reaping": (("test_reaping", "test_exit_codes", "test_death_report", "test_traps"), ""),
+    "supervise": (("test_kill_after", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
+    "signals": (("test_command_line", "test_rewrite", "test_lifecycle"), "number name is_count"),
+}
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module with one change."""
+
+    module: str
+    operator: str
+    line: int
+    diff: str
+    source: str
+
+
+def main(arguments: list[str]) -> int:
+    """Return the code to leave with: 0 where a test notices each change."""
+    parser = argparse.ArgumentParser(prog="make mutants")
+    parser.add_argument("modules", nargs="*", default=list(SUBJECTS), metavar="MODULE")
+    parser.add_argument("--first-only", action="store_true", help="only the fastest tests")
+    parser.add_argument("--list", action="store_true", help="make them, test none")
+    wanted = parser.parse_args(arguments)
+    survivors = 0
+    for module in wanted.modules:
+        made = list(mutants(module))
+        lived = [] if wanted.list else survivors_of(module, made, first_only=wanted.first_only)
+        print(f"{module}: {len(made)} mutants, {len(made) - len(lived)} killed", flush=True)
+        for mutant in lived:
+            print(f"{module}:{mutant.line}: {mutant.operator}\n{mutant.diff}", flush=True)
+        survivors += len(lived)
+    return min(survivors, 1)
+
+
+def mutants(module: str) -> "Iterator[Mutant]":
+    """Yield every change of a module that makes a difference when it runs."""
+    source = (package() / f"{module}.py").read_text()
+    lines = lines_of(source, SUBJECTS[module][1].split())
+    seen = {meaning(source), ""}
+    for operator in sorted(operator_names()):
+        for changed in changes(source, operator):
+            line, diff = difference(source, changed)
+            means = meaning(changed)
+            if line in lines and means not in seen:
+                seen.add(means)
+                yield Mutant(module, operator.partition("/")[2], line, diff, changed)
+
+
+def changes(source: str, operator: str) -> "Iterator[str]":
+    """Yield what one operator of cosmic-ray makes of a source, each time at another place."""
+    kind = get_operator(operator)
+    if kind.arguments():  # is about variables that one has to name
+        return
+    occurrence = 0
+    while (changed := mutate_code(source, kind(), occurrence)) is not None:
+        yield changed
+        occurrence += 1
+
+
+def lines_of(source: str, functions: list[str]) -> set[int]:
+    """Return the lines of these functions; all where none is named."""
+    if not functions:
+        return set(range(1, source.count("\n") + 2))
+    found: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.name in functions:
+            found |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return found
+
+
+def difference(source: str, changed: str) -> tuple[int, str]:
+    """Return the first line that differs, and how."""
+    pair = source.splitlines(), changed.splitlines()
+    line = next(n for n, (a, b) in enumerate(zip(*pair, strict=False), 1) if a != b)
+    diff = [text for text in difflib.unified_diff(*pair, n=0, lineterm="") if text[1:2] in " \t"]
+    return line, "\n".join(diff[:LONGEST])
+
+
+def meaning(source: str) -> str:
+    """Return what a source comes to, without what only a type checker reads; "" if it is none."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # the star of `def f(*, a)` is no operator, whatever cosmic-ray thinks
+        return ""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg | ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.FunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def survivors_of(module: str, made: list[Mutant], *, first_only: bool) -> list[Mutant]:
+    """Return those that no test notices."""
+    tests = SUBJECTS[module][0][: 1 if first_only else None]
+    free: SimpleQueue[Path] = SimpleQueue()
+    for number in range(JOBS):
+        free.put(copied(number))
+
+    source = (package() / f"{module}.py").read_text()
+    if fails(free.get(), Mutant(module, "none", 0, "", source), tests):
+        msg = f"{module}: the tests fail without any change"
+        raise SystemExit(msg)
+    free.put(Path(f"{sys.prefix}-0"))
+
+    def is_noticed(mutant: Mutant) -> bool:
+        place = free.get()
+        try:
+            return fails(place, mutant, tests)
+        finally:
+            free.put(place)
+
+    with ThreadPoolExecutor(JOBS) as pool:
+        noticed = list(pool.map(is_noticed, made))
+    return [mutant for mutant, seen in zip(made, noticed, strict=True) if not seen]
+
+
+def package() -> Path:
+    """Return where pyinit is installed."""
+    return Path(sysconfig.get_path("purelib"), "pyinit")
+
+
+def copied(number: int) -> Path:
+    """Return a copy of the virtual environment, whose commands run what is in it."""
+    place = Path(f"{sys.prefix}-{number}")
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(sys.prefix, place, symlinks=True)
+    for name in ("pyinit", "pytest", "pyinit-launcher"):
+        path = place / "bin" / name
+        path.write_text(path.read_text().replace(f"#!{sys.prefix}/", f"#!{place}/"))
+    return place
+
+
+def fails(place: Path, mutant: Mutant, tests: tuple[str, ...]) -> bool:
+    """Tell whether a test fails, or never ends, where a module is changed."""
+    path = place / package().relative_to(sys.prefix) / f"{mutant.module}.py"
+    original = path.read_text()
+    path.write_text(mutant.source)
+    files = [f"tests/{name}.py" for name in tests]
+    # Not exec'd: as PID 1 pytest would not feel a kill(-1).
+    script = f'{place}/bin/pytest -x -q -p no:randomly -k "{FAST}" "$@"; exit $?'
+    process = subprocess.Popen(
+        [*UNSHARE, "sh", "-c", script, "sh", *files],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        return process.wait(SECONDS) != 0
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    finally:
+        path.write_text(original)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,110 @@
+"""Note which lines of pyinit run after which, in every process and thread that loads `site`.
+
+`trials.coverage` puts it where `site` finds it. It is to be nothing that pyinit could stumble over:
+coverage.py itself would import a hundred modules ahead of PID 1's first statement, and would not
+see a thread that is begun without `threading`, nor what a child does before it becomes another
+program. So this imports builtins only, opens nothing before the end, and asks for no variable, for
+tests pin the environment. What it notes are the arcs that coverage.py's own tracer notes.
+"""
+
+import _thread
+import atexit
+import os
+import posix
+import sys
+from marshal import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import NoReturn
+
+    Tracing = Callable[[FrameType, str, object], "Tracing | None"]
+
+NOTES = f"{__file__.rpartition('/')[0]}/pyinit_arcs/"
+RESUME = (lambda: 0).__code__.co_code[0]  # what a generator goes on with; a call begins so, too
+
+arcs: "dict[str, set[tuple[int, int]]]" = {}
+arcs_by_path: "dict[str, set[tuple[int, int]] | None]" = {}
+_exit, execv, start_new_thread = posix._exit, posix.execv, _thread.start_new_thread  # noqa: SLF001
+
+
+def trace(frame: "FrameType", _event: str, _arg: object) -> "Tracing | None":
+    """Return what is to be called for each line of this call; None for no line."""
+    code = frame.f_code
+    try:
+        found = arcs_by_path[code.co_filename]
+    except KeyError:
+        found = arcs_by_path[code.co_filename] = arcs_of(code.co_filename)
+    if found is None:
+        return None
+    begin = -code.co_firstlineno
+    is_new = code.co_code[frame.f_lasti + 1] == 0
+    last = begin if is_new else frame.f_lineno
+
+    def note(frame: "FrameType", event: str, _arg: object) -> "Tracing":
+        nonlocal last
+        if event == "line":
+            found.add((last, frame.f_lineno))
+            last = frame.f_lineno
+        elif event == "return" and not is_yield(code.co_code, frame.f_lasti):
+            found.add((last, begin))
+        return note
+
+    return note
+
+
+def is_yield(bytecode: bytes, place: int) -> bool:
+    """Tell whether a generator goes on from here; where it stands then depends on Python."""
+    return RESUME in bytecode[place : place + 3 : 2]
+
+
+def arcs_of(path: str) -> "set[tuple[int, int]] | None":
+    """Return where the arcs of a source belong; None if it is not one of pyinit's."""
+    folder, _, name = path.rpartition("/")
+    return arcs.setdefault(name, set()) if folder.endswith("/pyinit") else None
+
+
+def save() -> None:
+    """Write all that was noted so far to a file of its own; where that cannot be, so be it."""
+    if not arcs:
+        return
+    try:
+        name = NOTES + posix.urandom(8).hex()
+        file = posix.open(name, posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC)
+        posix.write(file, dumps(arcs))
+        posix.close(file)
+    except Exception:  # noqa: BLE001 - another root, a read-only one, no memory, no descriptors
+        pass
+
+
+def exit_noted(status: int) -> "NoReturn":
+    """As os._exit."""
+    save()
+    _exit(status)
+
+
+def execv_noted(path: "str | bytes", argv: "list[str] | list[bytes]", /) -> "NoReturn":
+    """As os.execv."""
+    save()
+    execv(path, argv)
+
+
+def start_traced_thread(act: "Callable[..., object]", given: "tuple[object, ...]") -> int:
+    """As _thread.start_new_thread."""
+
+    def act_traced(*given: object) -> None:
+        sys.settrace(trace)
+        act(*given)
+
+    return start_new_thread(act_traced, given)
+
+
+def begin() -> None:
+    """Trace this process from now on."""
+    for module in (posix, os):
+        vars(module).update(_exit=exit_noted, execv=execv_noted)
+    vars(_thread).update(start_new_thread=start_traced_thread)
+    atexit.register(save)
+    sys.settrace(trace)
