@@ -304,6 +304,23 @@ def test_rights_of_the_child_are_the_callers(run, wrap):
     assert caller.stdout == run(command=command, wrap=wrap).out
 
 
+HELD = """
+import os
+def held(pid):
+    found = set()
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        if os.path.lexists(f"/proc/{pid}/fd/{number}"):
+            found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
+    return found
+print(*(target.split(":")[0] for target in held(1) - held("self")))
+"""
+
+
+def test_it_keeps_one_descriptor(run):
+    """Beside those that it was given, and the child has as well, init has one pipe open."""
+    assert (0, "pipe\n") == dataclasses.astuple(run(command=[*PYTHON, "-c", HELD]))[:2]
+
+
 LOOK = "open('/proc/1/environ').read(); open('/proc/1/mem', 'rb+').close(); print('both')"
 
 
@@ -337,3 +354,13 @@ def test_installed_command_obeys_pythons_own_variables(run, sabotage):
 
     assert (1, "") == (spoilt.code, spoilt.out)
     assert "sitecustomize ran\n" == ran.err
+
+
+def test_page_names_tests_that_are_there():
+    """Each test that docs/security.md names beside a claim is one of ours."""
+    folder = Path(__file__).parent
+    named = set(re.findall(r"`(test_\w+)`", (folder.parent / "docs/security.md").read_text()))
+    code = "".join(path.read_text() for path in folder.glob("test_*.py"))
+
+    assert len(named) > 15
+    assert [] == [name for name in named if f"def {name}(" not in code]
