@@ -169,6 +169,22 @@ def test_what_was_dropped_is_counted_and_told(start):
     assert count + 3 == dropped + len(told) - told.count("events_dropped")
 
 
+def test_stderr_that_only_looks_ready_is_given_up(monkeypatch):
+    """A write that is refused over and over again, poll or not, is an error in the end."""
+    calls = []
+
+    def refuse(*_arguments):
+        calls.append(1)
+        raise BlockingIOError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log.os, "write", refuse)
+        with pytest.raises(BlockingIOError):
+            log.write_line("x")
+
+    assert log.ATTEMPTS + 1 == len(calls)
+
+
 def test_queue_is_bounded(monkeypatch):
     """What the thread does not take in time is counted, and not kept."""
     monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)

@@ -274,6 +274,17 @@ def test_flood_does_not_starve_reaping():
     assert (True, b"") == (done.returncode in {8, 129}, done.stderr)
 
 
+def test_wait_that_ends_at_once_is_an_error():
+    """A kernel that does not wait as long as it is told to would have PID 1 turn for ever."""
+    strace = [*SILENT_STRACE, "-e", "inject=rt_sigtimedwait:error=EAGAIN"]
+    lines = "from pyinit import signals; signals.block_all(); signals.wait(60)"
+    command = [*strace, sys.executable, "-c", lines]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert 1 == done.returncode
+    assert "BlockingIOError" in done.stderr
+
+
 def test_turn_that_fails_is_not_the_last():
     """Where memory runs out in the middle of a turn the next one does what is due."""
     spoilt = FLOOD.replace("signals.wait = lambda seconds: hangup", SPOIL_A_TURN)
