@@ -39,7 +39,8 @@ class Drain:
             self._known = None if found is None else set(found)
 
     def started(self) -> None:
-        """Tell that they were asked."""
+        """Tell that they were asked, just now."""
+        self._began = monotonic()
         remaining = None if self._known is None else len(self._known)
         keys: Keys = {"remaining": remaining, "grace_seconds": self._grace}
         self._report.tell(INFO, "drain_started", lambda: keys)

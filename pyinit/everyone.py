@@ -73,7 +73,7 @@ def any_without_parent_here() -> bool:
     # kill(2) reaches zombies as well, which are their parents' business.
     try:
         return not _are_zombies()
-    except Exception:  # noqa: BLE001 - who cannot be looked at is there, until the deadline
+    except BaseException:  # noqa: BLE001 - who cannot be looked at is there, until the deadline
         return True
 
 

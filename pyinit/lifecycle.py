@@ -119,6 +119,14 @@ class Lifecycle:
         self._finish()
         return step, EVERYONE, ()
 
+    def asked(self, now: float) -> None:
+        """Note that those who remain have been asked by now, and give them all of their time.
+
+        To find and count them takes a while where there are very many processes.
+        """
+        if self.state == DRAINING and self._next == KILL:
+            self.deadline = now + self._drain
+
     def _kill(self, step: int, now: float) -> "Step":
         if step == KILL:
             self._last = now + LAST_SECONDS

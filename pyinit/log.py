@@ -27,6 +27,7 @@ LOADING_SECONDS = 5.0
 FLUSH_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 ATTEMPTS = 20  # at a descriptor that looks ready and is not: others write to it as well
+ROOM = 1 << 20  # bytes
 STDERR = 2
 LEVEL_NAMES = ("error", "warning", "info", "debug")
 
@@ -34,16 +35,18 @@ LEVEL_NAMES = ("error", "warning", "info", "debug")
 class Log:
     """A bounded queue of events and the thread that writes them."""
 
-    def __init__(self, style: str) -> None:
+    def __init__(self, style: str, when_short: "Callable[[], None] | None" = None) -> None:
         """Begin the thread.
 
         Args:
             style: ``auto``, ``console`` or ``json``.
+            when_short: called where loading has left too little memory for the loop.
 
         Raises:
             RuntimeError: the system has no thread to give.
         """
         self._style = style
+        self._when_short = when_short
         self._queue: SimpleQueue[Event | None] = SimpleQueue()
         self._overflowed = 0  # counted by the loop
         self._failed = 0  # counted by the thread; two counters need no lock
@@ -85,7 +88,10 @@ class Log:
             self._finished.set()
 
     def _write_all(self) -> None:
-        emit, trouble = load_emitter(self._style, write_line)
+        try:
+            emit, trouble = load_emitter(self._style, write_line)
+        finally:
+            self._leave_room()
         self._loaded.set()
         now = 0.0
         while (event := self._queue.get()) is not None:
@@ -97,6 +103,13 @@ class Log:
             if self._queue.empty():
                 self._tell_dropped(emit, now)
         self._tell_dropped(emit, now)
+
+    def _leave_room(self) -> None:
+        try:
+            bytearray(ROOM)
+        except MemoryError:
+            if self._when_short is not None:
+                self._when_short()
 
     def _emit(self, emit: "Callable[[Event], None]", event: "Event") -> bool:
         try:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyinit.report import Event
 
 LONGEST_VALUE = 1000
+AMBIGUOUS = frozenset(" =\"'")
 _FIRST = ("timestamp", "level", "logger", "event")
 _STDLIB_LEVELS = (ERROR, WARNING, INFO, DEBUG)  # indexed by pyinit's levels
 
@@ -44,7 +45,7 @@ def structlog_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[
     """
     wrapped = structlog.wrap_logger(
         structlog.WriteLogger(_Line(write)),  # type: ignore[arg-type]
-        processors=[structlog.processors.add_log_level, _order, _escape, _renderer(style)],
+        processors=[structlog.processors.add_log_level, _order, _escape, *_renderers(style)],
         wrapper_class=structlog.make_filtering_bound_logger(DEBUG),
     )
     logger = wrapped.bind(logger="pyinit")
@@ -57,11 +58,21 @@ def structlog_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[
     return emit
 
 
-def _renderer(style: str) -> "Processor":
+class _Quoted:
+    """A text that a console shows between quotes; structlog does so by itself since 25.1."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return repr(self._text)
+
+
+def _renderers(style: str) -> "list[Processor]":
     if style == "json":
-        return structlog.processors.JSONRenderer()
+        return [structlog.processors.JSONRenderer()]
     colors = os.isatty(2) and not os.environ.get("NO_COLOR")
-    return structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)
+    return [_quote, structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)]
 
 
 def _order(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
@@ -77,4 +88,12 @@ def _escape(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "Even
             if not shown.isprintable():
                 shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
             event[key] = shown
+    return event
+
+
+def _quote(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
+    """Make sure that what looks like another key in a value is seen to be none."""
+    for key, value in event.items():
+        if key not in _FIRST and isinstance(value, str) and AMBIGUOUS.intersection(value):
+            event[key] = _Quoted(value)
     return event

@@ -2,7 +2,7 @@
 
 from time import time as wall_clock  # a builtin module; only events' timestamps come from it
 
-from pyinit.settings import ERROR
+from pyinit.settings import ERROR, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     Event = tuple[int, float, str, Keys]
 
 BACKLOG = 256
+RESERVE = 1 << 20
 MOST_ERRORS = 32
 
 
@@ -27,7 +28,16 @@ class Report:
         backlog: events that no log has taken yet; the newest BACKLOG of them.
     """
 
-    __slots__ = ("_errors", "_format", "_log", "_lost", "_opened", "_verbosity", "backlog")
+    __slots__ = (
+        "_errors",
+        "_format",
+        "_log",
+        "_lost",
+        "_opened",
+        "_reserve",
+        "_verbosity",
+        "backlog",
+    )
 
     def __init__(self, settings: "Settings") -> None:
         """Remember how much to tell, and in which format."""
@@ -38,10 +48,17 @@ class Report:
         self._opened = False
         self._log: Log | None = None
         self._errors: set[str] = set()
+        # Not touched, so that it takes nothing but room below a limit; Python's own step.
+        self._reserve: bytearray | None = bytearray(RESERVE)
 
     def wants(self, level: int) -> bool:
         """Tell whether events of ``level`` are written: gathering what they need may cost."""
         return level <= self._verbosity
+
+    def use_reserve(self) -> None:
+        """Give the loop memory to go on with, and need less: tell no more than warnings."""
+        self._reserve = None
+        self._verbosity = min(self._verbosity, WARNING)
 
     def open(self) -> None:
         """Write what was told until now, and from now on at once: the child runs."""
@@ -54,19 +71,27 @@ class Report:
             return
         try:
             self.backlog.append((level, wall_clock(), event, describe()))
+        except MemoryError:
+            self._lost += 1
+            self.use_reserve()
         except BaseException:  # noqa: BLE001 - no memory, or a module that cannot be loaded
             self._lost += 1
         self._pass_on()
 
     def tell_internal_error(self, error: BaseException) -> None:
         """Write that pyinit itself erred and goes on; each error once, and not endlessly many."""
+        if isinstance(error, MemoryError):
+            self.use_reserve()
         try:
-            text = repr(error)
-            if text not in self._errors and len(self._errors) < MOST_ERRORS:
-                self._errors.add(text)
-                self.tell(ERROR, "internal_error", lambda: {"error": text})
+            self._tell_error(repr(error))
         except BaseException:  # noqa: BLE001 - there is nobody left to tell
             self._lost += 1
+
+    def _tell_error(self, text: str) -> None:
+        # Apart: even to enter a function with a closure takes memory.
+        if text not in self._errors and len(self._errors) < MOST_ERRORS:
+            self._errors.add(text)
+            self.tell(ERROR, "internal_error", lambda: {"error": text})
 
     def close(self) -> None:
         """Give the log a bounded time to write what it still holds."""
@@ -84,13 +109,16 @@ class Report:
             if self._log is None:
                 from pyinit.log import Log
 
-                self._log = Log(self._format)
+                self._log = Log(self._format, self.use_reserve)
             self._log.add_dropped(self._lost)
             self._lost = 0
             while self.backlog:
                 self._log.put(self.backlog[0])
                 del self.backlog[0]
-        except BaseException:  # noqa: BLE001 - no thread or no memory now; the next event tries again
+        except MemoryError:
+            self.use_reserve()
+            self._drop_oldest()
+        except BaseException:  # noqa: BLE001 - no thread now; the next event tries again
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

@@ -145,7 +145,7 @@ def number(word: str) -> int:
         ValueError: it is not the name or number of a signal.
     """
     known = numbers()
-    name = word.upper().removeprefix("SIG")
+    name = word.upper().removeprefix("SIG") if word.isascii() else ""  # a long s is S in capitals
     base, sign, distance = name.partition("-" if "-" in name else "+")
     if sign and base in {"RTMIN", "RTMAX"} and is_count(distance):
         found = known[base] + int(sign + distance)

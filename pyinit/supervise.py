@@ -33,12 +33,15 @@ class Supervisor:
 
     __slots__ = (
         "_acts",
+        "_begun",
         "_code",
         "_drain",
         "_ending",
         "_gave_up",
+        "_left",
         "_life",
         "_owed",
+        "_parts",
         "_process",
         "_reaped",
         "_report",
@@ -60,6 +63,7 @@ class Supervisor:
         """Get ready for a child that is handed ``terminal``, if there is one."""
         # Now, since later it may fail: a method that is handed on takes memory.
         self._acts = self._begin, self._turn, self._end
+        self._parts = self._reap, self._note_end, self._ask_again, self._pass_on
         self._settings = settings
         self._report = report
         self._life = life
@@ -72,45 +76,57 @@ class Supervisor:
         self._code: int | None = None
         self._drain: Drain | None = None
         self._gave_up = False
+        self._begun = self._left = False
         self._owed: tuple[int, ...] = ()  # signals that everyone is still to get
         self._retry: float | None = None  # seconds to when there is more to do without a signal
 
     def supervise(self) -> int:
         """Forward and reap until nobody is left to wait for; return the code to leave with."""
+        while not self._left:
+            try:
+                self._live()
+            except BaseException:  # noqa: BLE001 - without memory even a guard may fail
+                pass
+        code = self._code or 0
+        return 0 if code in self._settings.expected_codes else code
+
+    def _live(self) -> None:
         begin, turn, end = self._acts
-        self._guard(begin)
+        if not self._begun:
+            self._guard(begin)
         while self._life.state != lifecycle.DONE:
             if not self._guard(turn):
                 self._guard(_pause)
         self._guard(end)
         self._report.close()
-        code = self._code or 0
-        return 0 if code in self._settings.expected_codes else code
+        self._left = True
 
-    def _guard(self, act: "Callable[[], None]") -> bool:
+    def _guard(self, act: "Callable[..., None]", *arguments: object) -> bool:
         """Return whether ``act`` came to its end; the border in start.run() says why."""
         try:
-            act()
+            act(*arguments)
         except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
             self._report.tell_internal_error(error)
             return False
         return True
 
     def _begin(self) -> None:
+        self._begun = True
         self._telling.started(self._process.pid)
         self._report.open()
         self._ending.watch_memory()
         everyone.get_ready()
 
     def _turn(self) -> None:
+        reap, note_end, ask_again, pass_on = self._parts
         received = self._wait()
         self._retry = None
         if received is not None and received.si_signo != signals.SIGCHLD:
-            self._guard(lambda: self._pass_on(received))
-        if not self._guard(self._reap):
+            self._guard(pass_on, received)
+        if not self._guard(reap):
             self._retry = RETRY_SECONDS  # there may be dead that were not taken
-        self._guard(self._note_end)
-        self._guard(self._ask_again)
+        self._guard(note_end)
+        self._guard(ask_again)
         step = self._life.due(monotonic())
         if step is not None:
             self._take_step(*step)
@@ -269,6 +285,7 @@ class Supervisor:
             self._owed = signums
         if self._drain is not None:
             self._guard(self._drain.started)
+        self._life.asked(monotonic())
 
     def _ask_again(self) -> None:
         """Ask those to go who could not be found when it was time."""
@@ -279,6 +296,7 @@ class Supervisor:
             self._retry = ASK_AGAIN_SECONDS if self._retry is None else self._retry
         else:
             self._owed = ()
+            self._life.asked(monotonic())
 
     def _count_remaining(self) -> None:
         from pyinit.drain import Drain

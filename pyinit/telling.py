@@ -96,7 +96,7 @@ class Telling:
             from pyinit import procfs
 
             return procfs.name(pid)
-        except Exception:  # noqa: BLE001 - the package was replaced under us, say: then no name
+        except BaseException:  # noqa: BLE001 - the package was replaced under us, say: then no name
             return None
 
     def orphan(self, pid: int, name: str | None, status: int, *, stopping: bool) -> None:

@@ -19,8 +19,16 @@ def forget_workload_modules() -> None:
     if not sys.flags.safe_path:
         del sys.path[0]  # the directory of this script
     if "PYTHONPATH" in os.environ:
-        workload = set(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
+        workload = set(map(absolute, os.environ["PYTHONPATH"].split(os.pathsep)))
         sys.path.sort(key=workload.__contains__)
+
+
+def absolute(path: str) -> str:
+    """Return the path as `site` has put it into sys.path."""
+    try:
+        return os.path.abspath(path)
+    except OSError:  # the working directory is gone
+        return path
 
 
 def is_alone() -> bool:

@@ -52,6 +52,7 @@ find_missing() {
 
 find_missing_for_test() {
     program strace strace
+    program faketime faketime
     find_missing_peers
     program nginx nginx-light
     program redis-server redis-server

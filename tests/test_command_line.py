@@ -169,7 +169,8 @@ def test_signal_names_read_back(number):
 @pytest.mark.parametrize(
     "word",
     ["", "0", "65", "-1", "+15", "SIG", "SIG15", "TREM", "RTMIN+31", "RTMIN-1", "RTMAX+1", "RTMIN+",
-     "RTMAX--1", "TERM+1", "15.0", " 15", "\uff11\uff15", "9" * 5000, "RTMIN+" + "9" * 5000],
+     "RTMAX--1", "TERM+1", "15.0", " 15", "\uff11\uff15", "\u017ftop", "\u0131nt",
+     "9" * 5000, "RTMIN+" + "9" * 5000],
 )  # fmt: skip
 def test_what_is_no_signal_is_refused(word):
     """Neither 0 nor what is beyond the last signal, nor a misspelt name, is a signal."""

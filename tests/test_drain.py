@@ -432,6 +432,28 @@ def test_walk_needs_few_descriptors(chain, descriptors):
     assert (7, 30, "") == (result.code, result.out.count("asked\n"), result.err)
 
 
+SLOW_FIRST_LOOK = """
+from time import monotonic
+from pyinit import procfs
+look = procfs.stats
+def slow_look():
+    procfs.stats, end = look, monotonic() + 1.5
+    while monotonic() < end:
+        pass
+    return look()
+procfs.stats = slow_look
+"""
+
+
+def test_time_begins_when_they_were_asked(leave, sabotage):
+    """Helpers that are found late, among very many processes, have all of their time still."""
+    how = {"namespace": False, "wrap": sabotage(SLOW_FIRST_LOOK)}
+    run = leave(["-d", "1"], 2, "finish", code=7, **how)
+    result = end(run)
+
+    assert (7, "done\ndone\n", "") == (result.code, result.out, result.err)
+
+
 FAULTS = [
     "pidfd_open:error=ENOSYS",
     "pidfd_open:error=EPERM",

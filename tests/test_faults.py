@@ -206,6 +206,7 @@ INTERNAL_ERROR = '{"event": "internal_error", "error": "x"}\n'
         ({"code": 1, "marks": frozenset()}, None),
         ({"calls": {"1": 1001}}, "full speed"),
         ({"err": INTERNAL_ERROR}, None),
+        ({"marks": frozenset({"child", "helper"})}, None),
         ({"err": INTERNAL_ERROR * 2}, "more than once"),
         ({"err": INTERNAL_ERROR + "Traceback"}, "not an event"),
     ],

@@ -92,6 +92,18 @@ def test_drain_asks_then_kills_then_gives_up():
     assert (lifecycle.DONE, None) == (life.state, life.deadline)
 
 
+def test_time_of_a_drain_begins_when_they_were_asked():
+    """What it takes to find those that remain is not taken from their time."""
+    life = new(drain=5.0)
+    life.child_gone(1.0)
+    life.due(1.0)
+    life.asked(4.0)
+    assert [None, KILL] == [life.due(now) for now in (8.9, 9.0)]
+    life.asked(9.0)
+
+    assert 9.0 + lifecycle.AGAIN_SECONDS == life.deadline
+
+
 def test_signals_go_to_those_that_remain():
     """While draining everyone gets what comes in, rewritten as ever."""
     life = new(group=True, rewrite={1: 0, 2: 15})
@@ -139,6 +151,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.life = new(may_drain=may_drain, **settings)
         self.now = 100.0
         self.gone = None  # since when the child is
+        self.asked = None  # since when those that remain are
         self.request = None  # since when it was asked to stop
         self.killed = None  # since when those that remain are
         self.steps = []
@@ -161,6 +174,12 @@ class AnyOrder(RuleBasedStateMachine):
     def child_goes(self):
         self.life.child_gone(self.now)
         self.gone = self.now if self.gone is None else self.gone
+
+    @precondition(lambda self: lifecycle.ASK in self.steps)
+    @rule()
+    def all_are_asked(self):
+        self.life.asked(self.now)
+        self.asked = self.now if lifecycle.KILL not in self.steps else self.asked
 
     @precondition(lambda self: self.gone is not None)
     @rule()
@@ -193,7 +212,7 @@ class AnyOrder(RuleBasedStateMachine):
         if why == lifecycle.LOST_PATIENCE:
             assert self.now >= self.request + self.settings["kill_after"]
         if why == lifecycle.KILL:
-            assert self.now >= self.gone + self.settings["drain"]
+            assert self.now >= (self.asked or self.gone) + self.settings["drain"]
             self.killed = self.now
         assert (signal.SIGKILL in signums) == (
             why in {lifecycle.LOST_PATIENCE, lifecycle.KILL, lifecycle.KILL_AGAIN}

@@ -10,10 +10,11 @@ import sys
 import types
 
 import pytest
+import structlog
 from harness import PYTHON, full_pipe, until, victim
 
 from pyinit import log
-from pyinit.report import BACKLOG, Report
+from pyinit.report import BACKLOG, RESERVE, Report
 from pyinit.settings import Settings
 
 QUEUE_LIMIT = 4096
@@ -322,6 +323,25 @@ def test_backlog_is_bounded(monkeypatch):
     assert {"pid": 4999} == report.backlog[-1][3]
 
 
+@pytest.mark.parametrize("where", ["loop", "event"])
+def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
+    """Who waits must be able to reap: a MemoryError frees the reserve, and events get fewer."""
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    report = Report(Settings(("app",), verbosity=3))
+    reserved = len(report._reserve)
+
+    def describe():
+        raise MemoryError
+
+    if where == "loop":
+        report.tell_internal_error(MemoryError())
+    else:
+        report.tell(3, "orphan_reaped", describe)
+
+    assert (RESERVE, None) == (reserved, report._reserve)
+    assert (True, False) == (report.wants(1), report.wants(2))
+
+
 class UnspeakableError(Exception):
     """An error that cannot even be told."""
 
@@ -402,6 +422,21 @@ def test_name_of_a_process_cannot_forge_a_line(start, style):
     assert (1, "") == (line.count("\n"), result.err)
     assert "a\\nb\\x1b[31m\\xff" in (json.loads(line)["name"] if style == "json" else line)
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("value", ["x level=error", "x=1", "it's", 'a "b"'])
+def test_value_cannot_forge_a_key(monkeypatch, value):
+    """On a console a value that looks like another key has quotes; structlog 23.1 sets none."""
+    lines = []
+
+    def render(_logger, _method, event):
+        return " ".join(f"{k}={v if isinstance(v, str) else repr(v)}" for k, v in event.items())
+
+    monkeypatch.setattr(structlog.dev, "ConsoleRenderer", lambda **_options: render)
+    emit, _ = log.load_emitter("console", lines.append)
+    emit((1, 0.0, "orphan_reaped", {"name": value, "code": 0}))
+
+    assert lines[0].endswith(f" name={value!r} code=0")
 
 
 def test_workloads_python_variables_do_not_spoil_the_log(run, tmp_path):

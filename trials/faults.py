@@ -30,6 +30,8 @@ PID1_SHARE = 0.5
 PATIENCE = 40  # seconds, for what takes one or two mostly
 ALL_MARKS = {"child", "helper", "asked", "forwarded"}
 ONCE, ON = "once", "from then on"
+MEMORY = "malloc"  # no system call: nomemory.c refuses it, and for a while instead of for ever
+A_WHILE = 20  # allocations: who never gets memory again cannot even be told of a dead child
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ KINDS = (
     Kind(
         "mmap", ("ENOMEM",), everybody=True, most=100_000
     ),  # malloc(3) of a thread tries each time
+    Kind(MEMORY, ("ENOMEM",), most=100_000),
     Kind("prctl", ("EPERM", "EINVAL", "ENOSYS")),
     Kind("pidfd_open", ("ENOSYS", "EPERM", "EMFILE")),
     Kind("pidfd_send_signal", ("ENOSYS", "EPERM")),
@@ -142,7 +145,7 @@ def main() -> None:
             faults = [parse(word) for word in words.fault]
         elif words.sample:
             print(f"faults: --sample {words.sample} --seed {words.seed}", flush=True)
-            faults = list(trial.sample(words.sample, random.Random(words.seed)))
+            faults = list(trial.sample(words.only, words.sample, random.Random(words.seed)))
         else:
             faults = list(trial.all(words.only))
         failed = trial.run_all(faults)
@@ -167,8 +170,13 @@ def parse(word: str) -> Fault:
     """Return the fault that is written so."""
     calls, error, when, who, where = word.split(":")
     number, plus, _ = when.partition("+")
-    kind = Kind(calls, (error,), everybody=who == "everybody")
+    alike = [kind.most for kind in KINDS if kind.calls == calls]
+    kind = Kind(calls, (error,), everybody=who == "everybody", most=max(alike, default=1000))
     return Fault(kind, error, int(number), ON if plus else ONCE, as_pid1=where == "pid1")
+
+
+def _chosen(only: str | None) -> Iterator[Kind]:
+    return (kind for kind in KINDS if not only or only in kind.calls.split(","))
 
 
 class Trial:
@@ -187,15 +195,21 @@ class Trial:
         self._folder = folder
         self._workload = str(folder / "faulted")
         source = Path(__file__).with_name("faulted.c")
-        command = ["gcc", "-O2", "-Wall", "-static", "-o", self._workload, str(source)]
-        subprocess.run(command, check=True)
+        self._no_memory = str(folder / "nomemory.so")
+        no_memory = str(source.with_name("nomemory.c"))
+        compiling = ["gcc", "-O2", "-Wall"]
+        subprocess.run([*compiling, "-static", "-o", self._workload, str(source)], check=True)
+        subprocess.run(
+            [*compiling, "-shared", "-fPIC", "-o", self._no_memory, no_memory], check=True
+        )
         self._known: dict[tuple[Kind, bool], int] = {}
         self.counts: collections.Counter[str] = collections.Counter()
 
-    def sample(self, number: int, chance: random.Random) -> Iterator[Fault]:
+    def sample(self, only: str | None, number: int, chance: random.Random) -> Iterator[Fault]:
         """Yield so many, each kind being as likely as any other."""
+        kinds = list(_chosen(only))
         while number:
-            kind, as_pid1 = chance.choice(KINDS), chance.random() < PID1_SHARE
+            kind, as_pid1 = chance.choice(kinds), chance.random() < PID1_SHARE
             last = chance.choice((ONCE, ON)) if kind.lasting else ONCE
             error, place = chance.choice(kind.errors), chance.random()
             calls = self._count(kind, as_pid1=as_pid1)
@@ -205,9 +219,7 @@ class Trial:
 
     def all(self, only: str | None) -> Iterator[Fault]:
         """Yield all that there are, by how often each call is made where nothing fails."""
-        for kind in KINDS:
-            if only and only not in kind.calls.split(","):
-                continue
+        for kind in _chosen(only):
             for as_pid1 in (False, True):
                 number = self._count(kind, as_pid1=as_pid1)
                 for error in kind.errors:
@@ -252,18 +264,35 @@ class Trial:
                 code,
                 frozenset(path.name for path in (folder / "marks").iterdir()),
                 (folder / "err").read_text(errors="replace"),
-                _count_calls((folder / "calls").read_text(errors="replace")),
+                _count_calls(fault, folder / "calls"),
             )
 
     def _command(self, fault: Fault, folder: Path) -> list[str]:
         # The processes of the machine, of which off PID 1 it reads each, are kept out.
         around, inside = ((), UNSHARE) if fault.as_pid1 else (UNSHARE, ())
+        if fault.kind.calls == MEMORY:
+            refusing = self._refusing_memory(fault, folder)
+            return [*UNSHARE, *refusing, *self._init(fault, folder)]
         follow = ["-f"] if fault.kind.everybody or fault.as_pid1 else []
         strace = ["strace", "-qq", *follow, "-o", f"{folder}/calls", *fault.options()]
+        return [*around, *strace, *inside, *self._init(fault, folder)]
+
+    def _init(self, fault: Fault, folder: Path) -> list[str]:
         init = [PYINIT, "-v", "-d", "1", "--log-format=json", "--"]
         milliseconds = "200" if fault.last == ON else "0"
-        workload = [self._workload, f"{folder}/marks", milliseconds]
-        return [*around, *strace, *inside, *init, *workload]
+        return [*init, self._workload, f"{folder}/marks", milliseconds]
+
+    def _refusing_memory(self, fault: Fault, folder: Path) -> list[str]:
+        last = fault.number + A_WHILE - 1 if fault.last == ON else fault.number
+        variables = {
+            "LD_PRELOAD": self._no_memory,
+            "PYTHONMALLOC": "malloc",  # each object is an allocation
+            "NOMEMORY_FIRST": fault.number,
+            "NOMEMORY_LAST": last,
+            "NOMEMORY_COUNT": folder / "calls",
+        }
+        off_pid1 = () if fault.as_pid1 else ("sh", "-c", '"$@"; exit $?', "sh")
+        return [*off_pid1, "env", *(f"{name}={value}" for name, value in variables.items())]
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path) -> int | None:
@@ -281,8 +310,11 @@ def _result(outcome: Outcome) -> str:
     return "left with the child's code" if "child" in outcome.marks else "did not start"
 
 
-def _count_calls(text: str) -> dict[str, int]:
+def _count_calls(fault: Fault, log: Path) -> dict[str, int]:
     """Count by who made it, which stands first where strace follows more than one."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    if fault.kind.calls == MEMORY:
+        return {"": int(text or 0)}
     found = re.findall(r"^(\d+ +|)(?!\d|[-+]{3}|<)", text, re.MULTILINE)
     return dict(collections.Counter(who.strip() for who in found))
 
@@ -294,6 +326,8 @@ def judge(fault: Fault, outcome: Outcome) -> Iterator[str]:
     if outcome.code is None:
         yield "it did not end"
         return
+    if fault.kind.calls == MEMORY and fault.number == 1:
+        return  # fork() itself, which by then has no number to return
     if "child" in outcome.marks and outcome.code != CODE:
         yield f"the child's code was lost: {outcome.code}"
     if "child" not in outcome.marks and outcome.code == 0:

@@ -1,0 +1,306 @@
+"""What docs/security.md claims of files, signals, names, secrets and rights, and nothing else does.
+
+The page names the tests of the claims that have theirs elsewhere.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from harness import PYINIT, PYTHON, UNSHARE, only_child, status_of, until, victim
+
+from pyinit import log
+
+CODE = 128 + signal.SIGKILL
+SECRET = "s3cr3t"
+NAMES = {  # 15 bytes at most, as the kernel keeps them
+    "escapes": b"a\n\x1b[7m c=1\xff",
+    "unicode": "\u202e\u200b\u2028 c=1".encode(),
+    "controls": "\x85\x9b2J\r c=1".encode(),
+}
+# The command: signals init, leaves an orphan and a survivor, and does not go when it is asked to.
+LIFE = """
+import os, signal, sys
+def call(name):
+    open("/proc/self/comm", "wb").write(name)
+name = bytes.fromhex(sys.argv[1])
+for signum in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(signum, lambda *_: None)
+call(name)
+os.kill(os.getppid(), signal.SIGHUP)
+alive, held = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:
+        os._exit(0)
+    os._exit(0)
+os.wait()
+os.close(held)
+os.read(alive, 1)
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        signal.pause()
+os.kill(os.getppid(), signal.SIGTERM)
+while True:
+    signal.pause()
+"""
+TOLD = ["child_started", "signal_forwarded", "orphan_reaped", "kill_after_expired"]
+TOLD += ["child_exited", "drain_started", "drain_survivor", "drain_finished"]
+NO_STRUCTLOG = "import sys; sys.modules['structlog'] = None\n"
+OPTIONS = ["-vv", "-k", "0.2", "-d", "0.2"]
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    """Return the command that pyinit-launcher writes."""
+    path = str(tmp_path / "pyinit")
+    subprocess.run([f"{PYINIT}-launcher", path], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def life(name: bytes, python: str = sys.executable) -> list[str]:
+    """Return a command that has pyinit tell of nearly all that there is."""
+    return [python, "-IS", "-c", LIFE, name.hex(), SECRET]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("emitter", ["json", "console", "plain json", "plain console"])
+def test_no_event_can_be_forged(run, sabotage, tmp_path, name, emitter):
+    """However the command and all processes are called, each event is one line and says so."""
+    python = tmp_path / os.fsdecode(NAMES[name])
+    python.symlink_to(os.path.realpath(sys.executable))
+    wrap = ["env", f"LD_LIBRARY_PATH={sysconfig.get_config_var('LIBDIR')}"]
+    plain, _, style = emitter.rpartition(" ")
+    wrap += sabotage(NO_STRUCTLOG)[1:] if plain else []
+    options = [*OPTIONS, f"--log-format={style}"]
+    result = run(options, life(NAMES[name], str(python)), wrap=wrap)
+    lines = result.err.split("\n")[:-1]
+
+    assert CODE == result.code, result.err
+    assert all(line.isprintable() for line in lines), lines
+    assert set(TOLD) <= set(re.findall("|".join(TOLD), result.err))
+    if style == "json":
+        assert all({"event", "level"} <= set(json.loads(line)) for line in lines)
+    else:  # where the quotes and what is in them are taken away nothing of it is left
+        assert not [line for line in lines if "c=1" in re.sub(r"'[^']*'|\"[^\"]*\"", "", line)]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("make", [log.load_emitter, log.plain_emitter])
+@pytest.mark.parametrize(
+    "character",
+    [
+        *map(chr, [*range(32), *range(127, 161)]),
+        *"\u200b\u200e\u2028\u2029\u202a\u202e\u2066\u2069\ufeff\ud800\udcff\U000e0001",
+    ],
+    ids=ascii,
+)
+def test_no_character_moves_a_cursor(style, make, character):
+    """Neither a control character, nor one without width, nor one that turns the line around."""
+    lines = []
+    made = make(style, lines.append)
+    emit = made[0] if isinstance(made, tuple) else made
+    emit((1, 0.0, "orphan_reaped", {"pid": 7, "name": f"a{character}b"}))
+
+    assert (1, True) == (len(lines), lines[0].isprintable())
+    assert f"a{character}b" not in lines[0]
+
+
+WORDS = ["a\nb", "\x1b[2Jx", "\u202ex", "\u200bx", "\x9bx", "\udcffx", "\u2028x"]
+
+
+@pytest.mark.parametrize("word", WORDS, ids=ascii)
+@pytest.mark.parametrize(
+    "words", [["-{}"], ["--{}"], ["-p", "{}", "x"], ["-r", "{}:{}", "x"], ["--inspect={}"],
+              ["--inspect", "{}"], ["--log-format={}", "x"], ["{}/nothing"]], ids=" ".join,
+)  # fmt: skip
+def test_no_sentence_can_be_forged(word, words):
+    """A wrong word is shown, and nothing but shown, in one line."""
+    words = [each.format(word, word) for each in words]
+    done = subprocess.run([PYINIT, "--log-format=json", *words], check=False, capture_output=True)
+    line = done.stderr.decode()
+
+    assert done.returncode in {1, 127}
+    assert (1, b"") == (line.count("\n"), done.stdout)
+    assert line.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("json_too", [[], ["--json"]], ids=["page", "json"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_inspected_name_can_forge(start, name, json_too):
+    """`--inspect` shows a name as what it is, in one line of printable characters."""
+    rename = f"open('/proc/self/comm', 'wb').write({NAMES[name]!r}); "
+    ready = "import os, signal; print(f'ready (pid: {os.getpid()})', flush=True); signal.pause()"
+    run = start([], [*PYTHON, "-c", rename + ready], namespace=False)
+    page = [PYINIT, f"--inspect={run.ready()}", *json_too]
+    done = subprocess.run(page, check=True, capture_output=True)
+
+    assert all(line.isprintable() for line in done.stdout.decode().split("\n"))
+
+
+def test_nothing_secret_is_told(run, tmp_path):
+    """No argument of the command and nothing of its environment is told, however verbose."""
+    wrap = ["env", f"TOKEN={SECRET}", f"{SECRET}=1"]
+    result = run(["-w", *OPTIONS], life(b"plain"), wrap=wrap)
+    failed = run(["-vvw"], [str(tmp_path / "nothing"), SECRET], wrap=wrap)
+
+    assert (CODE, 127) == (result.code, failed.code)
+    assert set(TOLD) <= {event["event"] for event in result.events}
+    assert "exec_failed" in failed.err
+    assert SECRET not in result.err + failed.err
+
+
+MAY_BE_READ = re.compile(
+    r"(/etc/ld\.so\.(cache|preload)|/(usr/)?lib(64)?/.*|/usr/(share|local/lib)/.*|/sys/fs/cgroup/.*"
+    r"|/proc(/(self|\d+)/(comm|stat|cgroup|environ|task)|/loadavg)?|/proc/sys/.*|/dev/(tty|null|urandom)"
+    r"|/etc/(localtime|ssl/.*))"
+)
+CHANGES = "mkdir|unlink|rename|link|symlink|f?chmod|[fl]?chown|truncate|mknod|u?mount|utime|creat"
+
+
+def calls_of(command: str, lines: list[str]) -> list[str]:
+    """Return what a process and its threads called from the exec of a command on."""
+    begin = next(n for n, line in enumerate(lines) if re.search(rf'execve\("{command}"', line))
+    pid = lines[begin].split("<")[0]
+    return [
+        line.split(maxsplit=1)[1]
+        for line in lines[begin:]
+        if re.match(rf"{pid}<|\d+<pyinit>", line)
+    ]
+
+
+@pytest.mark.parametrize("which", ["installed", "launcher"])
+def test_files_are_only_read(launcher, tmp_path, which):
+    """pyinit opens Python, itself, /proc and its cgroup to read, and no socket; it writes to 2."""
+    command = PYINIT if which == "installed" else launcher
+    trace = tmp_path / "trace"
+    calls = "trace=%file,%network,write,writev,pwrite64,kill,tkill,tgkill,pidfd_send_signal"
+    strace = ["strace", "-f", "-Y", "-qq", "-s", "400", "-o", str(trace), "-e", calls]
+    words = [*strace, *UNSHARE, command, *OPTIONS, "--", *life(b"plain")]
+    done = subprocess.run(words, check=False, capture_output=True)
+    made = calls_of(command, trace.read_text().splitlines())
+    opened = [
+        found for line in made if (found := re.match(r'open\w*\(.*?"(.*)", ([A-Z_|]+)', line))
+    ]
+    written = {found[2]: found[1] for found in opened if not found[2].startswith("O_RDONLY")}
+    writes = {found[1] for line in made if (found := re.match(r"p?write\w*\((\d+)", line))}
+    folders = tuple(map(os.path.realpath, [sys.prefix, sys.base_prefix, tmp_path]))
+    others = {
+        found[1]
+        for found in opened
+        if not os.path.realpath(found[1]).startswith(folders)
+        and not MAY_BE_READ.fullmatch(found[1])
+    }
+
+    assert CODE == done.returncode, done.stderr
+    assert len(opened) > 20
+    assert set() == others
+    assert ({"/proc/self/comm"} if which == "launcher" else set()) == set(written.values())
+    assert writes <= {"2", "3"} if which == "launcher" else writes <= {"2"}
+    assert [] == [line for line in made if re.match(CHANGES, line)]
+    assert [] == [line for line in made if re.match(r"(socket|connect|bind|send|recv)", line)]
+    killed = {found[1] for line in made if (found := re.match(r"kill\((-?\d+)", line))}
+    assert {"2", "-1"} == killed
+    assert [] == [line for line in made if re.match(r"tg?kill|pidfd_send", line)]
+
+
+STORM = """
+import os, signal
+for signum in set(range(1, 65)) - {9, 19, 17, 32, 33}:
+    signal.signal(signum, lambda *_: None)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+print(f"ready (pid: {os.getpid()})", flush=True)
+for _ in range(int(os.read(0, 9))):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os._exit(0)
+        os._exit(0)
+    os.wait()
+    os.kill(os.getppid(), signal.SIGHUP)
+helper = os.fork()
+while True:
+    signal.pause()
+"""
+
+
+def test_nobody_beside_it_is_signalled(start, tmp_path):
+    """Off PID 1, in a storm of orphans, with --all: each kill is for one that is below pyinit."""
+    trace = tmp_path / "trace"
+    calls = (
+        "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal,rt_sigqueueinfo,getppid,exit_group"
+    )
+    strace = ["strace", "-f", "-q", "-o", str(trace), "-e", calls]
+    stranger = subprocess.Popen(victim("listener"), stdout=subprocess.PIPE, text=True)
+    try:
+        stranger.stdout.readline()
+        run = start(
+            ["-a", "-d", "1"], [*PYTHON, "-c", STORM], wrap=strace, namespace=False,
+            stdin=subprocess.PIPE,
+        )  # fmt: skip
+        ready = run.ready()
+        pyinit = only_child(run.init)
+        run.process.stdin.write(b"30\n")
+        asked = re.compile(rf"^{ready} +kill\({pyinit}, SIGHUP", re.MULTILINE)
+        assert until(lambda: 30 == len(asked.findall(trace.read_text())))
+        os.kill(pyinit, signal.SIGTERM)
+        run.finish()
+        stranger.send_signal(signal.SIGUSR1)
+        first = stranger.stdout.readline()
+    finally:
+        stranger.kill()
+        stranger.communicate()
+    lines = [line.split(maxsplit=1) for line in trace.read_text().splitlines()]
+    below = {int(pid) for pid, _ in lines} - {pyinit}
+    made = [call for pid, call in lines if int(pid) == pyinit]
+    aimed = {int(n) for call in made for n in re.findall(r"^(?:kill|pidfd_open)\((-?\d+)", call)}
+
+    assert f"got {int(signal.SIGUSR1)}\n" == first
+    assert ready in aimed
+    assert aimed <= below
+    assert [] == [call for call in made if re.match(r"tkill|tgkill|rt_sigqueueinfo", call)]
+
+
+def test_it_needs_no_right(start):
+    """Without a single capability, below no_new_privs, it forwards, reaps and drains."""
+    wrap = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    run = start(["-v"], victim("listener", 5), wrap=wrap)
+    run.ready()
+    fields = status_of(Path(f"/proc/{run.init}/status").read_text())
+    run.send(signal.SIGUSR1)
+
+    assert ("0" * 16, "1") == (fields["CapEff"], fields["NoNewPrivs"])
+    assert f"got {int(signal.SIGUSR1)}" == run.line()
+    assert 5 == run.stop().code
+
+
+@pytest.mark.parametrize("wrap", [[], ["setpriv", "--no-new-privs"]], ids=["plain", "no_new_privs"])
+def test_rights_of_the_child_are_the_callers(run, wrap):
+    """pyinit takes no right away and gives none: setuid programs work where they would have."""
+    command = ["grep", "-E", "^(Cap|NoNewPrivs|Seccomp|Uid|Gid|Groups)", "/proc/self/status"]
+    caller = subprocess.run([*UNSHARE, *wrap, *command], check=True, capture_output=True, text=True)
+
+    assert caller.stdout == run(command=command, wrap=wrap).out
+
+
+def test_workload_can_neither_kill_nor_stop_it(run):
+    """SIGKILL and SIGSTOP from inside are dropped by the kernel, and the next signal arrives."""
+    script = "trap 'echo got; exit 3' USR1; kill -KILL 1; kill -STOP 1; kill -USR1 1; "
+    result = run(["-v"], ["sh", "-c", script + "while :; do :; done"])
+
+    assert (3, "got\n") == (result.code, result.out)
+    assert ["SIGUSR1"] == [event["signal"] for event in result.named("signal_forwarded")]
+
+
+def test_installed_command_obeys_pythons_own_variables(run, sabotage):
+    """What pip installs is a Python program: PYTHONHOME and sitecustomize count for it."""
+    spoilt = run(command=["echo", "started"], wrap=["env", "PYTHONHOME=/nowhere"])
+    ran = run(command=["true"], wrap=sabotage("import os; os.write(2, b'sitecustomize ran\\n')\n"))
+
+    assert (1, "") == (spoilt.code, spoilt.out)
+    assert "sitecustomize ran\n" == ran.err

@@ -1,0 +1,1 @@
+"""Random process trees, signals and options for pyinit, and what must come of them."""

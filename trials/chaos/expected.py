@@ -1,0 +1,77 @@
+"""What must have been, going by the plan and by what the processes told."""
+
+import signal
+from collections.abc import Iterator
+
+from trials.chaos.plan import REQUESTS
+from trials.chaos.seen import Line, Seen
+from trials.chaos.tree import DIES
+
+KILLED = 128 + int(signal.SIGKILL)
+
+
+def possible_codes(seen: Seen) -> Iterator[int]:
+    """Yield the codes of the child: one, but where two things may kill it."""
+    wishes, end = seen.plan.wishes, seen.end
+    if end is not None:
+        yield 128 + end.b if end.b else end.c
+    elif seen.plan.root.asked == DIES:
+        yield 128 + seen.plan.quit
+    first = min((line.when for line in requests(seen)), default=None)
+    if wishes.kill_after and first is not None and seen.ended - first >= wishes.kill_after * 1000:
+        yield KILLED
+
+
+def requests(seen: Seen) -> Iterator[Line]:
+    """Yield the requests to stop that were sent to pyinit, and not to be dropped."""
+    for line in seen.told("K"):
+        if line.a in REQUESTS and seen.plan.wishes.rewrite.get(line.a) != 0:
+            yield line
+
+
+def swept(seen: Seen) -> bool:
+    """Tell whether -k may have killed others than the child, with -a or -g."""
+    aims_wide = seen.plan.wishes.everyone or seen.plan.wishes.group
+    return aims_wide and KILLED in possible_codes(seen)
+
+
+def remaining(seen: Seen) -> dict[int, Line]:
+    """Return who was up before the child ended, and had not left before that."""
+    end = seen.lines.index(seen.end) if seen.end else before_stop(seen)
+    earlier = seen.lines[:end]
+    stopped = {line.node for line in earlier if line.letter == "P"}
+    up = {line.node: line for line in earlier if line.letter == "A" and line.node}
+    for node in up.keys() - stopped:
+        if seen.plan.everybody[node].stopped:  # it may be stopped after the drain's SIGCONT
+            del up[node]
+    for line in earlier:
+        if line.letter == "G":
+            up.pop(line.node, None)
+    return up
+
+
+def before_stop(seen: Seen) -> int:
+    """Return up to where the child was alive for sure, if it left no last words."""
+    deadly = {seen.plan.quit} if seen.plan.root.asked == DIES else set()
+    for number, line in enumerate(seen.lines):
+        comes = seen.plan.wishes.rewrite.get(line.a, line.a)
+        if line.letter == "K" and (comes in deadly or line.a in REQUESTS):
+            return number
+    return 0
+
+
+def stayed(seen: Seen) -> set[int]:
+    """Return the nodes that were there for sure when those that remained were counted.
+
+    Those are the ones that stay until SIGKILL, and the ones that only the drain can have asked.
+    """
+    wishes = seen.plan.wishes
+    if wishes.everyone or wishes.group:
+        return set()
+    ends = {line.node: line for line in seen.told("G")}
+    asked = {node for node, line in ends.items() if line.a == 1}
+    return {
+        node
+        for node in remaining(seen)
+        if node in asked or (seen.plan.everybody[node].clings and node not in ends)
+    }

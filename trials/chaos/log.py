@@ -1,0 +1,121 @@
+"""Judge what pyinit tells of a run."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+
+from trials.chaos import leavings
+from trials.chaos.events import DOCUMENTED, TROUBLE, Event, fate_code, form, named, number
+from trials.chaos.expected import KILLED, possible_codes
+from trials.chaos.plan import INFO, WARNING
+from trials.chaos.seen import RUNNER, Seen
+
+
+def failures(seen: Seen) -> Iterator[str]:
+    """Yield what is wrong with the log."""
+    wishes = seen.plan.wishes
+    if wishes.style == "console":
+        yield from console(seen)
+        return
+    try:
+        events = [json.loads(line) for line in seen.stderr.splitlines()]
+    except ValueError as error:
+        yield f"not JSON: {error}: {seen.stderr!r}"
+        return
+    wrong = [failure for event in events for failure in form(event, wishes.verbosity)]
+    if wrong:
+        yield from wrong
+        return
+    if seen.is_cut_short:
+        return
+    for judge in (beginning, ending, forwards, *leavings.CHECKS):
+        yield from judge(seen, events)
+
+
+def console(seen: Seen) -> Iterator[str]:
+    """Each line tells of an event."""
+    for line in seen.stderr.splitlines():
+        words = set(re.findall(r"\w+", line))
+        if not words & set(DOCUMENTED) or words & TROUBLE:
+            yield f"not an event that was to come: {line!r}"
+
+
+def beginning(seen: Seen, events: list[Event]) -> Iterator[str]:
+    """The first event but those of the set-up is the child's start."""
+    if seen.plan.wishes.verbosity < INFO:
+        return
+    if seen.plan.namespace == bool(named(events, "not_pid1")):
+        yield f"told of not_pid1: {named(events, 'not_pid1')}"
+    later = [each for each in events if each["event"] not in {"not_pid1", "subreaper_needless"}]
+    first = [event["pid"] for event in later[:1] if event["event"] == "child_started"]
+    if first != [seen.pids.get(0)] or len(named(later, "child_started")) != 1:
+        yield f"expected the start of {seen.pids.get(0)} once and first, seen {later}"
+
+
+def ending(seen: Seen, events: list[Event]) -> Iterator[str]:
+    """The end of the child is told once, with how it ended."""
+    ended = named(events, "child_exited")
+    codes = {fate_code(event) for event in ended}
+    if len(ended) != 1 and (ended or seen.plan.wishes.verbosity >= INFO):
+        yield f"expected one child_exited, seen {ended}"
+    if not codes <= set(possible_codes(seen)):
+        yield f"expected a child that ended with {set(possible_codes(seen))}, seen {ended}"
+    if any(event["pid"] != seen.pids.get(0) for event in ended):
+        yield f"expected the end of {seen.pids.get(0)}, seen {ended}"
+    expired = named(events, "kill_after_expired")
+    killed = (not seen.end or seen.end.b == signal.SIGKILL) and codes == {KILLED}
+    if killed and not seen.end and not expired and seen.plan.wishes.verbosity >= WARNING:
+        yield "killed without kill_after_expired"
+    if expired and (len(expired) > 1 or not seen.plan.wishes.kill_after):
+        yield f"told of patience that nobody lost: {expired}"
+
+
+def forwards(seen: Seen, events: list[Event]) -> Iterator[str]:
+    """What is told was sent, no more often than that, and went where the options have it."""
+    told = named(events, "signal_forwarded", "signal_dropped")
+    sent = [line.a for line in seen.told("K")]
+    got = [number(str(event["signal"])) for event in told]
+    for signum in set(got):
+        if got.count(signum) > sent.count(signum):
+            yield f"signal {signum} was sent {sent.count(signum)} times, told {got.count(signum)}"
+    if seen.plan.one_by_one and seen.plan.wishes.verbosity >= INFO:
+        yield from (f"nothing is told of signal {lost}" for lost in unseen(seen) - set(got))
+    after = False
+    for event in events:
+        after |= event["event"] == "child_exited"
+        if event in told:
+            yield from forward(seen, event, after=after)
+
+
+def unseen(seen: Seen) -> set[int]:
+    """Return the signals that pyinit must have told of: those that the root had to see."""
+    rewrite = seen.plan.wishes.rewrite
+    took = {line.a for line in seen.told("S") if line.node == 0}
+    return {
+        line.a
+        for line in seen.told("K")
+        if line.node == RUNNER
+        and line.a in seen.plan.signals
+        and rewrite.get(line.a, line.a) == line.a in took
+    }
+
+
+def forward(seen: Seen, event: Event, *, after: bool) -> Iterator[str]:
+    """One signal went where it was to go."""
+    wishes, signum = seen.plan.wishes, number(str(event["signal"]))
+    sends = wishes.rewrite.get(signum, signum)
+    everyone = "every process" if seen.plan.namespace else "every descendant"
+    aim = f"process group {seen.pids.get(0)}" if wishes.group else f"process {seen.pids.get(0)}"
+    if event["event"] == "signal_dropped":
+        if sends:
+            yield f"dropped: {event}"
+        return
+    if event["target"] != (everyone if after or wishes.everyone else aim):
+        yield f"expected to go to {everyone if after or wishes.everyone else aim}: {event}"
+    if (number(str(event["sent"])) if "sent" in event else signum) != sends:
+        yield f"expected to be forwarded as {sends}: {event}"
+    pids = {line.pid for line in seen.told("K") if line.a == signum and line.node != RUNNER}
+    runners = any(line.a == signum and line.node == RUNNER for line in seen.told("K"))
+    if event["sender_pid"] not in pids and not runners:
+        yield f"expected to be sent by one of {pids}: {event}"

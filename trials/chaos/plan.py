@@ -1,0 +1,226 @@
+"""The plan of a run: a pure function of its seed."""
+
+import dataclasses
+import random
+import shlex
+import signal
+
+from trials.chaos import tree
+from trials.chaos.tree import DIES, EXECS_SLEEP, LEAVES, NEVER, Node, maybe
+
+WARNING, INFO, DEBUG = 1, 2, 3
+TERM = int(signal.SIGTERM)
+CALM, CLINGING, HASTY, AT_ONCE = "calm", "clinging", "hasty", "at once"
+DRAINS = {CALM: (5.0, 10.0, 30.0), CLINGING: (0.5, 0.8), HASTY: (0.05, 0.1), AT_ONCE: (0.0,)}
+# What asks to stop instead of SIGTERM, where -r has it so.
+INSTEAD = tuple(map(int, (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, 35)))
+# One of these takes others of them out of the queue (signal(7)).
+FICKLE = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT}
+REQUESTS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wishes:
+    """What pyinit is told to do."""
+
+    verbosity: int
+    style: str
+    group: bool
+    everyone: bool
+    warns: bool
+    kill_after: float
+    drain: float
+    rewrite: dict[int, int]
+    expected: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """All that is drawn for a run.
+
+    Attributes:
+        kind: how much time there is for how much to do.
+        namespace: whether pyinit is PID 1.
+        words: its options.
+        environment: its variables.
+        nodes: the tree, the root first.
+        guests: those brought in from outside.
+        signals: what the runner sends first.
+        one_by_one: whether it waits for the root to see each.
+        early: whether root and runner begin before the tree is complete; who is born after the
+            drain's SIGTERM clings.
+        stop: whether it sends SIGTERM then.
+        later: what it sends behind that.
+    """
+
+    seed: int
+    kind: str
+    namespace: bool
+    wishes: Wishes
+    words: tuple[str, ...]
+    environment: dict[str, str]
+    nodes: tuple[Node, ...]
+    guests: tuple[Node, ...]
+    signals: tuple[int, ...]
+    one_by_one: bool
+    early: bool
+    stop: bool
+    later: tuple[int, ...]
+
+    @property
+    def root(self) -> Node:
+        """The child of pyinit."""
+        return self.nodes[0]
+
+    @property
+    def everybody(self) -> dict[int, Node]:
+        """Each process that has a name, by its number."""
+        return {node.id: node for node in (*self.nodes, *self.guests)}
+
+    @property
+    def quit(self) -> int:
+        """What the root gets in place of SIGTERM."""
+        return self.wishes.rewrite.get(TERM, TERM) or TERM
+
+    @property
+    def may_cling(self) -> bool:
+        """Whether somebody may stay until SIGKILL."""
+        endless = any(node.late_life == NEVER for node in self.everybody.values())
+        return (
+            self.early
+            or endless
+            or any(node.clings or node.hop for node in self.everybody.values())
+        )
+
+    @property
+    def drain_limit(self) -> float:
+        """Within how many seconds of the root's end it must be over."""
+        if self.may_cling:
+            return self.wishes.drain + 1
+        return min(max(node.lasts for node in self.everybody.values()) / 1000, self.wishes.drain)
+
+    @property
+    def limit(self) -> float:
+        """Within how many seconds of the last signal sent it must be over."""
+        return self.root.lasts / 1000 + self.wishes.kill_after + self.drain_limit
+
+    def describe(self) -> str:
+        """Return it for a person."""
+        variables = " ".join(f"{name}={value}" for name, value in self.environment.items())
+        where = "PID 1" if self.namespace else "subreaper"
+        when = "early" if self.early else "when all are up"
+        how = ", each awaited" if self.one_by_one else ""
+        stop = "SIGTERM" if self.stop else "nothing"
+        lines = [
+            f"{self.kind}, as {where}: {variables} pyinit {shlex.join(self.words)}",
+            *(f"  {node.describe()}" for node in self.nodes),
+            *(f"  guest {node.describe()}" for node in self.guests),
+            f"  sent {when}{how}: {list(self.signals)}, {stop}, {list(self.later)}",
+        ]
+        return "\n".join(lines)
+
+
+def make(seed: int) -> Plan:
+    """Draw the plan of a seed."""
+    chance = random.Random(seed)
+    kind = chance.choices((CALM, CLINGING, HASTY, AT_ONCE), (50, 25, 10, 15))[0]
+    namespace = maybe(chance, 0.6)
+    wishes = _wishes(chance, kind)
+    stop = maybe(chance, 0.85) and wishes.rewrite.get(TERM) != 0
+    may_cling = kind != CALM
+    below = tree.grow(chance, may_cling=may_cling)
+    root = _root(chance, wishes, stop=stop)
+    words, environment = _spell(chance, wishes)
+    guests = chance.randint(1, 3) if namespace and maybe(chance, 0.3) else 0
+    numbers = range(len(below) + 1, len(below) + 1 + guests)
+    sees = root.exec != EXECS_SLEEP
+    return Plan(
+        seed=seed,
+        kind=kind,
+        namespace=namespace,
+        wishes=wishes,
+        words=words,
+        environment=environment,
+        nodes=(root, *below),
+        guests=tuple(tree.guest(chance, number, may_cling=may_cling) for number in numbers),
+        signals=tuple(chance.choices(tree.SIGNALS, k=chance.randint(0, 12))),
+        one_by_one=maybe(chance, 0.5) and sees,
+        early=maybe(chance, 0.4) and kind != CALM,
+        stop=stop,
+        later=tuple(chance.choices((*tree.SIGNALS, TERM, TERM, TERM), k=chance.randint(0, 4))),
+    )
+
+
+def _wishes(chance: random.Random, kind: str) -> Wishes:
+    origins = chance.sample(tree.SIGNALS, 3)
+    targets = chance.choices((*tree.SIGNALS, 0, 0, 0, TERM), k=3)
+    rewrite = dict(zip(origins, targets, strict=True)) if maybe(chance, 0.3) else {}
+    if maybe(chance, 0.15):
+        rewrite[TERM] = chance.choice((0, *INSTEAD))
+    return Wishes(
+        verbosity=chance.choices(range(4), (5, 25, 35, 35))[0],
+        style=chance.choices(("json", "console", "auto"), (70, 15, 15))[0],
+        group=maybe(chance, 0.2),
+        everyone=maybe(chance, 0.2),
+        warns=maybe(chance, 0.3),
+        kill_after=chance.choice((0.2, 0.4, 5.0)) if maybe(chance, 0.35) else 0.0,
+        drain=chance.choice(DRAINS[kind]),
+        rewrite=rewrite,
+        expected=tuple(chance.sample((*range(256), 143, 137, 7), 4)) if maybe(chance, 0.3) else (),
+    )
+
+
+def _root(chance: random.Random, wishes: Wishes, *, stop: bool) -> Node:
+    asked = chance.choices(range(5), (20, 55, 5, 10, 10))[0]
+    ends = stop and (asked in {DIES, LEAVES} or 0 < wishes.kill_after < 1)
+    execs = chance.choices(range(3), (80, 12, 8))[0]
+    if execs == EXECS_SLEEP and not (stop and asked == DIES):
+        execs = 0
+    life = NEVER if execs == EXECS_SLEEP else chance.randint(0, 300)
+    code = chance.choice((0, 7, chance.randint(0, 255), *wishes.expected))
+    return Node(
+        id=0,
+        parent=NEVER,
+        uid=chance.choice(tree.USERS) if maybe(chance, 0.1) else 0,
+        asked=asked,
+        work=chance.choice((0, chance.randint(0, 100))),
+        late=chance.randint(0, 3) if maybe(chance, 0.2) else 0,
+        late_life=chance.randint(0, 80),
+        life=NEVER if ends and maybe(chance, 0.8) else life,
+        code=code,
+        killer=chance.choice(tree.DEADLY) if maybe(chance, 0.2) else 0,
+        reaping=chance.choices(range(3), (45, 45, 10))[0],
+        exec=execs,
+    )
+
+
+def _spell(chance: random.Random, wishes: Wishes) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the wishes as options and variables, whichever chance has it."""
+    words: list[str] = []
+    variables: dict[str, str] = {}
+    pairs = ",".join(f"{origin}:{target}" for origin, target in wishes.rewrite.items())
+    for wish, option, variable, value in (
+        (wishes.group, "-g", "KILL_PROCESS_GROUP", "1"),
+        (wishes.everyone, "-a", "FORWARD_ALL", "1"),
+        (wishes.warns, "-w", "", "1"),
+        (maybe(chance, 0.2), "-s", "SUBREAPER", "1"),
+        (wishes.verbosity != 1, "", "VERBOSITY", str(wishes.verbosity)),
+        (wishes.kill_after, "-k", "KILL_AFTER", str(wishes.kill_after)),
+        (wishes.drain not in DRAINS[CALM][:1], "--drain", "DRAIN", str(wishes.drain)),
+        (wishes.style != "auto", "--log-format", "LOG_FORMAT", wishes.style),
+        (pairs, "-r", "REWRITE", pairs),
+    ):
+        if not wish:
+            continue
+        if variable and (not option or maybe(chance, 0.4)):
+            variables[f"PYINIT_{variable}"] = value
+        else:
+            words += [option] if value == "1" else [option, value]
+    for code in wishes.expected:
+        words += ["-e", str(code)]
+    if maybe(chance, 0.15):
+        words += ["-p", str(chance.choice(tree.SIGNALS))]
+    if wishes.verbosity > 1 and maybe(chance, 0.5):
+        del variables["PYINIT_VERBOSITY"]
+        words.append("-" + "v" * (wishes.verbosity - 1))
+    return tuple(words), variables

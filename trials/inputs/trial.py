@@ -1,0 +1,194 @@
+"""One call of the real command, and whether its outcome is one of those there may be."""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import NoReturn
+
+from hypothesis import reject
+
+from trials.inputs.words import MARKER, Case
+
+SCRIPTS = sysconfig.get_path("scripts")
+PYINIT = os.path.join(SCRIPTS, "pyinit")
+ROOT = os.geteuid() == 0
+UNSHARE = ("unshare", *(() if ROOT else ("--user", "--map-root-user")), "--pid", "--fork")
+MARKERS_CODE = 7
+LONGEST_LINE = 1000
+PATIENCE_MS = 60_000
+TOO_LONG = 121  # what our fork leaves with where the kernel takes no such list (E2BIG)
+SHOWN = 2000
+NOT_RUN = {126, 127}
+
+
+class OutcomeError(Exception):
+    """The outcome is none of those there may be; the text says what was seen."""
+
+
+def must(condition: object, complaint: str) -> None:
+    """Complain where a condition is not met.
+
+    Raises:
+        OutcomeError: it is not.
+    """
+    if not condition:
+        raise OutcomeError(complaint)
+
+
+class Trial:
+    """A folder with the marker in it, in which pyinit is called."""
+
+    def __init__(self, folder: Path) -> None:
+        """Compile the marker, and write a launcher."""
+        self._folder = folder
+        self._launcher = str(folder / "pyinit")
+        source = Path(__file__).with_name("marker.c")
+        subprocess.run(["gcc", "-O2", "-static", "-o", folder / "marker", source], check=True)
+        writer = [f"{PYINIT}-launcher", self._launcher]
+        subprocess.run(writer, check=True, stdout=subprocess.DEVNULL)
+
+    def run(self, case: Case) -> str:
+        """Call pyinit; return in a word what came out.
+
+        Raises:
+            OutcomeError: nothing that may.
+        """
+        command = self._launcher if case.launcher else PYINIT
+        wrap = UNSHARE if case.as_init else ()
+        words = [*(os.fsencode(word) for word in (*wrap, command)), *case.words]
+        # Nothing else is found: a word that was made up must not be a program.
+        environment = [b"PATH=.", *case.environment]
+        code, out, err = self._call(words, environment)
+        if code == TOO_LONG and not out + err:
+            reject()
+        try:
+            must(code != -signal.SIGKILL, f"it did not end within {PATIENCE_MS} ms")
+            return outcome(case, environment, code, out, err)
+        except OutcomeError as error:
+            message = f"{error}: code {code}, {out[:SHOWN]!r} {err[:SHOWN]!r}"
+            raise OutcomeError(message) from None
+
+    def _call(self, words: list[bytes], environment: list[bytes]) -> tuple[int, bytes, bytes]:
+        """Run a command with exactly these words and entries; return code, stdout, stderr."""
+        outs, errs = os.pipe(), os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            become(words, environment, self._folder, outs[1], errs[1])
+        os.close(outs[1])
+        os.close(errs[1])
+        told = read_all(pid, {outs[0], errs[0]})
+        _, status = os.waitpid(pid, 0)
+        return os.waitstatus_to_exitcode(status), told[outs[0]], told[errs[0]]
+
+
+def become(words: list[bytes], environment: list[bytes], folder: Path, *outputs: int) -> NoReturn:
+    """Exec with the lists as they are: os.execve would take a dictionary, and refuse some."""
+    try:
+        os.chdir(folder)
+        null = os.open("/dev/null", os.O_RDONLY)
+        for number, descriptor in enumerate((null, *outputs)):
+            os.dup2(descriptor, number)
+        argv = (ctypes.c_char_p * (len(words) + 1))(*words, None)
+        envp = (ctypes.c_char_p * (len(environment) + 1))(*environment, None)
+        path = words[0] if b"/" in words[0] else b"/usr/bin/" + words[0]
+        ctypes.CDLL(None).execve(path, argv, envp)
+    finally:
+        os._exit(TOO_LONG)
+
+
+def read_all(pid: int, descriptors: set[int]) -> dict[int, bytes]:
+    """Read until all that hold the other ends are gone; who does not go is killed."""
+    told = dict.fromkeys(descriptors, b"")
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    left = set(descriptors)
+    while left:
+        ready = poll.poll(PATIENCE_MS)
+        if not ready:
+            os.kill(pid, signal.SIGKILL)
+            break
+        for descriptor, _ in ready:
+            some = os.read(descriptor, 1 << 16)
+            told[descriptor] += some
+            if not some:
+                poll.unregister(descriptor)
+                left.discard(descriptor)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    return told
+
+
+def outcome(case: Case, environment: list[bytes], code: int, out: bytes, err: bytes) -> str:
+    """Return in a word what came out.
+
+    Raises:
+        OutcomeError: it may not.
+    """
+    if out.startswith(b"started "):
+        return check_started(case, environment, code, out, err)
+    if code == 1:
+        check_line(out, err)
+        return "one line"
+    if code in NOT_RUN:
+        check_events(err, "exec_failed")
+        must(not out, "there is something on stdout")
+        return "cannot be run"
+    must(code == 0 and out and not err, "that is no outcome")
+    out.decode()
+    return "a page"
+
+
+def check_started(case: Case, environment: list[bytes], code: int, out: bytes, err: bytes) -> str:
+    """Check that words and environment arrived byte for byte.
+
+    Raises:
+        OutcomeError: they did not, or what pyinit told is no list of events.
+    """
+    head, *rest = out.split(b"\0")[:-1]
+    count = int(head.split()[1])
+    begin = len(case.words) - count
+    must(rest[:count] == case.words[begin:] and rest[0] == MARKER, "other words arrived")
+    must(rest[count:] == environment, "another environment arrived")
+    must(code in {0, MARKERS_CODE}, "another code came back")
+    check_events(err)
+    return "started"
+
+
+def check_line(out: bytes, err: bytes) -> None:
+    """Check that stderr is one line that can be shown, and stdout nothing.
+
+    Raises:
+        OutcomeError: it is not.
+    """
+    line = err.decode()
+    must(not out and line.count("\n") == 1 and line.endswith("\n"), "that is not one line")
+    must(line.startswith("pyinit: ") and line[:-1].isprintable(), "that line cannot be shown")
+    must(len(line) <= LONGEST_LINE, "that line is too long")
+
+
+def check_events(err: bytes, wanted: str = "") -> None:
+    """Check that each line on stderr is an event, in either format, and the wanted one is there.
+
+    Raises:
+        OutcomeError: it is not.
+    """
+    text = err.decode()
+    must(not text or text.endswith("\n"), "the last line has no end")
+    for line in text.split("\n")[:-1]:
+        must(line.isprintable(), "that event cannot be shown")
+        must(is_json(line) or "logger=pyinit" in line, "that is no event")
+    must(wanted in text, f"no {wanted} was told")
+
+
+def is_json(line: str) -> bool:
+    """Tell whether a line is an event as JSON."""
+    try:
+        return "event" in json.loads(line)
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""An hour of orphans and signals: does anything of pyinit grow?"""

@@ -1,0 +1,144 @@
+"""What is done to pyinit in a round: one thing after the other, each awaited before the next."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trials.soak.subject import PATIENCE, SoakError, Subject, children
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Forwarded as another, or not at all.
+REWRITE: dict[int, int] = {
+    signal.SIGUSR1: signal.SIGUSR2,
+    signal.SIGHUP: signal.SIGRTMIN + 1,
+    signal.SIGWINCH: 0,
+    signal.SIGPWR: 0,
+}
+RULES = "USR1:USR2,HUP:RTMIN+1,WINCH:0,PWR:0"
+# Not those that ask to stop: from then on pyinit tells more.
+STOP = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+NEVER = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33}
+SENT = sorted(set(range(1, 65)) - STOP - NEVER)
+MARK = signal.SIGRTMAX
+SHORT_PATIENCE = 20.0
+
+
+class Rounds:
+    """One thing after the other, for the same seed the same.
+
+    Attributes:
+        done: how many rounds there were.
+        orphans: how many orphans were made.
+        signals: how many signals were sent to pyinit, the dropped ones included.
+        forwarded: how many of them were to arrive.
+    """
+
+    def __init__(self, subject: Subject, seed: int) -> None:
+        """Begin."""
+        self._subject = subject
+        self._chance = random.Random(seed)
+        self.done = self.orphans = self.signals = self.forwarded = 0
+
+    def turn(self) -> None:
+        """Do each thing once, in some order."""
+        things: list[Callable[[], None]] = [
+            self._orphans,
+            self._signals,
+            self._burst,
+            self._guests,
+            self._stop_children,
+            self._stop_workload,
+        ]
+        self._chance.shuffle(things)
+        for thing in things:
+            thing()
+        self.done += 1
+
+    def settle(self) -> None:
+        """Wait until pyinit and its log have nothing left to do.
+
+        An orphan lets go of its pipe a moment before it is dead, and a guest's may have begun just
+        now. When all are reaped a signal comes behind whatever there is to tell of them.
+        """
+        until(lambda: children(self._subject.init) == [self._subject.workload])
+        self._send(MARK)
+        self._subject.wait_for("signal_forwarded", self.forwarded)
+
+    def _orphans(self) -> None:
+        count = self._chance.randint(1, 300)
+        self._subject.do("orphans", count)
+        self.orphans += count
+
+    def _stop_children(self) -> None:
+        self._subject.do("children", self._chance.randint(1, 3))
+        count = self._chance.randint(1, 3)
+        self._subject.do("stops", count)
+        self.orphans += count
+
+    def _signals(self) -> None:
+        for signum in self._chance.sample(SENT, 10):
+            self._send(signum)
+
+    def _send(self, signum: int) -> None:
+        """Send one and wait for it, or, where it is dropped, for one behind it."""
+        self._subject.send(signum)
+        self.signals += 1
+        arriving = REWRITE.get(signum, signum)
+        if arriving:
+            self._arrive(int(arriving))
+        else:
+            self._send(MARK)
+
+    def _arrive(self, signum: int) -> None:
+        self.forwarded += 1
+        self._subject.expect(f"got {signum}")
+
+    def _burst(self) -> None:
+        """Send many at once of the kind that queues."""
+        count = self._chance.randint(2, 50)
+        for _ in range(count):
+            self._subject.send(MARK)
+        for _ in range(count):
+            self._arrive(MARK)
+        self.signals += count
+
+    def _guests(self) -> None:
+        """Let some come in, signal PID 1 and leave, with an orphan each."""
+        count = self._chance.randint(1, 3)
+        script = f"(true &); kill -{int(MARK)} 1"
+        guests = [self._subject.guest(script) for _ in range(count)]
+        for guest in guests:
+            if guest.wait(PATIENCE):
+                message = f"a guest left with {guest.returncode}"
+                raise SoakError(message)
+        for _ in guests:
+            self._arrive(MARK)
+        self.signals += count
+        self.orphans += count
+
+    def _stop_workload(self) -> None:
+        """Stop the child, send a signal that waits, and let it go on through pyinit."""
+        pid = self._subject.workload
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: ") T " in Path(f"/proc/{pid}/stat").read_text())
+        self._subject.send(MARK)
+        self._subject.send(signal.SIGCONT)
+        self.signals += 2
+        # It takes the two in whichever order they were found pending.
+        answers = {self._subject.line(), self._subject.line()}
+        if answers != {f"got {int(MARK)}", f"got {int(signal.SIGCONT)}"}:
+            message = f"after a stop the workload got {answers}"
+            raise SoakError(message)
+        self.forwarded += 2
+
+
+def until(condition: "Callable[[], bool]") -> None:
+    """Wait for what no event tells of; where it never comes, others find that."""
+    end = time.monotonic() + SHORT_PATIENCE
+    while not condition() and time.monotonic() < end:
+        os.sched_yield()

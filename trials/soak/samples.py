@@ -1,0 +1,98 @@
+"""What pyinit takes at one moment, out of /proc; and whether it grew from the first to the last."""
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+from trials.soak.subject import children
+
+FEW_PERCENT = 2
+FIRST_SECONDS = 60.0  # until then what is loaded late is loaded
+FIRST_PART = 6  # of a run that is shorter: so much of it, the first of six parts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sample:
+    """Memory in KiB, the others counted."""
+
+    seconds: float
+    rounds: int
+    orphans: int
+    signals: int
+    private_dirty: int
+    rss: int
+    data: int
+    threads: int
+    descriptors: int
+    zombies: int
+
+
+MEMORY = ("private_dirty", "rss", "data")
+COUNTS = ("threads", "descriptors")
+NAMES = tuple(field.name for field in dataclasses.fields(Sample))
+
+
+def look(pid: int) -> dict[str, int]:
+    """Return what a process takes now."""
+    place = Path(f"/proc/{pid}")
+    rollup = numbers((place / "smaps_rollup").read_text())
+    status = numbers((place / "status").read_text())
+    return {
+        "private_dirty": rollup["Private_Dirty"],
+        "rss": rollup["Rss"],
+        "data": status["VmData"],
+        "threads": status["Threads"],
+        "descriptors": len(os.listdir(place / "fd")),
+        "zombies": sum(is_zombie(child) for child in children(pid)),
+    }
+
+
+def numbers(text: str) -> dict[str, int]:
+    """Return the fields that are numbers."""
+    found = re.findall(r"^(\w+):\s+(\d+)(?: kB)?$", text, re.MULTILINE)
+    return {name: int(value) for name, value in found}
+
+
+def is_zombie(pid: int) -> bool:
+    """Tell whether a process is dead and not reaped."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:  # reaped by now
+        return False
+
+
+def judge(samples: list[Sample]) -> list[str]:
+    """Return what grew between the first minute and the end, one sentence each."""
+    last = samples[-1]
+    start = min(FIRST_SECONDS, last.seconds / FIRST_PART)
+    judged = [sample for sample in samples if sample.seconds >= start]
+    first = judged[0]
+    found = []
+    if first is last:
+        found.append("there is one sample only behind the beginning: nothing can be judged")
+    for name in MEMORY:
+        before, after = getattr(first, name), getattr(last, name)
+        if after * 100 > before * (100 + FEW_PERCENT):
+            found.append(f"{name} grew by more than {FEW_PERCENT} %: {before} to {after} KiB")
+    for name in COUNTS:
+        seen = {getattr(sample, name) for sample in judged}
+        if len(seen) > 1:
+            found.append(f"{name} did not stay the same: {min(seen)} to {max(seen)}")
+    left = max(sample.zombies for sample in samples)
+    if left:
+        found.append(f"zombies were left: {left}")
+    return found
+
+
+def row(sample: Sample | None = None) -> str:
+    """Return a line of the table; its head without a sample."""
+    if sample is None:
+        return "".join(f"{name:>{width(name)}}" for name in NAMES)
+    values = dataclasses.astuple(sample)
+    return "".join(f"{value:>{width(name)}.0f}" for name, value in zip(NAMES, values, strict=True))
+
+
+def width(name: str) -> int:
+    """Return how wide a column is."""
+    return max(len(name), 7) + 2

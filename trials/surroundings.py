@@ -1,0 +1,27 @@
+"""All hostile surroundings: `make survive` has every init in them, the tests have pyinit."""
+
+from trials.case import Case, Surrounding
+from trials.surroundings_later import LATER
+from trials.surroundings_limits import LIMITS
+from trials.surroundings_places import PLACES
+from trials.surroundings_words import WORDS
+
+SIGNALS = (
+    Surrounding("every signal is ignored", (Case(prefix=("env", "--ignore-signal")),)),
+    Surrounding("every signal is blocked", (Case(prefix=("env", "--block-signal")),)),
+    Surrounding(
+        "every signal is ignored and blocked",
+        (Case(prefix=("env", "--ignore-signal", "--block-signal")),),
+    ),
+)
+
+REST = (
+    Surrounding("nice 19", (Case(prefix=("nice", "-n", "19"), mute=True),)),
+    Surrounding("oom_score_adj: 1000", (Case(setup="echo 1000 >/proc/self/oom_score_adj"),)),
+    Surrounding(
+        "a time namespace of its own",
+        (Case(namespaces=("--time", "--monotonic", "100000", "--boottime", "1000000")),),
+    ),
+)
+
+SURROUNDINGS = (*PLACES, *WORDS, *SIGNALS, *LIMITS, *REST, *LATER)
