@@ -132,7 +132,7 @@ def meaning(source: str) -> str:
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = [ast.Pass()]
+            node.test, node.body = ast.Constant(None), [ast.Pass()]
     return ast.unparse(tree)
 
 
