@@ -9,12 +9,13 @@ signalled. So:
    parent's pid is not another's by now: a process is known by its pid and its birth.
 3. Where there are no pidfds (before Linux 5.3, or forbidden) the look comes right before the kill.
 
-kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork. So it is
-repeated until nobody new is found. But who was forked by a process that had been asked already is
-passed over: that may be a command which it cleans up with. SIGKILL passes over nobody, and goes to
-whole process groups as well, which reaches at one moment who forks faster than it is found: groups
-of other sessions than pyinit's own, in which nobody is but descendants. Such a number is no other
-group's while a child of pyinit's is in it, be it a zombie.
+kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork, and parents end
+between the look at their children and the look at themselves. So it is repeated until nobody new is
+found. But who was forked by a process that had been asked already is passed over: that may be a
+command which it cleans up with. SIGKILL passes over nobody, and goes to whole process groups as
+well, which reaches at one moment who forks faster than it is found: groups of other sessions than
+pyinit's own, in which nobody is but descendants. Such a number is no other group's while a child of
+pyinit's is in it, be it a zombie.
 """
 
 import os
@@ -73,12 +74,13 @@ class Sending:
         refused: how many may not be signalled.
     """
 
-    __slots__ = ("_besides", "_met", "_own", "_signums", "reached", "refused")
+    __slots__ = ("_besides", "_looked", "_met", "_own", "_signums", "reached", "refused")
 
     def __init__(self, signums: tuple[int, ...], besides: int | None) -> None:
         """Begin with nobody."""
         self._signums = signums
         self._besides = besides
+        self._looked = False
         self._own: Known = (os.getpid(), 0)
         # When each was asked. An adopted orphan's parent is unknown: the beginning stands for it.
         self._met: dict[Known, Moment] = {self._own: _now()}
@@ -86,7 +88,7 @@ class Sending:
         self.refused = 0
 
     def walk(self) -> bool:
-        """Send to all that were not met before; return whether there were any.
+        """Send to all that were not met before; return whether there were any, or may be more.
 
         Raises:
             OSError: ENOENT where /proc does not tell, EAGAIN where it cannot be read just now.
@@ -98,7 +100,9 @@ class Sending:
         if signals.SIGKILL in self._signums:
             self._kill_groups(stats, children)
         is_first = len(self._met) == 1
-        found = False
+        # Once: where others are hidden (hidepid) there is always somebody without a parent.
+        found = not self._looked and self._lost_a_parent(stats)
+        self._looked = True
         for pid, parent in _down(self._own[0], children):
             process = (pid, stats[pid].birth)
             if process not in self._met and not stats[pid].is_dead():
@@ -106,6 +110,15 @@ class Sending:
                 above = self._own if parent == self._own[0] else (parent, stats[parent].birth)
                 self._meet(process, above, is_first=is_first)
         return found
+
+    def _lost_a_parent(self, stats: "dict[int, Stat]") -> bool:
+        """Tell whether a parent may have ended during the look, which hides all below it."""
+        own = self._own[0]
+        return any(
+            stat.parent not in stats and stat.parent not in {0, own}
+            for pid, stat in stats.items()
+            if pid != own
+        )
 
     def _kill_groups(self, stats: "dict[int, Stat]", children: dict[int, list[int]]) -> None:
         if 1 not in stats:  # the oldest come last: not everybody was seen

@@ -106,7 +106,7 @@ class Log:
 
     def _leave_room(self) -> None:
         try:
-            bytearray(ROOM)
+            bytes(ROOM)
         except MemoryError:
             if self._when_short is not None:
                 self._when_short()

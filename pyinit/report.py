@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Event = tuple[int, float, str, Keys]
 
 BACKLOG = 256
-RESERVE = 1 << 20
+RESERVE = 1 << 20  # bytes
 MOST_ERRORS = 32
 
 
@@ -48,8 +48,8 @@ class Report:
         self._opened = False
         self._log: Log | None = None
         self._errors: set[str] = set()
-        # Not touched, so that it takes nothing but room below a limit; Python's own step.
-        self._reserve: bytearray | None = bytearray(RESERVE)
+        # Never touched, so that it takes nothing but room below a limit.
+        self._reserve: bytes | None = bytes(RESERVE)
 
     def wants(self, level: int) -> bool:
         """Tell whether events of ``level`` are written: gathering what they need may cost."""

@@ -285,6 +285,18 @@ def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below):
     assert signal.SIGCONT == first_signal(below)
 
 
+def test_whose_parent_ends_while_it_is_looked_for_is_asked(monkeypatch, below):
+    """One that was seen below a parent which was gone a moment later is found by a second look."""
+    _, listener = below.pids
+    before, after = procfs.stat(listener), procfs.stat(listener)
+    after.parent = os.getpid()
+    seen = iter([{listener: before}, {listener: after}, {listener: after}])
+    monkeypatch.setattr(procfs, "stats", lambda: next(seen))
+    descendants.send((signal.SIGCONT,), besides=None)
+
+    assert signal.SIGCONT == first_signal(below)
+
+
 def test_who_is_born_later_is_passed_over(monkeypatch, below):
     """One that its parent forked after it had been asked is not, but SIGKILL is for it as well."""
     child, listener = below.pids
