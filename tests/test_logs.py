@@ -311,6 +311,31 @@ def test_log_that_dies_is_not_waited_for(monkeypatch):
     assert (True, True) == (dying._loaded.is_set(), dying._finished.is_set())
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_log_that_takes_all_memory_is_noticed(monkeypatch, is_told):
+    """Where too little is left after it was loaded, whoever keeps a reserve gets to know."""
+    told = []
+    monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
+    monkeypatch.setattr(log, "ROOM", sys.maxsize // 2)
+    log.Log("json", (lambda: told.append(1)) if is_told else None)._leave_room()
+
+    assert [1] * is_told == told
+
+
+def test_thread_for_which_there_is_no_memory_frees_the_reserve(monkeypatch):
+    """Nothing is lost that can be told later, and less is told from then on."""
+
+    def run_out(*_arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(log, "start_new_thread", run_out)
+    report = Report(Settings(("app",), verbosity=3))
+    report.open()
+    report.tell(1, "child_exited", dict)
+
+    assert (1, False) == (len(report.backlog), report.wants(2))
+
+
 def test_backlog_is_bounded(monkeypatch):
     """Where there is never a log, what waits for it does not grow for ever."""
     monkeypatch.setitem(sys.modules, "pyinit.log", None)

@@ -46,6 +46,8 @@ SUBJECTS = {
     "supervise": (("test_kill_after", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
     "signals": (("test_command_line", "test_rewrite", "test_lifecycle"), "number name is_count"),
 }
+# What is compared here are small integers, of which CPython has each but once.
+SAME: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Is: ast.Eq, ast.IsNot: ast.NotEq}
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
@@ -133,7 +135,15 @@ def meaning(source: str) -> str:
             node.returns = None
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.test, node.body = ast.Constant(None), [ast.Pass()]
+        elif isinstance(node, ast.Assign) and "TYPE_CHECKING" in ast.unparse(node.targets[0]):
+            node.value = ast.Constant(None)
+        elif isinstance(node, ast.Compare) and not _is_with_none(node):
+            node.ops = [SAME.get(type(op), type(op))() for op in node.ops]
     return ast.unparse(tree)
+
+
+def _is_with_none(node: ast.Compare) -> bool:
+    return any(isinstance(each, ast.Constant) and each.value is None for each in node.comparators)
 
 
 def survivors_of(module: str, made: list[Mutant], *, first_only: bool) -> list[Mutant]:
