@@ -64,7 +64,7 @@ class Lifecycle:
         self._patience = settings.kill_after
         self._drain = settings.drain if may_drain else 0.0
         self._next = LOST_PATIENCE
-        self._last = 0.0
+        self._last: float  # when a drain ends, once its SIGKILL is decided on
         self.state = RUNNING
         self.deadline: float | None = None
         self.stopping = False

@@ -1,11 +1,16 @@
 """Turn events into lines with structlog; the only module that loads it."""
 
 import os
+import sys
 import warnings
 from datetime import UTC, datetime
 from logging import DEBUG, ERROR, INFO, WARNING
 
 warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is meant for the workload
+
+# structlog loads asyncio, which does without: PID 1 has no use for OpenSSL, whose settings, with
+# libraries to load, may be in the workload's OPENSSL_CONF.
+sys.modules["ssl"] = None  # type: ignore[assignment]
 
 import structlog
 

@@ -338,6 +338,15 @@ def test_settings_are_decided_once():
         Settings(("app",)).drain = 0.0
 
 
+def test_error_before_the_child_runs_starts_nothing(run, sabotage):
+    """An error of pyinit's own is one line and code 1 where nothing runs yet."""
+    wrap = sabotage("import sys; sys.modules['pyinit.kernel'] = None\n")
+    result = run(command=["echo", "started"], wrap=wrap, namespace=False)
+
+    assert (1, "", 1) == (result.code, result.out, result.err.count("\n"))
+    assert result.err.startswith("pyinit: internal error, nothing was started: ")
+
+
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
 def test_complaint_that_nobody_hears_has_its_code(redirection):
     """Where the line cannot be written the code alone tells."""

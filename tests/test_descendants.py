@@ -7,7 +7,7 @@ import sys
 import pytest
 from harness import UNSHARE, children, until
 
-from pyinit import descendants, procfs
+from pyinit import descendants, everyone, procfs
 
 ASKING = (0,)  # no signal: kill(2) asks whether it could be sent
 
@@ -62,6 +62,14 @@ def test_who_is_not_reached_may_be_met_again(family):
     sending._meet(child, parent, is_first=True)
 
     assert (1, True) == (sending.reached, child in sending._met)
+
+
+def test_who_is_alive_is_looked_up_within_a_time(family):
+    """Where /proc is slow not all are named, but the first one is."""
+    found, in_no_time = (list(everyone.alive(seconds)) for seconds in (30, -1))
+
+    assert set(family) <= set(found)
+    assert found[:1] == in_no_time
 
 
 def test_who_is_gone_is_no_refusal():

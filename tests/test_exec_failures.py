@@ -251,10 +251,11 @@ def elf_with_loader(kind: str) -> bytes:
         (elf_with_loader("32-bit"), b"/ld"),
         (elf_with_loader("64-bit")[:100], b""),
         (elf(62), b""),
+        (elf_with_loader("64-bit").replace(b"\2\0" + bytes(6), b"\1\0" + bytes(6)), b""),
         (b"\x7fELF", b""),
         (b"", b""),
     ],
-    ids=["64-bit", "32-bit", "cut", "static", "magic", "empty"],
+    ids=["64-bit", "32-bit", "cut", "no-name", "static", "magic", "empty"],
 )
 def test_loader_of_a_program_is_found(head, loader):
     """It is in any segment, of either size and byte order; in what is cut off there is none."""

@@ -19,7 +19,7 @@ EVENT = json.dumps({"event": "child_started"}).encode() + b"\n"
 
 
 def test_random_input_ends_well():
-    """Of some command lines each starts a child, shows a page or costs one line; a seed repeats."""
+    """Of some command lines each starts a child, shows a page or costs one line."""
     done = subprocess.run(
         [sys.executable, "-m", "trials.inputs", "--cases=30"],
         check=False,

@@ -104,6 +104,26 @@ def test_time_of_a_drain_begins_when_they_were_asked():
     assert 9.0 + lifecycle.AGAIN_SECONDS == life.deadline
 
 
+def test_time_of_a_drain_does_not_begin_at_any_other_time():
+    """Before they were asked, and when all are gone, there is no time to begin."""
+    life = new(drain=5.0)
+    life.child_gone(1.0)
+    life.asked(2.0)
+    assert ASKED == life.due(2.0)
+    life.nobody_left()
+    life.asked(3.0)
+
+    assert (lifecycle.DONE, None) == (life.state, life.deadline)
+
+
+def test_who_is_alone_with_its_child_goes_on():
+    """That there is nobody but the child is no end while it runs."""
+    life = new()
+    life.nobody_left()
+
+    assert lifecycle.RUNNING == life.state
+
+
 def test_signals_go_to_those_that_remain():
     """While draining everyone gets what comes in, rewritten as ever."""
     life = new(group=True, rewrite={1: 0, 2: 15})

@@ -170,6 +170,22 @@ def test_what_was_dropped_is_counted_and_told(start):
     assert count + 3 == dropped + len(told) - told.count("events_dropped")
 
 
+def test_stderr_that_only_looks_ready_is_given_up(monkeypatch):
+    """A write that is refused over and over again, poll or not, is an error in the end."""
+    calls = []
+
+    def refuse(*_arguments):
+        calls.append(1)
+        raise BlockingIOError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log.os, "write", refuse)
+        with pytest.raises(BlockingIOError):
+            log.write_line("x")
+
+    assert log.ATTEMPTS + 1 == len(calls)
+
+
 def test_queue_is_bounded(monkeypatch):
     """What the thread does not take in time is counted, and not kept."""
     monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
@@ -293,6 +309,31 @@ def test_log_that_dies_is_not_waited_for(monkeypatch):
     dying._run()
 
     assert (True, True) == (dying._loaded.is_set(), dying._finished.is_set())
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_log_that_takes_all_memory_is_noticed(monkeypatch, is_told):
+    """Where too little is left after it was loaded, whoever keeps a reserve gets to know."""
+    told = []
+    monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
+    monkeypatch.setattr(log, "ROOM", sys.maxsize // 2)
+    log.Log("json", (lambda: told.append(1)) if is_told else None)._leave_room()
+
+    assert [1] * is_told == told
+
+
+def test_thread_for_which_there_is_no_memory_frees_the_reserve(monkeypatch):
+    """Nothing is lost that can be told later, and less is told from then on."""
+
+    def run_out(*_arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(log, "start_new_thread", run_out)
+    report = Report(Settings(("app",), verbosity=3))
+    report.open()
+    report.tell(1, "child_exited", dict)
+
+    assert (1, False) == (len(report.backlog), report.wants(2))
 
 
 def test_backlog_is_bounded(monkeypatch):

@@ -138,3 +138,10 @@ def test_zombie_that_cannot_be_had_is_no_end(spoil, printed):
     lines += "except Exception as error: print(type(error).__name__)"
 
     assert printed == printed_by(f"{spoil}\n{lines}")
+
+
+def test_nobody_is_dead_where_looking_is_refused():
+    """Who is alive is not taken, and that is no error."""
+    lines = "one = alive(); print(reaping.next_unseen()); os.kill(one, 9)"
+
+    assert "None" == printed_by(lines)

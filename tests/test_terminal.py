@@ -380,13 +380,14 @@ def test_foreground_is_had_beside_another_reader(terminal):
     assert innermost(run) == terminal.foreground
 
 
-def test_group_of_another_user_is_there():
+@pytest.mark.parametrize(("error", "is_there"), [("EPERM", b"True\n"), ("ESRCH", b"False\n")])
+def test_group_of_another_user_is_there(error, is_there):
     """A group that may not be signalled exists all the same, and keeps the foreground."""
     ask = "import os; from pyinit import terminal; print(terminal._exists(os.getpgrp()))"
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=kill:error=EPERM"]
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"inject=kill:error={error}"]
     done = subprocess.run([*strace, sys.executable, "-c", ask], check=True, capture_output=True)
 
-    assert b"True\n" == done.stdout
+    assert is_there == done.stdout
 
 
 # --- signals of the terminal ---

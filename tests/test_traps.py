@@ -273,23 +273,62 @@ def test_flood_does_not_starve_reaping():
     assert (True, b"") == (done.returncode in {8, 129}, done.stderr)
 
 
-def test_turn_that_fails_is_not_the_last():
-    """Where memory runs out in the middle of a turn the next one does what is due."""
-    spoilt = FLOOD.replace("signals.wait = lambda seconds: hangup", SPOIL_A_TURN)
-    done = subprocess.run([sys.executable, "-c", spoilt], check=False, capture_output=True)
+def test_wait_that_ends_at_once_is_an_error():
+    """A kernel that does not wait as long as it is told to would have PID 1 turn for ever."""
+    strace = [*SILENT_STRACE, "-e", "inject=rt_sigtimedwait:error=EAGAIN"]
+    lines = "from pyinit import signals; signals.block_all(); signals.wait(60)"
+    command = [*strace, sys.executable, "-c", lines]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
 
-    assert 8 == done.returncode
-    assert 1 == done.stderr.count(b"internal_error")
+    assert 1 == done.returncode
+    assert "BlockingIOError" in done.stderr
 
 
-SPOIL_A_TURN = """
-due, left = Lifecycle.due, [MemoryError()]
-def fail_once(self, now):
-    if left:
-        raise left.pop()
-    return due(self, now)
-Lifecycle.due = fail_once
+SPOILT = """
+def spoil(kind, name):
+    act, left = getattr(kind, name), [MemoryError()]
+    def fail_once(*arguments):
+        if left:
+            raise left.pop()
+        return act(*arguments)
+    setattr(kind, name, fail_once)
+
+spoil(Lifecycle, "due")
 """
+
+
+@pytest.mark.parametrize(
+    ("also", "told"),
+    [("", 1), ("spoil(Report, 'tell_internal_error')", 0)],
+    ids=["turn", "turn-and-guard"],
+)
+def test_turn_that_fails_is_not_the_last(also, told):
+    """Where memory runs out in the middle of a turn, or of telling so, the next one comes."""
+    script = FLOOD.replace("signals.wait = lambda seconds: hangup", SPOILT + also)
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+
+    assert (8, told) == (done.returncode, done.stderr.count(b"internal_error"))
+
+
+def test_orphan_that_cannot_be_had_at_once(start):
+    """Where wait4 takes no orphan although it is dead, it is taken at the next opportunity."""
+    wrap = [*SILENT_STRACE, "-e", "trace=wait4", "-e", "inject=wait4:retval=0:when=1"]
+    command = ["sh", "-c", '(sh -c "exit 6" &); exec "$@"', "-", *victim("listener", 3)]
+    run = start(["-w"], command, wrap=wrap, namespace=False)
+    run.ready()
+    tracer = run.process.pid
+    (init,) = children(tracer)
+    assert until(lambda: len(children(init)) == 2 and is_zombie(children(init)[-1]))
+    os.kill(init, signal.SIGUSR1)
+    assert f"got {int(signal.SIGUSR1)}" == run.line()
+    os.kill(init, signal.SIGTERM)
+    result = run.finish()
+
+    assert (3, [6]) == (result.code, [event["code"] for event in result.named("orphan_reaped")])
+
+
+def is_zombie(pid: int) -> bool:
+    return status_of(Path(f"/proc/{pid}/status").read_text())["State"].startswith("Z")
 
 
 @pytest.mark.parametrize("options", [[], ["-w"]], ids=["quiet", "told"])

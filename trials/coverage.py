@@ -22,11 +22,22 @@ PACKAGE = Path(tracer.__file__).parent.parent / "pyinit"
 
 LEFT_OUT = (
     "--ignore=tests/test_bench.py",  # what pyinit costs
+    "--ignore=tests/test_chaos.py",  # these four: what is tested elsewhere, at random or for long
+    "--ignore=tests/test_inputs.py",
+    "--ignore=tests/test_soak.py",
+    "--ignore=tests/test_surroundings.py",
     "--ignore=tests/test_docs.py",  # what the pages show: as above, in parts
     "--ignore=tests/test_labs.py",  # what the kernel does
     "--ignore=tests/test_peers.py",  # what other inits do
     "--ignore=tests/test_shutdown_races.py",  # the same lines, 2000 times
     "--ignore=tests/test_verdicts.py",  # what the kernel does
+    # The short forms of the other trials: chance, limits, and what pyinit calls.
+    "--ignore=tests/test_chaos.py",
+    "--ignore=tests/test_inputs.py",
+    "--ignore=tests/test_security.py",
+    "--ignore=tests/test_soak.py",
+    "--ignore=tests/test_surroundings.py",
+    "--deselect=tests/test_faults.py::test_faults_by_chance",
     # Nothing is opened between fork and exec, but what the tracer writes.
     "--deselect=tests/test_imports.py::test_verbose_run_loads_its_log_after_the_child_is_forked",
     # What may be written at the end is a matter of time, and to trace takes some.

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from cosmic_ray.mutating import mutate_code
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JOBS = 2
-SECONDS = 240  # a change that hangs is noticed
+SECONDS = 30  # at least; a change that hangs is noticed
+TIMES = 5  # as long as the tests take without any change
 FAST = "not 2000 and not twenty_thousand"  # what takes many processes shows nothing more
 LONGEST = 4  # lines of a change that are shown
 DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
@@ -44,6 +46,8 @@ SUBJECTS = {
     "supervise": (("test_kill_after", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
     "signals": (("test_command_line", "test_rewrite", "test_lifecycle"), "number name is_count"),
 }
+# What is compared here are small integers, of which CPython has each but once.
+SAME: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Is: ast.Eq, ast.IsNot: ast.NotEq}
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
@@ -70,8 +74,6 @@ def main(arguments: list[str]) -> int:
         made = list(mutants(module))
         lived = [] if wanted.list else survivors_of(module, made, first_only=wanted.first_only)
         print(f"{module}: {len(made)} mutants, {len(made) - len(lived)} killed", flush=True)
-        for mutant in lived:
-            print(f"{module}:{mutant.line}: {mutant.operator}\n{mutant.diff}", flush=True)
         survivors += len(lived)
     return min(survivors, 1)
 
@@ -132,29 +134,38 @@ def meaning(source: str) -> str:
         elif isinstance(node, ast.FunctionDef):
             node.returns = None
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = [ast.Pass()]
+            node.test, node.body = ast.Constant(None), [ast.Pass()]
+        elif isinstance(node, ast.Assign) and "TYPE_CHECKING" in ast.unparse(node.targets[0]):
+            node.value = ast.Constant(None)
+        elif isinstance(node, ast.Compare) and not _is_with_none(node):
+            node.ops = [SAME.get(type(op), type(op))() for op in node.ops]
     return ast.unparse(tree)
+
+
+def _is_with_none(node: ast.Compare) -> bool:
+    return any(isinstance(each, ast.Constant) and each.value is None for each in node.comparators)
 
 
 def survivors_of(module: str, made: list[Mutant], *, first_only: bool) -> list[Mutant]:
     """Return those that no test notices."""
     tests = SUBJECTS[module][0][: 1 if first_only else None]
     free: SimpleQueue[Path] = SimpleQueue()
+    source = (package() / f"{module}.py").read_text()
+    begin = monotonic()
+    if fails(copied(0), Mutant(module, "none", 0, "", source), tests, 600):
+        msg = f"{module}: the tests fail without any change"
+        raise SystemExit(msg)
+    seconds = max(SECONDS, TIMES * (monotonic() - begin))
     for number in range(JOBS):
         free.put(copied(number))
 
-    source = (package() / f"{module}.py").read_text()
-    if fails(free.get(), Mutant(module, "none", 0, "", source), tests):
-        msg = f"{module}: the tests fail without any change"
-        raise SystemExit(msg)
-    free.put(Path(f"{sys.prefix}-0"))
-
     def is_noticed(mutant: Mutant) -> bool:
         place = free.get()
-        try:
-            return fails(place, mutant, tests)
-        finally:
-            free.put(place)
+        noticed = fails(place, mutant, tests, seconds)
+        free.put(place)
+        if not noticed:
+            print(f"{module}:{mutant.line}: {mutant.operator}\n{mutant.diff}", flush=True)
+        return noticed
 
     with ThreadPoolExecutor(JOBS) as pool:
         noticed = list(pool.map(is_noticed, made))
@@ -177,7 +188,7 @@ def copied(number: int) -> Path:
     return place
 
 
-def fails(place: Path, mutant: Mutant, tests: tuple[str, ...]) -> bool:
+def fails(place: Path, mutant: Mutant, tests: tuple[str, ...], seconds: float) -> bool:
     """Tell whether a test fails, or never ends, where a module is changed."""
     path = place / package().relative_to(sys.prefix) / f"{mutant.module}.py"
     original = path.read_text()
@@ -192,7 +203,7 @@ def fails(place: Path, mutant: Mutant, tests: tuple[str, ...]) -> bool:
         stderr=subprocess.DEVNULL,
     )
     try:
-        return process.wait(SECONDS) != 0
+        return process.wait(seconds) != 0
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
         process.wait()
