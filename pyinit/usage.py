@@ -10,7 +10,7 @@ from pyinit.start import StartError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200
-LONGEST_SENTENCE = 1000  # so little that a pipe that has room takes all of it
+LONGEST_SENTENCE = 900  # so little that a pipe that has room takes all of it
 PATIENCE_MILLISECONDS = 1000
 
 # Words from other inits, and words that one would guess.
