@@ -63,7 +63,8 @@ class Report:
         The log's thread may call it; that it was called is told with the next event.
         """
         self._reserve = None
-        self._verbosity = min(self._verbosity, WARNING)
+        if self._verbosity > WARNING:  # noqa: PLR1730 - to call min() takes memory
+            self._verbosity = WARNING
 
     def open(self) -> None:
         """Write what was told until now, and from now on at once: the child runs."""

@@ -94,6 +94,7 @@ class Supervisor:
         begin, turn, end = self._acts
         if not self._begun:
             self._guard(begin)
+        self._report.open()  # also where that failed: nothing is written until then
         while self._life.state != lifecycle.DONE:
             if not self._guard(turn):
                 self._guard(_pause)
@@ -113,7 +114,6 @@ class Supervisor:
     def _begin(self) -> None:
         self._begun = True
         self._telling.started(self._process.pid)
-        self._report.open()
         self._ending.watch_memory()
         everyone.get_ready()
 

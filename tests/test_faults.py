@@ -210,6 +210,25 @@ def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch):
     assert [supervise.PAUSE_SECONDS] * 4 == pauses
 
 
+def test_log_is_opened_although_the_beginning_failed(monkeypatch):
+    """One error in the first moment does not silence pyinit for the rest of its life."""
+
+    class Failing(supervise.Supervisor):
+        def _begin(self) -> None:
+            self._begun = True
+            raise OSError(5, "x")
+
+        def _turn(self) -> None:
+            self._life.child_gone(0.0)
+
+    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    settings = Settings(("app",))
+    report = Report(settings)
+    Failing(settings, report, Lifecycle(settings, may_drain=False), None, None).supervise()
+
+    assert (True, ["internal_error"]) == (report._opened, [event[2] for event in report.backlog])
+
+
 # --- the trial ---
 
 
