@@ -279,3 +279,12 @@ def test_judge_of_faults(faults, changed, complaint):
     assert str(fault) == "waitid:EPERM:1+:init:not-pid1"
     assert len(found) == (0 if complaint is None else 1)
     assert complaint is None or complaint in found[0]
+
+
+def test_judge_of_memory_notices_silence(faults):
+    """A pyinit that tells of nothing any more after one error is found out."""
+    fault = faults.parse("malloc:ENOMEM:2:init:pid1")
+
+    assert ["it went silent"] == list(
+        faults.judge(fault, faults.Outcome(7, frozenset({"child"}), "", {"": 5}))
+    )

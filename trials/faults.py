@@ -353,6 +353,8 @@ def _judge_lines(fault: Fault, err: str) -> Iterator[str]:
             errors.append(event["error"])
     if len(errors) != len(set(errors)):
         yield "it was told more than once"
+    if fault.kind.calls == MEMORY and not lines:
+        yield "it went silent"
 
 
 if __name__ == "__main__":
