@@ -136,10 +136,18 @@ def subject(compiled):
 
 
 def predict(subject: Subject, *, inside: bool) -> str:
-    """Return what the code behind `--inspect` says of a subject, which it must be sure of."""
-    verdict = judge(look(subject.pid), subject.signum, inside=inside)
-    assert verdict.is_sure
-    return verdict.word
+    """Return what the code behind `--inspect` says of a subject, which it must be sure of.
+
+    It is not while threads that have a processor coming are on their way to where they wait.
+    """
+    verdicts = []
+
+    def is_sure() -> bool:
+        verdicts.append(judge(look(subject.pid), subject.signum, inside=inside))
+        return verdicts[-1].is_sure
+
+    assert until(is_sure)
+    return verdicts[-1].word
 
 
 def seen(word: str) -> str:
