@@ -81,6 +81,7 @@ def take_pending() -> "_signal.struct_siginfo | None":
 
     A pending signal is discarded when it becomes ignored, blocked or not (POSIX, sigaction()).
     Who ignored SIGCHLD, if just for a moment, could lose the code of a child.
+    So a real-time signal that is queued several times comes once.
 
     Returns:
         What was sent, its sender being UNKNOWN; None where nothing is pending.
