@@ -265,7 +265,8 @@ INTERNAL_ERROR = '{"event": "internal_error", "error": "x"}\n'
         ({"code": 1, "marks": frozenset()}, None),
         ({"calls": {"1": 1001}}, "full speed"),
         ({"err": INTERNAL_ERROR}, None),
-        ({"marks": frozenset({"child", "helper"})}, None),
+        ({"marks": frozenset({"child", "helper", "asked"})}, "signal was lost"),
+        ({"marks": frozenset({"child", "helper", "forwarded"})}, "signal was lost"),
         ({"err": INTERNAL_ERROR * 2}, "more than once"),
         ({"err": INTERNAL_ERROR + "Traceback"}, "not an event"),
     ],
@@ -273,7 +274,12 @@ INTERNAL_ERROR = '{"event": "internal_error", "error": "x"}\n'
 def test_judge_of_faults(faults, changed, complaint):
     """What went wrong is seen."""
     fault = faults.parse("waitid:EPERM:1+:init:not-pid1")
-    outcome = {"code": 7, "marks": frozenset({"child"}), "err": "", "calls": {"": 5}} | changed
+    outcome = {
+        "code": 7,
+        "marks": frozenset(faults.ALL_MARKS),
+        "err": "",
+        "calls": {"": 5},
+    } | changed
     found = list(faults.judge(fault, faults.Outcome(**outcome)))
 
     assert str(fault) == "waitid:EPERM:1+:init:not-pid1"

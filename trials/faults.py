@@ -44,6 +44,7 @@ class Kind:
         everybody: whether they fail for all threads and processes, not just for pyinit's loop.
         lasting: whether they may fail for ever; CPython itself repeats what is interrupted.
         most: how many there may be in a run, by process or thread: more is turning at full speed.
+        spared: whether the workload is still to get its signals, and its helper to be asked.
     """
 
     calls: str
@@ -51,16 +52,17 @@ class Kind:
     everybody: bool = False
     lasting: bool = True
     most: int = 1000
+    spared: bool = False
 
 
 KINDS = (
     Kind("clone,clone3,fork,vfork", ("EAGAIN", "ENOMEM")),
     Kind("clone,clone3,fork,vfork", ("EAGAIN", "ENOMEM"), everybody=True),
     Kind("kill", ("EPERM", "ESRCH")),
-    Kind("waitid", ("EAGAIN", "EINVAL", "EPERM", "ENOSYS")),
+    Kind("waitid", ("EAGAIN", "EINVAL", "EPERM", "ENOSYS"), spared=True),
     Kind("wait4", ("ECHILD", "EINVAL", "ENOSYS")),
     Kind("wait4,waitid,rt_sigtimedwait", ("EINTR",), lasting=False),
-    Kind("rt_sigtimedwait", ("EAGAIN", "EINVAL", "EPERM", "ENOSYS")),
+    Kind("rt_sigtimedwait", ("EAGAIN", "EINVAL", "EPERM", "ENOSYS"), spared=True),
     Kind("rt_sigtimedwait,rt_sigpending", ("EPERM",)),
     Kind("rt_sigtimedwait,waitid", ("EPERM",)),
     Kind("write", ("EAGAIN", "EPIPE", "ENOSPC", "EIO"), everybody=True),
@@ -74,12 +76,12 @@ KINDS = (
     ),  # malloc(3) of a thread tries each time
     Kind(MEMORY, ("ENOMEM",), most=100_000),
     Kind("prctl", ("EPERM", "EINVAL", "ENOSYS")),
-    Kind("pidfd_open", ("ENOSYS", "EPERM", "EMFILE")),
-    Kind("pidfd_send_signal", ("ENOSYS", "EPERM")),
+    Kind("pidfd_open", ("ENOSYS", "EPERM", "EMFILE"), spared=True),
+    Kind("pidfd_send_signal", ("ENOSYS", "EPERM"), spared=True),
     Kind("ioctl", ("ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH"), everybody=True),
     Kind("pipe2", ("EMFILE", "ENFILE")),
-    Kind("setpgid", ("EPERM", "ESRCH")),
-    Kind("sched_yield", ("ENOSYS",)),
+    Kind("setpgid", ("EPERM", "ESRCH"), spared=True),
+    Kind("sched_yield", ("ENOSYS",), spared=True),
     Kind("close", ("EIO",), everybody=True),
     Kind("poll", ("EINVAL",), everybody=True),
     Kind("rt_sigaction", ("EINVAL",)),
@@ -170,8 +172,9 @@ def parse(word: str) -> Fault:
     """Return the fault that is written so."""
     calls, error, when, who, where = word.split(":")
     number, plus, _ = when.partition("+")
-    alike = [kind.most for kind in KINDS if kind.calls == calls]
-    kind = Kind(calls, (error,), everybody=who == "everybody", most=max(alike, default=1000))
+    everybody = who == "everybody"
+    alike = [kind for kind in KINDS if kind.calls == calls] or [Kind(calls, (error,))]
+    kind = dataclasses.replace(alike[0], errors=(error,), everybody=everybody)
     return Fault(kind, error, int(number), ON if plus else ONCE, as_pid1=where == "pid1")
 
 
@@ -334,6 +337,10 @@ def judge(fault: Fault, outcome: Outcome) -> Iterator[str]:
         yield "nothing was started, and yet the code is 0"
     if max(outcome.calls.values(), default=0) > fault.kind.most:
         yield f"it turned at full speed: {outcome.calls}"
+    # As PID 1 the workload's own calls are hit as well.
+    is_spared = fault.kind.spared and not fault.as_pid1 and not fault.kind.everybody
+    if is_spared and "child" in outcome.marks and outcome.marks != ALL_MARKS:
+        yield f"a signal was lost: only {', '.join(sorted(outcome.marks))}"
     if "child" in outcome.marks:
         yield from _judge_lines(fault, outcome.err)
 
