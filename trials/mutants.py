@@ -203,6 +203,7 @@ def fails(place: Path, mutant: Mutant, tests: tuple[str, ...], seconds: float) -
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # kill(0) reaches a process group beyond the namespace
     )
     try:
         return process.wait(seconds) != 0
