@@ -39,7 +39,7 @@ KILLS = (
 # Of each module the tests that matter, the fastest first, and the functions; none for all.
 SUBJECTS = {
     "lifecycle": (("test_lifecycle", *DRAIN), ""),
-    "everyone": (("test_rewrite", "test_drain", "test_kill_after", "test_subreaper"), ""),
+    "everyone": (("test_descendants", "test_rewrite", "test_drain", "test_kill_after"), ""),
     "descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
     "reaping": (("test_reaping", "test_exit_codes", "test_death_report", "test_traps"), ""),
     "supervise": (("test_kill_after", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
