@@ -72,6 +72,15 @@ def test_who_is_alive_is_looked_up_within_a_time(family):
     assert found[:1] == in_no_time
 
 
+def test_looking_up_who_is_alive_ends_in_time(monkeypatch):
+    """After so many seconds by the clock nobody else is looked up."""
+    times = iter([100.0, 104.0, 106.0, 106.0])
+    monkeypatch.setattr(everyone, "monotonic", lambda: next(times))
+    monkeypatch.setattr(everyone, "pids", lambda: [os.getpid()] * 3)
+
+    assert 2 == len(list(everyone.alive(5.0)))
+
+
 def test_who_is_gone_is_no_refusal():
     """A process that is reaped before it is opened, or after, is neither reached nor refused."""
     gone = subprocess.Popen(["true"])

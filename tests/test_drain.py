@@ -62,6 +62,27 @@ def test_all_may_finish(leave, count, namespace):
     assert (7, count, "") == (result.code, result.out.count("done\n"), result.err)
 
 
+GONE_LATER = """
+import os, sys
+class Gone:
+    def find_spec(self, name, *_):
+        if name == "pyinit.descendants" and os.path.exists({flag!r}):
+            raise ImportError(name)
+sys.meta_path.insert(0, Gone())
+"""
+
+
+def test_all_may_finish_although_the_package_is_gone_by_then(leave, sabotage, tmp_path):
+    """Off PID 1 what it takes to find those that remain is loaded while it is there."""
+    flag = tmp_path / "gone"
+    wrap = sabotage(GONE_LATER.format(flag=str(flag)))
+    run = leave([], 2, "finish", code=7, wrap=wrap, namespace=False)
+    flag.touch()
+    result = end(run)
+
+    assert (7, 2, "") == (result.code, result.out.count("done\n"), result.err)
+
+
 def test_drain_0_is_the_way_of_tini(leave):
     """With -d 0 pyinit leaves at once, and the kernel kills who is left."""
     result = end(leave(["-d", "0"], 20, "finish", code=7))

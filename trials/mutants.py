@@ -26,7 +26,6 @@ from cosmic_ray.plugins import get_operator, operator_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-JOBS = 2
 SECONDS = 30  # at least; a change that hangs is noticed
 TIMES = 5  # as long as the tests take without any change
 FAST = "not 2000 and not twenty_thousand"  # what takes many processes shows nothing more
@@ -40,8 +39,8 @@ KILLS = (
 # Of each module the tests that matter, the fastest first, and the functions; none for all.
 SUBJECTS = {
     "lifecycle": (("test_lifecycle", *DRAIN), ""),
-    "everyone": ((*DRAIN, "test_subreaper"), ""),
-    "descendants": (("test_descendants", *DRAIN, "test_subreaper"), ""),
+    "everyone": (("test_descendants", "test_rewrite", "test_drain", "test_kill_after"), ""),
+    "descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
     "reaping": (("test_reaping", "test_exit_codes", "test_death_report", "test_traps"), ""),
     "supervise": (("test_kill_after", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
     "signals": (("test_command_line", "test_rewrite", "test_lifecycle"), "number name is_count"),
@@ -66,13 +65,15 @@ def main(arguments: list[str]) -> int:
     """Return the code to leave with: 0 where a test notices each change."""
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("modules", nargs="*", default=list(SUBJECTS), metavar="MODULE")
+    parser.add_argument("--jobs", type=int, default=2, help="at once")
     parser.add_argument("--first-only", action="store_true", help="only the fastest tests")
     parser.add_argument("--list", action="store_true", help="make them, test none")
     wanted = parser.parse_args(arguments)
     survivors = 0
     for module in wanted.modules:
         made = list(mutants(module))
-        lived = [] if wanted.list else survivors_of(module, made, first_only=wanted.first_only)
+        tests = SUBJECTS[module][0][: 1 if wanted.first_only else None]
+        lived = [] if wanted.list else survivors_of(module, made, tests, wanted.jobs)
         print(f"{module}: {len(made)} mutants, {len(made) - len(lived)} killed", flush=True)
         survivors += len(lived)
     return min(survivors, 1)
@@ -146,9 +147,10 @@ def _is_with_none(node: ast.Compare) -> bool:
     return any(isinstance(each, ast.Constant) and each.value is None for each in node.comparators)
 
 
-def survivors_of(module: str, made: list[Mutant], *, first_only: bool) -> list[Mutant]:
+def survivors_of(
+    module: str, made: list[Mutant], tests: tuple[str, ...], jobs: int
+) -> list[Mutant]:
     """Return those that no test notices."""
-    tests = SUBJECTS[module][0][: 1 if first_only else None]
     free: SimpleQueue[Path] = SimpleQueue()
     source = (package() / f"{module}.py").read_text()
     begin = monotonic()
@@ -156,7 +158,7 @@ def survivors_of(module: str, made: list[Mutant], *, first_only: bool) -> list[M
         msg = f"{module}: the tests fail without any change"
         raise SystemExit(msg)
     seconds = max(SECONDS, TIMES * (monotonic() - begin))
-    for number in range(JOBS):
+    for number in range(jobs):
         free.put(copied(number))
 
     def is_noticed(mutant: Mutant) -> bool:
@@ -167,7 +169,7 @@ def survivors_of(module: str, made: list[Mutant], *, first_only: bool) -> list[M
             print(f"{module}:{mutant.line}: {mutant.operator}\n{mutant.diff}", flush=True)
         return noticed
 
-    with ThreadPoolExecutor(JOBS) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         noticed = list(pool.map(is_noticed, made))
     return [mutant for mutant, seen in zip(made, noticed, strict=True) if not seen]
 
@@ -201,6 +203,7 @@ def fails(place: Path, mutant: Mutant, tests: tuple[str, ...], seconds: float) -
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # kill(0) reaches a process group beyond the namespace
     )
     try:
         return process.wait(seconds) != 0
