@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from harness import VICTIMS, Result, Run, command_line
 
-# A shell that runs the tests in the background has the first two ignored, nohup(1) the last, and all
-# that they start as well.
+# Who runs the tests in the background has the first two ignored (a shell) or the last (nohup), and
+# so has all that they start.
 for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(signum) == signal.SIG_IGN:
         signal.signal(signum, signal.SIG_DFL)
