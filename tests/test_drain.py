@@ -66,17 +66,20 @@ GONE_LATER = """
 import os, sys
 class Gone:
     def find_spec(self, name, *_):
-        if name == "pyinit.descendants" and os.path.exists({flag!r}):
-            raise ImportError(name)
+        if name == "pyinit.descendants":
+            if os.path.exists({flag!r}):
+                raise ImportError(name)
+            open({loaded!r}, "w").close()
 sys.meta_path.insert(0, Gone())
 """
 
 
 def test_all_may_finish_although_the_package_is_gone_by_then(leave, sabotage, tmp_path):
     """Off PID 1 what it takes to find those that remain is loaded while it is there."""
-    flag = tmp_path / "gone"
-    wrap = sabotage(GONE_LATER.format(flag=str(flag)))
+    flag, loaded = tmp_path / "gone", tmp_path / "loaded"
+    wrap = sabotage(GONE_LATER.format(flag=str(flag), loaded=str(loaded)))
     run = leave([], 2, "finish", code=7, wrap=wrap, namespace=False)
+    assert until(loaded.exists)
     flag.touch()
     result = end(run)
 
