@@ -148,6 +148,7 @@ def test_command_line_wins_over_the_environment(words, environment, settings):
 
 SIGNAL_WORDS = {"TERM": 15, "SIGTERM": 15, "term": 15, "SigTerm": 15, "15": 15, "1": 1, "64": 64}
 SIGNAL_WORDS |= {"RTMIN": 34, "SIGRTMIN+3": 37, "rtmin+30": 64, "RTMAX": 64, "SIGRTMAX-1": 63}
+SIGNAL_WORDS |= {"RTMIN+0": 34, "RTMAX-0": 64, "RTMAX-30": 34, "000000015": 15}
 SIGNAL_WORDS |= {"CLD": 17, "POLL": 29, "IO": 29, "IOT": 6, "STKFLT": 16, "PWR": 30}
 
 
@@ -155,6 +156,14 @@ SIGNAL_WORDS |= {"CLD": 17, "POLL": 29, "IO": 29, "IOT": 6, "STKFLT": 16, "PWR":
 def test_signals_have_many_spellings(word, number):
     """A signal is known by name, with or without SIG, in either case, or by number."""
     assert number == signals.number(word)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(34, "MIN"), (35, "MIN+1"), (63, "MIN+29"), (64, "MAX")]
+)
+def test_real_time_signals_are_counted_from_the_first(number, name):
+    """They are called as most do: the first and the last by name, the others by distance."""
+    assert f"SIGRT{name}" == signals.name(number)
 
 
 @pytest.mark.parametrize("number", range(1, 65))
@@ -170,7 +179,7 @@ def test_signal_names_read_back(number):
     "word",
     ["", "0", "65", "-1", "+15", "SIG", "SIG15", "TREM", "RTMIN+31", "RTMIN-1", "RTMAX+1", "RTMIN+",
      "RTMAX--1", "TERM+1", "15.0", " 15", "\uff11\uff15", "\u017ftop", "\u0131nt",
-     "9" * 5000, "RTMIN+" + "9" * 5000],
+     "0000000015", "9" * 5000, "RTMIN+" + "9" * 5000],
 )  # fmt: skip
 def test_what_is_no_signal_is_refused(word):
     """Neither 0 nor what is beyond the last signal, nor a misspelt name, is a signal."""
