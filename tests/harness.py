@@ -148,6 +148,19 @@ def victim(name: str, *arguments: object) -> list[str]:
     return [*PYTHON, str(VICTIMS / f"{name}.py"), *map(str, arguments)]
 
 
+def import_that_exits(name: str) -> str:
+    """Return the lines, for `sabotage`, that have the import of a module raise SystemExit."""
+    return f"""
+import builtins
+real = builtins.__import__
+def broken(name, *rest):
+    if name == {name!r}:
+        raise SystemExit(66)
+    return real(name, *rest)
+builtins.__import__ = broken
+"""
+
+
 def until(condition, seconds: float = 30) -> bool:
     """Wait for what no event tells of, such as a zombie that is reaped; False if it never comes."""
     end = time.monotonic() + seconds

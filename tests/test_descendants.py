@@ -1,6 +1,7 @@
 """Off PID 1 the processes below are looked at one by one: who gets a signal, and who does not."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -117,3 +118,17 @@ def test_groups_are_not_killed_where_not_all_are_seen():
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
     assert "1 9 None\n" == done.stdout
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["all-seen", "oldest-unseen"])
+def test_group_is_killed_where_the_oldest_is_seen_only(monkeypatch, seen):
+    """Who was read last tells whether all were: PID 1 is the oldest."""
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
+    alike = procfs.stat(os.getpid())
+    alike.group = alike.session = 30000
+    stats = {30000: alike} | ({1: procfs.stat(1)} if seen else {})
+    sending = descendants.Sending((signal.SIGKILL,), None)
+    sending._kill_groups(stats, {os.getpid(): [30000]})
+
+    assert ([(-30000, signal.SIGKILL)] if seen else []) == killed

@@ -11,7 +11,7 @@ import types
 
 import pytest
 import structlog
-from harness import PYTHON, full_pipe, until, victim
+from harness import PYTHON, full_pipe, import_that_exits, until, victim
 
 from pyinit import log
 from pyinit.report import BACKLOG, RESERVE, Report
@@ -244,15 +244,7 @@ BROKEN = {
     "missing": "import sys; sys.modules['structlog'] = None\n",
     "half-way": "import sys; sys.modules['structlog.stdlib'] = None\n",
     "empty": "import sys, types; sys.modules['structlog'] = types.ModuleType('structlog')\n",
-    "exits": """
-import builtins
-real = builtins.__import__
-def broken(name, *rest):
-    if name == "structlog":
-        raise SystemExit(66)
-    return real(name, *rest)
-builtins.__import__ = broken
-""",
+    "exits": import_that_exits("structlog"),
 }
 
 

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from harness import import_that_exits
 
 ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); read x"]
 REFUSED = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM")
@@ -74,15 +75,7 @@ def test_missing_libcap_costs_one_warning(run, without_libcap):
 BROKEN = {
     "foreign": "import sys, types; sys.modules['prctl'] = types.ModuleType('prctl')\n",
     "half-way": "import sys; sys.modules['_prctl'] = None\n",
-    "exits": """
-import builtins
-real = builtins.__import__
-def broken(name, *rest):
-    if name == "_prctl":
-        raise SystemExit(66)
-    return real(name, *rest)
-builtins.__import__ = broken
-""",
+    "exits": import_that_exits("_prctl"),
 }
 
 
