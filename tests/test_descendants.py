@@ -120,15 +120,43 @@ def test_groups_are_not_killed_where_not_all_are_seen():
     assert "1 9 None\n" == done.stdout
 
 
-@pytest.mark.parametrize("seen", [True, False], ids=["all-seen", "oldest-unseen"])
-def test_group_is_killed_where_the_oldest_is_seen_only(monkeypatch, seen):
-    """Who was read last tells whether all were: PID 1 is the oldest."""
+def killed_groups(monkeypatch, group: int, session: int, others=()) -> list:
+    """Return the kills where a child is in such a group and session, and others in these groups."""
     killed = []
     monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
-    alike = procfs.stat(os.getpid())
-    alike.group = alike.session = 30000
-    stats = {30000: alike} | ({1: procfs.stat(1)} if seen else {})
+    stats = {pid: procfs.stat(os.getpid()) for pid in (30000, *range(1, len(others) + 1))}
+    stats[30000].group, stats[30000].session = group, session
+    for pid, other in enumerate(others, 1):
+        stats[pid].group = other
     sending = descendants.Sending((signal.SIGKILL,), None)
     sending._kill_groups(stats, {os.getpid(): [30000]})
+    return killed
 
-    assert ([(-30000, signal.SIGKILL)] if seen else []) == killed
+
+def test_group_of_another_session_is_killed(monkeypatch):
+    """A number that only those below have is killed as one."""
+    assert [(-30000, signal.SIGKILL)] == killed_groups(monkeypatch, 30000, 30000, others=[5])
+
+
+def test_group_is_not_killed_where_the_oldest_is_not_seen(monkeypatch):
+    """Who was read last tells whether all were: PID 1 is the oldest."""
+    assert [] == killed_groups(monkeypatch, 30000, 30000)
+
+
+@pytest.mark.parametrize("group", [0, 1])
+def test_group_that_is_no_number_of_ours_is_not_killed(monkeypatch, group):
+    """kill(-1) and kill(0) would reach others: 0 is a group of an outer PID namespace."""
+    assert [] == killed_groups(monkeypatch, group, 30000, others=[5])
+
+
+@pytest.mark.parametrize("session", ["own", "outer"])
+def test_group_of_its_own_session_is_not_killed(monkeypatch, session):
+    """Others of the session may be in it, who are not below; 0 is an outer namespace's."""
+    number = os.getsid(0) if session == "own" else 0
+
+    assert [] == killed_groups(monkeypatch, 30000, number, others=[5])
+
+
+def test_group_with_somebody_else_in_it_is_not_killed(monkeypatch):
+    """Who is not below is not killed, whatever group those below have joined."""
+    assert [] == killed_groups(monkeypatch, 30000, 30000, others=[5, 30000])
