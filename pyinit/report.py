@@ -80,7 +80,7 @@ class Report:
         except MemoryError:
             self._lost += 1
             self.use_reserve()
-        except BaseException:  # noqa: BLE001 - no memory, or a module that cannot be loaded
+        except BaseException:  # noqa: BLE001 - a module that cannot be loaded, say
             self._lost += 1
         self._pass_on()
 

@@ -97,7 +97,7 @@ class Supervisor:
         self._report.open()  # also where that failed: nothing is written until then
         while self._life.state != lifecycle.DONE:
             if not self._guard(turn):
-                self._guard(_pause)
+                _pause()
         self._guard(end)
         self._report.close()
         self._left = True
@@ -142,7 +142,7 @@ class Supervisor:
         except BaseException:  # noqa: BLE001 - as above
             received = None
         if received is None:
-            self._guard(_pause)
+            _pause()
         return received
 
     def _patience(self) -> float | None:
