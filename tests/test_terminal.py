@@ -177,14 +177,15 @@ def end_job(shell: Run) -> None:
 @pytest.mark.parametrize("error", ["ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH"])
 def test_terminal_that_cannot_be_handed_over(terminal, error, tmp_path):
     """Whatever tcsetpgrp(3) fails with, the child runs, and its code comes out."""
-    log = tmp_path / "calls"
+    calls = tmp_path / "calls"
     inject = f"inject=ioctl:error={error}:when=1"  # each process's first
-    strace = ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=ioctl", "-e", inject]
+    strace = ["strace", "-ff", "-qq", "-o", str(calls), "-e", "trace=ioctl", "-e", inject]
     script = f'exec {shlex.join(strace)} "$@"'
     run = terminal.start("not-pid1", ["sh", "-c", "exit 3"], script=script, **PIPES)
 
     assert (3, "") == (run.finish().code, run.finish().err)
-    assert re.search(rf"TIOCSPGRP.* = -1 {error}.*INJECTED", log.read_text())
+    made = "".join(log.read_text() for log in tmp_path.glob("calls.*"))
+    assert re.search(rf"TIOCSPGRP.* = -1 {error}.*INJECTED", made)
 
 
 @every_start
