@@ -55,6 +55,7 @@ while True:
 """
 TOLD = ["child_started", "signal_forwarded", "orphan_reaped", "kill_after_expired"]
 TOLD += ["child_exited", "drain_started", "drain_survivor", "drain_finished"]
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 NO_STRUCTLOG = "import sys; sys.modules['structlog'] = None\n"
 OPTIONS = ["-vv", "-k", "0.2", "-d", "0.2"]
 
@@ -190,6 +191,19 @@ def calls_of(command: str, lines: list[str]) -> list[str]:
     ]
 
 
+def opened_by(calls: list[str]) -> list[tuple[str, str]]:
+    """Return the paths that were opened, and the flags."""
+    found = (re.match(r'open\w*\(.*?"(.*)", ([A-Z_|]+)', line) for line in calls)
+    return [(each[1], each[2]) for each in found if each]
+
+
+def beside(allowed: re.Pattern, opened: list[tuple[str, str]], *folders: Path) -> list[str]:
+    """Return the paths that are neither Python's, nor in these folders, nor allowed."""
+    ours = tuple(map(os.path.realpath, [sys.prefix, sys.base_prefix, *folders]))
+    paths = {path for path, _ in opened if not os.path.realpath(path).startswith(ours)}
+    return [path for path in paths if not allowed.fullmatch(path)]
+
+
 @pytest.mark.parametrize("which", ["installed", "launcher"])
 def test_files_are_only_read(launcher, tmp_path, which):
     """pyinit opens Python, itself, /proc and its cgroup to read, and no socket; it writes to 2."""
@@ -200,30 +214,56 @@ def test_files_are_only_read(launcher, tmp_path, which):
     words = [*strace, *UNSHARE, command, *OPTIONS, "--", *life(b"plain")]
     done = subprocess.run(words, check=False, capture_output=True)
     made = calls_of(command, trace.read_text().splitlines())
-    opened = [
-        found for line in made if (found := re.match(r'open\w*\(.*?"(.*)", ([A-Z_|]+)', line))
-    ]
-    written = {found[2]: found[1] for found in opened if not found[2].startswith("O_RDONLY")}
+    opened = opened_by(made)
+    written = {path for path, flags in opened if not flags.startswith("O_RDONLY")}
     writes = {found[1] for line in made if (found := re.match(r"p?write\w*\((\d+)", line))}
-    folders = tuple(map(os.path.realpath, [sys.prefix, sys.base_prefix, tmp_path]))
-    others = {
-        found[1]
-        for found in opened
-        if not os.path.realpath(found[1]).startswith(folders)
-        and not MAY_BE_READ.fullmatch(found[1])
-    }
 
     assert CODE == done.returncode, done.stderr
     assert len(opened) > 20
-    assert set() == others
-    assert [] == [found[1] for found in opened if re.search("openssl|libssl|_ssl", found[1])]
-    assert ({"/proc/self/comm"} if which == "launcher" else set()) == set(written.values())
+    assert [] == beside(MAY_BE_READ, opened, tmp_path)
+    assert [] == [path for path, _ in opened if re.search("openssl|libssl|_ssl", path)]
+    assert ({"/proc/self/comm"} if which == "launcher" else set()) == written
     assert writes <= {"2", "3"} if which == "launcher" else writes <= {"2"}
     assert [] == [line for line in made if re.match(CHANGES, line)]
     assert [] == [line for line in made if re.match(r"(socket|connect|bind|send|recv)", line)]
     killed = {found[1] for line in made if (found := re.match(r"kill\((-?\d+)", line))}
     assert {"2", "-1"} == killed
     assert [] == [line for line in made if re.match(r"tg?kill|pidfd_send", line)]
+
+
+THREAD = r"/task/\d+(/(status|stat|syscall|wchan|schedstat|mem))?"
+INSPECTED = re.compile(
+    rf"{MAY_BE_READ.pattern}|/proc/self/(mountinfo|maps)|/proc/\d+(/status|/task|{THREAD})"
+)
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["page", "json"])
+def test_inspection_changes_nothing(start, tmp_path, option):
+    """`--inspect` runs nothing, signals nobody, only reads, and of memory one set of signals."""
+    run = start(command=victim("listener"))
+    run.ready()
+    assert until(lambda: "sigtimedwait" in Path(f"/proc/{run.init}/wchan").read_text())
+    trace = tmp_path / "trace"
+    calls = "trace=%file,%network,write,writev,pwrite64,pread64,kill,tkill,tgkill,ptrace"
+    strace = ["strace", "-f", "-Y", "-qq", "-s", "400", "-o", str(trace), "-e", calls]
+    words = [*strace, PYINIT, f"--inspect={run.init}", *option]
+    subprocess.run(words, check=True, stdout=subprocess.PIPE)
+    made = calls_of(PYINIT, trace.read_text().splitlines())
+    opened = opened_by(made)
+    memory = next(n for n, line in enumerate(made) if re.search(r'/proc/\d+/.*/mem"', line))
+
+    assert [] == beside(INSPECTED, opened)
+    assert [] == [flags for _, flags in opened if not flags.startswith("O_RDONLY")]
+    assert [8] == [size for line in made[memory:] if (size := size_read(line))]
+    assert 1 == len([line for line in made if line.startswith("execve")])
+    changes = f"{CHANGES}|t?g?kill|ptrace|socket|connect|p?write\\w*\\((?!1[,<])"
+    assert [] == [line for line in made if re.match(changes, line)]
+
+
+def size_read(call: str) -> int | None:
+    """Return how many bytes a call of pread(2) asks for."""
+    found = re.match(r"pread64\(.*, (\d+), \w+\) += ", call)
+    return int(found[1]) if found else None
 
 
 STORM = """
@@ -245,13 +285,14 @@ while True:
 """
 
 
-def test_nobody_beside_it_is_signalled(start, tmp_path):
+@pytest.mark.parametrize("missing", [[], ["-e", "inject=pidfd_open:error=ENOSYS"]])
+def test_nobody_beside_it_is_signalled(start, tmp_path, missing):
     """Off PID 1, in a storm of orphans, with --all: each kill is for one that is below pyinit."""
     trace = tmp_path / "trace"
     calls = (
         "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal,rt_sigqueueinfo,getppid,exit_group"
     )
-    strace = ["strace", "-f", "-q", "-o", str(trace), "-e", calls]
+    strace = ["strace", "-f", "-q", "-o", str(trace), "-e", calls, *missing]
     stranger = subprocess.Popen(victim("listener"), stdout=subprocess.PIPE, text=True)
     try:
         stranger.stdout.readline()
@@ -354,6 +395,45 @@ def test_installed_command_obeys_pythons_own_variables(run, sabotage):
 
     assert (1, "") == (spoilt.code, spoilt.out)
     assert "sitecustomize ran\n" == ran.err
+
+
+@pytest.mark.parametrize("which", ["installed", "launcher"])
+@pytest.mark.parametrize("told", [{}, NO_BYTECODE], ids=["plain", "PYTHONDONTWRITEBYTECODE"])
+def test_bytecode_is_stored_where_python_does(launcher, tmp_path, which, told):
+    """What pip installs stores bytecode that is not there, unless told not to; the other never."""
+    cache = tmp_path / "cache"  # nothing is there, and Python looks nowhere else
+    given = os.environ | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache)} | told
+    command = [PYINIT if which == "installed" else launcher, "-v", "--", "true"]
+    subprocess.run(command, check=True, env=given, stderr=subprocess.PIPE)
+
+    assert (which == "installed" and not told) == any(cache.glob("**/*.pyc"))
+
+
+PRELOADED = """
+#include <unistd.h>
+__attribute__((constructor)) static void begin(void)
+{
+    if (getpid() == 1)
+        write(2, "preloaded\\n", 10);
+}
+"""
+
+
+@pytest.mark.parametrize("which", ["installed", "launcher"])
+def test_who_sets_the_linkers_variables_decides(launcher, tmp_path, which):
+    """A library of LD_PRELOAD is in PID 1, whichever command it is."""
+    (tmp_path / "it.c").write_text(PRELOADED)
+    library = tmp_path / "it.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "it.c"], check=True)
+    command = [
+        *UNSHARE,
+        "env",
+        f"LD_PRELOAD={library}",
+        PYINIT if which == "installed" else launcher,
+    ]
+    done = subprocess.run([*command, "--", "true"], check=True, stderr=subprocess.PIPE, text=True)
+
+    assert "preloaded\n" in done.stderr
 
 
 def test_page_names_tests_that_are_there():

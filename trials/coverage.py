@@ -22,10 +22,6 @@ PACKAGE = Path(tracer.__file__).parent.parent / "pyinit"
 
 LEFT_OUT = (
     "--ignore=tests/test_bench.py",  # what pyinit costs
-    "--ignore=tests/test_chaos.py",  # these four: what is tested elsewhere, at random or for long
-    "--ignore=tests/test_inputs.py",
-    "--ignore=tests/test_soak.py",
-    "--ignore=tests/test_surroundings.py",
     "--ignore=tests/test_docs.py",  # what the pages show: as above, in parts
     "--ignore=tests/test_labs.py",  # what the kernel does
     "--ignore=tests/test_peers.py",  # what other inits do

@@ -119,7 +119,8 @@ def difference(source: str, changed: str) -> tuple[int, str]:
     """Return the first line that differs, and how."""
     pair = source.splitlines(), changed.splitlines()
     line = next(n for n, (a, b) in enumerate(zip(*pair, strict=False), 1) if a != b)
-    diff = [text for text in difflib.unified_diff(*pair, n=0, lineterm="") if text[1:2] in " \t"]
+    compared = list(difflib.unified_diff(*pair, n=0, lineterm=""))[2:]  # without both names
+    diff = [text for text in compared if not text.startswith("@@")]
     return line, "\n".join(diff[:LONGEST])
 
 
