@@ -15,6 +15,7 @@ from pathlib import Path
 
 PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
 PYTHON = (sys.executable, "-IS")
+INSTALLED = (sys.executable, "-P", "-c")  # lines that import the pyinit that is installed
 VICTIMS = Path(__file__).parent / "victims"
 ROOT = os.geteuid() == 0
 

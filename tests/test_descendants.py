@@ -3,10 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
-from harness import UNSHARE, children, until
+from harness import INSTALLED, UNSHARE, children, until
 
 from pyinit import descendants, everyone, procfs
 
@@ -114,7 +113,7 @@ os.kill(pids[0], signal.SIGKILL)
 
 def test_groups_are_not_killed_where_not_all_are_seen():
     """Somebody unseen may be in the group who is not below: each is killed by its own pid."""
-    command = [*UNSHARE, "sh", "-c", '"$@"; exit $?', "-", sys.executable, "-c", KILL_THE_NEWEST]
+    command = [*UNSHARE, "sh", "-c", '"$@"; exit $?', "-", *INSTALLED, KILL_THE_NEWEST]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
     assert "1 9 None\n" == done.stdout

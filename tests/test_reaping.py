@@ -2,12 +2,14 @@
 
 import collections
 import json
+import os
 import signal
 import subprocess
-import sys
 
 import pytest
-from harness import children, until
+from harness import INSTALLED, children, until
+
+from pyinit import reaping
 
 ORPHANS = 20_000
 
@@ -106,7 +108,7 @@ def refuse(*_):
 
 def printed_by(lines: str) -> str:
     """Return what a process prints that has functions to make children, dead and alive."""
-    command = [sys.executable, "-c", PREPARED + lines]
+    command = [*INSTALLED, PREPARED + lines]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -138,6 +140,56 @@ def test_zombie_that_cannot_be_had_is_no_end(spoil, printed):
     lines += "except Exception as error: print(type(error).__name__)"
 
     assert printed == printed_by(f"{spoil}\n{lines}")
+
+
+ENDS = {"code": "os._exit(3)", "signal": "os.kill(os.getpid(), 15)"}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("call", ["next_dead()", "next_but_orphans(pid, 9)"])
+def test_status_is_known_before_the_zombie_is_taken(end, call):
+    """What is told of a zombie is what waitpid says of it then."""
+    lines = (
+        f"pid = os.fork()\nif not pid: {end}\nos.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
+    )
+    lines += f"print(reaping.{call} == (pid, reaping.take(pid)))"
+
+    assert "True" == printed_by(lines)
+
+
+@pytest.mark.parametrize(("how", "status"), [("EXITED", 0x600), ("KILLED", 6), ("DUMPED", 0x86)])
+def test_status_tells_of_a_core(monkeypatch, how, status):
+    """As WCOREDUMP of wait(2) has it; whether there may be one is up to the machine."""
+    told = os.waitid_result((7, 0, signal.SIGCHLD, 6, getattr(os, f"CLD_{how}")))
+    monkeypatch.setattr(reaping.posix, "waitid", lambda *_: told)
+
+    assert (7, status) == reaping.next_dead()
+
+
+def test_who_was_reaped_unseen_is_taken_once():
+    """Where looking is refused a child is reaped, and its status kept until it is asked for."""
+    lines = "pid = dead(3)\nprint(reaping.next_unseen() == (pid, 3 << 8), reaping.take(pid) >> 8)\n"
+    lines += "try: reaping.take(pid)\nexcept ChildProcessError: print('gone')"
+
+    assert "True 3\ngone" == printed_by(lines)
+
+
+@pytest.mark.parametrize("spoil", ["pass", "import sys; sys.modules['resource'] = None"])
+@pytest.mark.parametrize("look", ["pass", "reaping.next_unseen()"])
+def test_usage_is_told_where_it_can_be(spoil, look):
+    """Without the module, or of who was reaped already, the status comes alone."""
+    lines = f"{spoil}\npid = dead(3)\n{look}\nstatus, usage = reaping.take_with_usage(pid)\n"
+    lines += "print(status >> 8, usage is None)"
+
+    assert f"3 {(spoil, look) != ('pass', 'pass')}" == printed_by(lines)
+
+
+@pytest.mark.parametrize("call", ["take", "take_with_usage"])
+def test_who_is_alive_is_not_taken(call):
+    """Nor is there a wait for its end."""
+    lines = f"one = alive(); print(reaping.{call}(one)); os.kill(one, 9)"
+
+    assert ("None" if call == "take" else "(None, None)") == printed_by(lines)
 
 
 def test_nobody_is_dead_where_looking_is_refused():

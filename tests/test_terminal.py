@@ -8,12 +8,11 @@ import shlex
 import signal
 import struct
 import subprocess
-import sys
 import termios
 
 import pexpect
 import pytest
-from harness import PYINIT, UNSHARE, Run, command_line, descendants, only_child, victim
+from harness import INSTALLED, PYINIT, UNSHARE, Run, command_line, descendants, only_child, victim
 from pexpect.fdpexpect import fdspawn
 
 BACKSTOP = 30  # seconds; nothing here takes one
@@ -386,7 +385,7 @@ def test_group_of_another_user_is_there(error, is_there):
     """A group that may not be signalled exists all the same, and keeps the foreground."""
     ask = "import os; from pyinit import terminal; print(terminal._exists(os.getpgrp()))"
     strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"inject=kill:error={error}"]
-    done = subprocess.run([*strace, sys.executable, "-c", ask], check=True, capture_output=True)
+    done = subprocess.run([*strace, *INSTALLED, ask], check=True, capture_output=True)
 
     assert is_there == done.stdout
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from harness import (
+    INSTALLED,
     PYTHON,
     ROOT,
     children,
@@ -194,7 +195,7 @@ def test_tcsetpgrp_errors_are_normal(what, tmp_path):
     reader, descriptor["pipe"] = os.pipe()
     script = "from pyinit.terminal import take_foreground as take; import sys, os;"
     script += "[take(int(sys.argv[1]), group) for group in (os.getpgrp(), 1, 99999999)]"
-    command = [sys.executable, "-c", script, str(descriptor[what])]
+    command = [*INSTALLED, script, str(descriptor[what])]
     passed = [file, master, foreign, descriptor["pipe"]]
     done = subprocess.run(command, check=False, capture_output=True, pass_fds=passed)
     for number in (*passed, reader):
@@ -268,7 +269,7 @@ os._exit(supervisor.supervise())
 
 def test_flood_does_not_starve_reaping():
     """The lowest number comes first: SIGHUP for ever would hide SIGCHLD from who waits for it."""
-    done = subprocess.run([sys.executable, "-c", FLOOD], check=False, capture_output=True)
+    done = subprocess.run([*INSTALLED, FLOOD], check=False, capture_output=True)
 
     assert (True, b"") == (done.returncode in {8, 129}, done.stderr)
 
@@ -277,7 +278,7 @@ def test_wait_that_ends_at_once_is_an_error():
     """A kernel that does not wait as long as it is told to would have PID 1 turn for ever."""
     strace = [*SILENT_STRACE, "-e", "inject=rt_sigtimedwait:error=EAGAIN"]
     lines = "from pyinit import signals; signals.block_all(); signals.wait(60)"
-    command = [*strace, sys.executable, "-c", lines]
+    command = [*strace, *INSTALLED, lines]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert 1 == done.returncode
@@ -305,7 +306,7 @@ spoil(Lifecycle, "due")
 def test_turn_that_fails_is_not_the_last(also, told):
     """Where memory runs out in the middle of a turn, or of telling so, the next one comes."""
     script = FLOOD.replace("signals.wait = lambda seconds: hangup", SPOILT + also)
-    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True)
+    done = subprocess.run([*INSTALLED, script], check=False, capture_output=True)
 
     assert (8, told) == (done.returncode, done.stderr.count(b"internal_error"))
 
