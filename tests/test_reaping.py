@@ -169,7 +169,8 @@ def test_status_tells_of_a_core(monkeypatch, how, status):
 
 def test_who_was_reaped_unseen_is_taken_once():
     """Where looking is refused a child is reaped, and its status kept until it is asked for."""
-    lines = "pid = dead(3, os.setsid)\nprint(reaping.next_unseen() == (pid, 3 << 8), reaping.take(pid) >> 8)\n"
+    lines = "pid = dead(3, os.setsid)\n"
+    lines += "print(reaping.next_unseen() == (pid, 3 << 8), reaping.take(pid) >> 8)\n"
     lines += "try: reaping.take(pid)\nexcept ChildProcessError: print('gone')"
 
     assert "True 3\ngone" == printed_by(lines)
