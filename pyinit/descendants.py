@@ -131,9 +131,9 @@ class Sending:
         for group in groups - others - {0, 1}:  # 0 is one of an outer PID namespace
             try:
                 os.kill(-group, signals.SIGKILL)
-                self.reached += 1
             except OSError:  # not all may be signalled: each one will be, or be refused
                 pass
+        # They are counted when they are met: as zombies, too, for it is pyinit that reaps them.
 
     def _meet(self, process: "Known", parent: "Known", *, is_first: bool) -> None:
         if process[0] == self._besides:

@@ -95,6 +95,23 @@ def test_who_is_gone_is_no_refusal():
     assert (0, 0) == (sending.reached, sending.refused)
 
 
+def looks(monkeypatch, parent: int) -> list[bool]:
+    """Return whether it has to be looked again and again, where somebody has such a parent."""
+    own = os.getpid()
+    stats = {pid: procfs.stat(own) for pid in (1, own, 30000)}
+    stats[1].parent, stats[own].parent, stats[30000].parent = 0, 29998, parent
+    monkeypatch.setattr(procfs, "stats", lambda: stats)
+    sending = descendants.Sending((signal.SIGTERM,), None)
+    return [sending.walk(), sending.walk()]
+
+
+@pytest.mark.parametrize(("parent", "again"), [(1, False), (0, False), (29999, True)])
+def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, parent, again):
+    """One, not one after the other: where others are hidden there is always somebody."""
+    assert [again, False] == looks(monkeypatch, parent)
+
+
+OWN_SESSION = 77
 KILL_THE_NEWEST = """
 import os, signal
 from pyinit import descendants, procfs
@@ -123,6 +140,7 @@ def killed_groups(monkeypatch, group: int, session: int, others=()) -> list:
     """Return the kills where a child is in such a group and session, and others in these groups."""
     killed = []
     monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
+    monkeypatch.setattr(os, "getsid", {0: OWN_SESSION}.__getitem__)
     stats = {pid: procfs.stat(os.getpid()) for pid in (30000, *range(1, len(others) + 1))}
     stats[30000].group, stats[30000].session = group, session
     for pid, other in enumerate(others, 1):
@@ -148,12 +166,10 @@ def test_group_that_is_no_number_of_ours_is_not_killed(monkeypatch, group):
     assert [] == killed_groups(monkeypatch, group, 30000, others=[5])
 
 
-@pytest.mark.parametrize("session", ["own", "outer"])
+@pytest.mark.parametrize("session", [OWN_SESSION, 0], ids=["own", "outer"])
 def test_group_of_its_own_session_is_not_killed(monkeypatch, session):
     """Others of the session may be in it, who are not below; 0 is an outer namespace's."""
-    number = os.getsid(0) if session == "own" else 0
-
-    assert [] == killed_groups(monkeypatch, 30000, number, others=[5])
+    assert [] == killed_groups(monkeypatch, 30000, session, others=[5])
 
 
 def test_group_with_somebody_else_in_it_is_not_killed(monkeypatch):
