@@ -9,6 +9,7 @@ from harness import INSTALLED, UNSHARE, children, until
 
 from pyinit import descendants, everyone, procfs
 
+BEYOND = 5_000_000  # no process has such a pid (PID_MAX_LIMIT)
 ASKING = (0,)  # no signal: kill(2) asks whether it could be sent
 
 
@@ -95,17 +96,62 @@ def test_who_is_gone_is_no_refusal():
     assert (0, 0) == (sending.reached, sending.refused)
 
 
+def made_up(parents: dict[int, int]) -> dict[int, procfs.Stat]:
+    """Return what would be told of processes with these parents, each born in its own tick."""
+    stats = {pid: procfs.stat(os.getpid()) for pid in parents}
+    for pid, stat in stats.items():
+        stat.parent, stat.birth = parents[pid], 1000 + pid
+    return stats
+
+
+@pytest.mark.parametrize(
+    ("parent", "seen_below", "is_below"),
+    [
+        (500, (600, 1600), True),  # pyinit's own by now
+        (600, (600, 1600), True),
+        (600, (600, 1601), False),  # another process has that pid now
+        (700, (600, 1600), False),
+        (1, (600, 1600), False),
+    ],
+)
+def test_who_is_below(monkeypatch, parent, seen_below, is_below):
+    """Pyinit's own child is, and a child of who is below; nobody else, whatever the numbers."""
+    stats = made_up({7: parent, 600: 500, 700: 500, 1: 0})
+    monkeypatch.setattr(procfs, "stat", stats.get)
+    sending = descendants.Sending(ASKING, None)
+    sending._own = (500, 0)
+
+    assert is_below == sending._is_below((7, 1007), seen_below)
+
+
+def test_who_is_met_below_whom(monkeypatch):
+    """Each is met once, parents first, below a parent that is known by its birth as well."""
+    met = []
+    monkeypatch.setattr(procfs, "stats", lambda: made_up({1: 0, 500: 1, 300: 500, 700: 300, 9: 1}))
+    monkeypatch.setattr(descendants.Sending, "_meet", lambda _, *words, **__: met.append(words))
+    sending = descendants.Sending(ASKING, None)
+    sending._own = (500, 0)
+    sending.walk()
+
+    assert [((300, 1300), (500, 0)), ((700, 1700), (300, 1300))] == met
+
+
+@pytest.mark.parametrize("birth", [9, 10, 11])
+@pytest.mark.parametrize("pid", [4, 5, 6])
+def test_who_is_older_than_a_moment(pid, birth):
+    """By the tick, and within one by the pid."""
+    assert ((birth, pid) <= (10, 5)) == descendants._is_older((pid, birth), (10, 5))
+
+
 def looks(monkeypatch, parent: int) -> list[bool]:
     """Return whether it has to be looked again and again, where somebody has such a parent."""
-    own = os.getpid()
-    stats = {pid: procfs.stat(own) for pid in (1, own, 30000)}
-    stats[1].parent, stats[own].parent, stats[30000].parent = 0, 29998, parent
+    stats = made_up({1: 0, os.getpid(): BEYOND + 2, BEYOND: parent})
     monkeypatch.setattr(procfs, "stats", lambda: stats)
     sending = descendants.Sending((signal.SIGTERM,), None)
     return [sending.walk(), sending.walk()]
 
 
-@pytest.mark.parametrize(("parent", "again"), [(1, False), (0, False), (29999, True)])
+@pytest.mark.parametrize(("parent", "again"), [(1, False), (0, False), (BEYOND + 1, True)])
 def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, parent, again):
     """One, not one after the other: where others are hidden there is always somebody."""
     assert [again, False] == looks(monkeypatch, parent)
@@ -141,37 +187,37 @@ def killed_groups(monkeypatch, group: int, session: int, others=()) -> list:
     killed = []
     monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
     monkeypatch.setattr(os, "getsid", {0: OWN_SESSION}.__getitem__)
-    stats = {pid: procfs.stat(os.getpid()) for pid in (30000, *range(1, len(others) + 1))}
-    stats[30000].group, stats[30000].session = group, session
+    stats = {pid: procfs.stat(os.getpid()) for pid in (BEYOND, *range(1, len(others) + 1))}
+    stats[BEYOND].group, stats[BEYOND].session = group, session
     for pid, other in enumerate(others, 1):
         stats[pid].group = other
     sending = descendants.Sending((signal.SIGKILL,), None)
-    sending._kill_groups(stats, {os.getpid(): [30000]})
+    sending._kill_groups(stats, {os.getpid(): [BEYOND]})
     return killed
 
 
 def test_group_of_another_session_is_killed(monkeypatch):
     """A number that only those below have is killed as one."""
-    assert [(-30000, signal.SIGKILL)] == killed_groups(monkeypatch, 30000, 30000, others=[5])
+    assert [(-BEYOND, signal.SIGKILL)] == killed_groups(monkeypatch, BEYOND, BEYOND, others=[5])
 
 
 def test_group_is_not_killed_where_the_oldest_is_not_seen(monkeypatch):
     """Who was read last tells whether all were: PID 1 is the oldest."""
-    assert [] == killed_groups(monkeypatch, 30000, 30000)
+    assert [] == killed_groups(monkeypatch, BEYOND, BEYOND)
 
 
 @pytest.mark.parametrize("group", [0, 1])
 def test_group_that_is_no_number_of_ours_is_not_killed(monkeypatch, group):
     """kill(-1) and kill(0) would reach others: 0 is a group of an outer PID namespace."""
-    assert [] == killed_groups(monkeypatch, group, 30000, others=[5])
+    assert [] == killed_groups(monkeypatch, group, BEYOND, others=[5])
 
 
 @pytest.mark.parametrize("session", [OWN_SESSION, 0], ids=["own", "outer"])
 def test_group_of_its_own_session_is_not_killed(monkeypatch, session):
     """Others of the session may be in it, who are not below; 0 is an outer namespace's."""
-    assert [] == killed_groups(monkeypatch, 30000, session, others=[5])
+    assert [] == killed_groups(monkeypatch, BEYOND, session, others=[5])
 
 
 def test_group_with_somebody_else_in_it_is_not_killed(monkeypatch):
     """Who is not below is not killed, whatever group those below have joined."""
-    assert [] == killed_groups(monkeypatch, 30000, 30000, others=[5, 30000])
+    assert [] == killed_groups(monkeypatch, BEYOND, BEYOND, others=[5, BEYOND])
