@@ -143,18 +143,26 @@ def test_who_is_older_than_a_moment(pid, birth):
     assert ((birth, pid) <= (10, 5)) == descendants._is_older((pid, birth), (10, 5))
 
 
-def looks(monkeypatch, parent: int) -> list[bool]:
-    """Return whether it has to be looked again and again, where somebody has such a parent."""
-    stats = made_up({1: 0, os.getpid(): BEYOND + 2, BEYOND: parent})
-    monkeypatch.setattr(procfs, "stats", lambda: stats)
-    sending = descendants.Sending((signal.SIGTERM,), None)
-    return [sending.walk(), sending.walk()]
+@pytest.mark.parametrize("own", [1, BEYOND])
+def test_parents_are_checked_whatever_their_numbers(family, own):
+    """Pids begin anew at the end of their range, so those below may have smaller ones."""
+    parent, child = map(known, family)
+    sending = descendants.Sending(ASKING, None)
+    sending._own = (own, 0)
+
+    assert not sending._send(child, (parent[0], parent[1] + 1))
 
 
-@pytest.mark.parametrize(("parent", "again"), [(1, False), (0, False), (BEYOND + 1, True)])
-def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, parent, again):
+@pytest.mark.parametrize(("parent", "again"), [(1, False), (0, False), (9, True)])
+@pytest.mark.parametrize("pid", [7, 700])
+def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, pid, parent, again):
     """One, not one after the other: where others are hidden there is always somebody."""
-    assert [again, False] == looks(monkeypatch, parent)
+    stats = made_up({1: 0, 500: 9, pid: parent})
+    monkeypatch.setattr(procfs, "stats", lambda: stats)
+    sending = descendants.Sending(ASKING, None)
+    sending._own = (500, 0)
+
+    assert [again, False] == [sending.walk(), sending.walk()]
 
 
 OWN_SESSION = 77
