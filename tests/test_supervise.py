@@ -359,6 +359,30 @@ def test_whether_it_was_given_up(kernel, step):
     assert (step != lifecycle.GIVE_UP) == bool(kernel.signals)
 
 
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("step", [LOST_PATIENCE, KILL, KILL_AGAIN, lifecycle.GIVE_UP])
+def test_survivors_are_named_once(step):
+    """When they are killed, and not each time that it is tried again; they are asked before."""
+    calls = []
+    made = draining()
+    made._drain = SimpleNamespace(
+        lost_patience=lambda: calls.append("named"), started=lambda: calls.append("asked")
+    )
+    made._take_step(step, EVERYONE, (signal.SIGKILL,))
+
+    assert (["named"] if step == KILL else []) == calls
+
+
+def test_refusal_names_the_first_signal(kernel):
+    """SIGCONT is there for the sake of SIGTERM only."""
+    kernel.answers = [refusal(errno.EPERM)]
+    made = draining()
+    made._take_step(ASK, EVERYONE, (TERM, CONT))
+    (refused,) = (keys for _, _, event, keys in made._report.backlog if event == "kill_refused")
+
+    assert "SIGTERM" == refused["signal"]
+
+
 @pytest.mark.parametrize(
     ("number", "wanted"),
     [
