@@ -138,10 +138,11 @@ def test_group_is_asked_for_the_child(kernel, answers, number):
     assert number == (handed_back and handed_back.errno)
 
 
+@pytest.mark.parametrize("group", [PID - 1, PID + 1])
 @pytest.mark.parametrize("answer", [None, refusal(errno.ESRCH)], ids=["others", "nobody"])
-def test_child_that_left_its_group_is_reached(kernel, answer):
+def test_child_that_left_its_group_is_reached(kernel, answer, group):
     """It gets the signal itself, and so does whoever is left in the group."""
-    kernel.group, kernel.answers = ORPHAN, [answer]
+    kernel.group, kernel.answers = group, [answer]
 
     assert loop()._kill(GROUP, (TERM,)) is None
     assert [(-PID, TERM), (PID, TERM)] == kernel.signals
@@ -290,6 +291,20 @@ def test_status_of_the_child_is_kept(kernel, cannot_be_had, status):
     assert cannot_be_had != made._take(PID, 0x200)
     assert (status, not cannot_be_had) == (made._status, made._reaped)
     assert lifecycle.DRAINING == made._life.state
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("pid", [PID - 1, PID + 1])
+def test_whoever_else_is_dead_is_an_orphan(pid):
+    """Whatever its number is: pids begin anew at the end of their range."""
+    made = loop()
+
+    assert made._take(pid, 0x500)
+    assert (None, lifecycle.RUNNING, ["orphan_reaped"]) == (
+        made._status,
+        made._life.state,
+        told(made),
+    )
 
 
 @pytest.mark.usefixtures("kernel")
