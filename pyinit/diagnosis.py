@@ -5,7 +5,7 @@ import stat
 import struct
 from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR, errorcode
 
-from pyinit.child import DEFAULT_PATH, SHELL
+from pyinit.child import DEFAULT_PATH, SHELL, candidates
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 HEAD = 4096
@@ -23,9 +23,9 @@ def explain(name: str, error: int, path: bytes) -> tuple[int, str]:
     Args:
         name: the command as it was given.
         error: the errno of exec.
-        path: the file that failed; the name itself where there was none.
+        path: the file that failed; empty where the search through PATH found none.
     """
-    if error in {ENOENT, ENOTDIR} and not (name and os.path.lexists(path)):
+    if error in {ENOENT, ENOTDIR} and not os.path.lexists(path):
         return NOT_FOUND, _not_found(name)
     return NOT_EXECUTABLE, f"{show(path)} {_unusable(error, path)}"
 
@@ -50,8 +50,21 @@ def _not_found(name: str) -> str:
         return f"there is no such file (working directory {show(_cwd())})"
     path = os.environb.get(b"PATH")
     if path is None:
-        return f"not found: PATH is not set, so only {show(DEFAULT_PATH)} was searched"
-    return f"not found in PATH ({show(path)})"
+        what = f"not found: PATH is not set, so only {show(DEFAULT_PATH)} was searched"
+    else:
+        what = f"not found in PATH ({show(path)})"
+    closed = b", ".join(filter(None, map(_closed_folder, candidates(os.fsencode(name)))))
+    return f"{what}; uid {os.geteuid()} may not search {show(closed)}" if closed else what
+
+
+def _closed_folder(path: bytes) -> bytes:
+    try:
+        os.lstat(path)
+    except PermissionError:
+        return os.path.dirname(path) or b"."
+    except OSError:
+        pass
+    return b""
 
 
 def _cwd() -> bytes:

@@ -122,6 +122,50 @@ def test_missing_interpreter_is_found_out_in_path_too(run, tmp_path):
     assert "names the interpreter /no/such" in result.events[0]["reason"]
 
 
+@pytest.mark.parametrize("path", ["{closed}:/usr/bin", "/usr/bin:{closed}:"])
+def test_folder_that_may_not_be_searched_has_nothing(run, tmp_path, path):
+    """Nothing is found in such a folder of PATH: 127, and the reason names it."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    path = path.format(closed=closed)
+    wrap = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "env", f"PATH={path}"]
+    result = run(command=["no-such-program"], wrap=wrap)
+    reason = f"not found in PATH ({path}); uid 0 may not search {closed}"
+
+    assert (127, reason) == (result.code, result.events[0]["reason"])
+    assert "ENOENT" == result.events[0]["error"]
+
+
+def test_working_directory_that_may_not_be_searched_is_a_dot(run, tmp_path):
+    """An empty entry of PATH is shown as the working directory."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    script = 'cd "$0"; exec setpriv --bounding-set=-all --inh-caps=-all env PATH= "$@"'
+    result = run(command=["no-such-program"], wrap=["sh", "-c", script, str(closed)])
+
+    assert 127 == result.code
+    assert result.events[0]["reason"].endswith("; uid 0 may not search .")
+
+
+def test_path_through_a_folder_that_may_not_be_searched_is_refused(run, tmp_path):
+    """A command with a slash in it is searched nowhere else: 126, and the reason says why."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    wrap = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    result = run(command=[f"{closed}/app"], wrap=wrap)
+
+    assert 126 == result.code
+    assert f"{closed}/app cannot be looked at: Permission denied" == result.events[0]["reason"]
+
+
+def test_file_in_the_working_directory_is_not_in_path(run, tmp_path):
+    """A name that PATH does not have is 127, whatever the working directory has of that name."""
+    program(b"#!/bin/sh\n")(tmp_path / "app")
+    result = run(command=["app"], wrap=["env", "PATH=/usr/bin"], cwd=tmp_path)
+
+    assert (127, "not found in PATH (/usr/bin)") == (result.code, result.events[0]["reason"])
+
+
 def test_command_longer_than_a_pipe_does_not_hang(run):
     """A word of 70,000 bytes is told as too long, and the child does not wait for a reader."""
     result = run(command=["x" * 70_000])
