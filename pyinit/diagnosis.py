@@ -146,6 +146,17 @@ def elf_interpreter(head: bytes) -> bytes:
 
 
 def _no_access(path: bytes, head: bytes) -> str:
+    reason = _forbidden(path)
+    if reason:
+        return reason
+    interpreter = script_interpreter(head) if head.startswith(b"#!") else elf_interpreter(head)
+    reason = _forbidden(interpreter) if interpreter else ""
+    if reason:
+        return f"names the interpreter {show(interpreter)}, which {reason}"
+    return "may not be executed, though its mode allows it: does a security module (LSM) forbid it?"
+
+
+def _forbidden(path: bytes) -> str:
     try:
         mode = os.stat(path).st_mode
         is_noexec = os.statvfs(path).f_flag & os.ST_NOEXEC
@@ -157,19 +168,16 @@ def _no_access(path: bytes, head: bytes) -> str:
         return "is not a regular file"
     if is_noexec:  # of which access(2) says what it says of a missing x bit
         return "is on a file system that is mounted noexec"
-    return _no_permission(path, head, mode)
-
-
-def _no_permission(path: bytes, head: bytes, mode: int) -> str:
-    shown = f"mode {stat.S_IMODE(mode):04o}, {stat.filemode(mode)}"
     if not os.access(path, os.X_OK, effective_ids=True):
-        if mode & 0o111:
-            return f"may not be executed by this user ({shown}, uid {os.geteuid()})"
-        return f"is not executable ({shown}); mend it with: chmod +x {show(path)}"
-    interpreter = script_interpreter(head) if head.startswith(b"#!") else b""
-    if interpreter and not os.access(interpreter, os.X_OK, effective_ids=True):
-        return f"names the interpreter {show(interpreter)}, which is not executable"
-    return f"may not be executed ({shown}): does a security module (LSM) forbid it?"
+        return _no_permission(path, mode)
+    return ""
+
+
+def _no_permission(path: bytes, mode: int) -> str:
+    shown = f"mode {stat.S_IMODE(mode):04o}, {stat.filemode(mode)}"
+    if mode & 0o111:
+        return f"may not be executed by this user ({shown}, uid {os.geteuid()})"
+    return f"is not executable ({shown}); mend it with: chmod +x {show(path)}"
 
 
 def _bad_format(head: bytes) -> str:

@@ -43,8 +43,15 @@ FAILURES = {
     "no-interpreter": (program(b"#!/no/such -x\n"), 126, "names the interpreter /no/such in"),
     "windows": (program(b"#!/bin/sh\r\nexit 0\r\n"), 126, "has Windows line endings"),
     "interpreter-mode": (program(b"#!/etc/passwd\n"), 126, "/etc/passwd, which is not executable"),
+    "interpreter-directory": (program(b"#! /etc\n"), 126, "interpreter /etc, which is a directory"),
+    "interpreter-device": (program(b"#!/dev/null\n"), 126, "/dev/null, which is not a regular"),
     "architecture": (program(elf(183)), 126, "was built for aarch64"),
     "musl": (program(elf(62, interpreter=b"/lib/ld-musl-none.so.1\0")), 126, "ld-musl-none.so.1"),
+    "loader-directory": (
+        program(elf(62, interpreter=b"/etc\0")),
+        126,
+        "interpreter /etc, which is",
+    ),
     "binary": (program(b"\xca\xfe\0\0"), 126, "is a binary file in a format"),
 }
 
