@@ -7,10 +7,16 @@ from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR, errorcode
 
 from pyinit.child import DEFAULT_PATH, SHELL, candidates
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 HEAD = 4096
 LONGEST_SHOWN = 300
 ELF_MAGIC = b"\x7fELF"
+ELF_HEADER = 52  # bytes of the smaller one
+ELF_PROGRAMS = frozenset({2, 3})  # ET_EXEC, ET_DYN
 PT_INTERP = 3
 # e_machine of elf(5) for what container images are built for.
 MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: "s390x"}
@@ -180,12 +186,23 @@ def _no_permission(path: bytes, mode: int) -> str:
     return f"is not executable ({shown}); mend it with: chmod +x {show(path)}"
 
 
-def _bad_format(head: bytes) -> str:
-    if head.startswith(ELF_MAGIC):
-        little = head[5:6] == b"\x01"
-        machine = int.from_bytes(head[18:20], "little" if little else "big")
+def _bad_elf(head: bytes) -> str:
+    order: Literal["little", "big"] = "little" if head[5:6] == b"\x01" else "big"
+    kind, machine = (int.from_bytes(head[at : at + 2], order) for at in (16, 18))
+    own = _head(b"/proc/self/exe")
+    if len(head) < ELF_HEADER:
+        return "is an ELF file that is cut short: copy or build it again"
+    if head[5:6] + head[18:20] != own[5:6] + own[18:20]:
         built = MACHINES.get(machine, f"machine {machine}")
         return f"was built for {built}, this machine is {os.uname().machine}: wrong architecture"
+    if kind not in ELF_PROGRAMS:
+        return "is an ELF file, but no program: an object file or a core dump"
+    return "is a program for this machine that is damaged or cut short: copy or build it again"
+
+
+def _bad_format(head: bytes) -> str:
+    if head.startswith(ELF_MAGIC):
+        return _bad_elf(head)
     if b"\0" in head:
         return "is a binary file in a format that this kernel cannot run"
     return f"has no #! line and {show(SHELL)}, which would run it, cannot be started"

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 from harness import MAY_READ, ROOT
@@ -33,6 +34,7 @@ def program(content: bytes, mode: int = 0o755):
     return make
 
 
+TRUE = Path("/bin/true").read_bytes()
 FAILURES = {
     "not-there": (lambda _path: None, 127, "there is no such file"),
     "directory": (lambda path: path.mkdir(), 126, "is a directory"),
@@ -46,6 +48,9 @@ FAILURES = {
     "interpreter-directory": (program(b"#! /etc\n"), 126, "interpreter /etc, which is a directory"),
     "interpreter-device": (program(b"#!/dev/null\n"), 126, "/dev/null, which is not a regular"),
     "architecture": (program(elf(183)), 126, "was built for aarch64"),
+    "cut-short": (program(TRUE[:100]), 126, "for this machine that is damaged or cut short"),
+    "cut-shorter": (program(TRUE[:19]), 126, "is an ELF file that is cut short"),
+    "object": (program(TRUE[:16] + b"\1\1" + TRUE[18:]), 126, "an object file or a core dump"),
     "musl": (program(elf(62, interpreter=b"/lib/ld-musl-none.so.1\0")), 126, "ld-musl-none.so.1"),
     "loader-directory": (
         program(elf(62, interpreter=b"/etc\0")),
