@@ -59,18 +59,26 @@ class UsageError(Exception):
     Attributes:
         word: the bad word as it was written; empty where one is missing.
         place: the option or variable that the word was given to; empty where it stands alone.
+        within: all that was written, where ``word`` is an option of several in one word.
         expected: what would have been right.
         known: the right words to suggest the nearest of.
     """
 
     def __init__(
-        self, word: str, expected: str, *, place: str = "", known: "Iterable[str]" = ()
+        self,
+        word: str,
+        expected: str,
+        *,
+        place: str = "",
+        within: str = "",
+        known: "Iterable[str]" = (),
     ) -> None:
         """Keep the parts; ``usage.sentence`` joins them."""
         super().__init__(word, expected)
         self.word = word
         self.expected = expected
         self.place = place
+        self.within = within
         self.known = tuple(known)
 
 
@@ -160,14 +168,13 @@ def _long(word: str, words: list[str]) -> tuple[str, str]:
 
 
 def _grouped(word: str, words: list[str]) -> "Iterator[tuple[str, str]]":
-    letters = word[1:]
-    while letters:
-        option, letters = "-" + letters[0], letters[1:]
+    for at, letter in enumerate(word[1:], 1):
+        option = "-" + letter
         if option in VALUES:
-            yield option, letters or _following(option, words)
+            yield option, word[at + 1 :] or _following(option, words)
             return
         if option not in FLAGS:
-            raise _unknown(option)
+            raise _unknown(option) if at == 1 else _out_of_place(word, at)
         yield option, ""
 
 
@@ -181,9 +188,15 @@ def _lacking(*, expected: str, place: str = "") -> UsageError:
     return UsageError("", expected, place=place)
 
 
-def _unknown(option: str) -> UsageError:
+def _unknown(option: str, within: str = "") -> UsageError:
     known = (*FLAGS, *VALUES, *MAY_HAVE_VALUES)
-    return UsageError(option, "an option of pyinit", known=known)
+    return UsageError(option, "an option of pyinit", within=within, known=known)
+
+
+def _out_of_place(word: str, at: int) -> UsageError:
+    if word[at].isalpha():
+        return _unknown("-" + word[at], within=word)
+    return UsageError(word, f"an option of pyinit: -{word[at - 1]} takes no value")
 
 
 def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:

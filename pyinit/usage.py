@@ -148,11 +148,12 @@ def sentence(error: UsageError) -> str:
         joint = " " if error.place.startswith("-") else "="
         what = f"{error.place}{joint}{word}: expected {error.expected}"
     else:
-        what = f"{word} is not {error.expected}"
+        within = f" in {_quote(error.within)}" if error.within else ""
+        what = f"{word}{within} is not {error.expected}"
     guess = GUESSES.get(error.word) or nearest(error.word, error.known)
     if guess:
         return f"{what}; did you mean {guess}?"
-    return what if error.place else f"{what}; pyinit --help lists them"
+    return f"{what}; pyinit --help lists them" if error.known and not error.place else what
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:
