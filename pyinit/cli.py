@@ -232,14 +232,14 @@ def _with_environment(
 ) -> Settings:
     verbosity = _verbosity(environment) + found.pop("verbosity")
     for name, topic in SWITCHES.items():
-        found[topic] = found.get(topic, False) or _switch(environment, name)
+        found[topic] = _switch(environment, name) or found.get(topic, False)
     for topic, variable, read in (
         ("drain", "PYINIT_DRAIN", _seconds),
         ("kill_after", "PYINIT_KILL_AFTER", _seconds),
         ("log_format", "PYINIT_LOG_FORMAT", _log_format),
     ):
-        if topic not in found and environment.get(variable):
-            found[topic] = read(variable, environment[variable])
+        if environment.get(variable):  # where it is wrong that is told, wanted or not
+            found.setdefault(topic, read(variable, environment[variable]))
     variable = "PYINIT_REWRITE"
     if environment.get(variable):
         found["rewrite"] = _rewrite(variable, environment[variable]) | found["rewrite"]
