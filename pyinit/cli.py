@@ -201,7 +201,7 @@ def _out_of_place(word: str, at: int) -> UsageError:
 
 def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
     if topic == "parent_death_signal":
-        found[topic] = _signal(option, value)
+        found[topic] = _at_parent_death(option, value)
     elif topic == "expected_codes":
         found[topic].add(_integer(option, value, MAX_CODE))
     elif topic == "rewrite":
@@ -288,6 +288,12 @@ def _signal(place: str, value: str) -> int:
     except ValueError:
         expected = "a signal, such as TERM, SIGTERM, 15 or RTMIN+3"
         raise UsageError(value, expected, place=place, known=signals.numbers()) from None
+
+
+def _at_parent_death(place: str, value: str) -> int:
+    # Nobody can catch SIGKILL either, but it does what it is asked for: pyinit dies, too.
+    signum = _signal(place, value)
+    return signum if signum == signals.SIGKILL else _received(place, value)
 
 
 def _rewrite(place: str, value: str) -> dict[int, int]:
