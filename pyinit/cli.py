@@ -266,7 +266,8 @@ def _switch(environment: "Mapping[str, str]", name: str) -> bool:
         return name in OF_TINI and "TINI_" + name in environment
     if value.lower() in ON or value.lower() in OFF:
         return value.lower() in ON
-    raise UsageError(value, "1 or 0", place="PYINIT_" + name, known=(*ON, *OFF))
+    expected = "1 or 0, true or false, yes or no, on or off"
+    raise UsageError(value, expected, place="PYINIT_" + name, known=(*ON, *OFF))
 
 
 def _integer(place: str, value: str, most: int | None) -> int:
