@@ -108,6 +108,7 @@ def test_signals_are_blocked_before_python_boots(launcher, tmp_path):
     "variable",
     [
         "PYTHONHOME=/nowhere",
+        "PYTHONEXECUTABLE=nothing",
         "PYTHONINSPECT=1",
         "PYTHONWARNINGS=error",
         "PYTHONMALLOC=debug",

@@ -398,6 +398,15 @@ def test_installed_command_obeys_pythons_own_variables(run, sabotage):
     assert "sitecustomize ran\n" == ran.err
 
 
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="it is about virtual environments")
+def test_variable_for_a_mac_hides_the_virtual_environment(run):
+    """PYTHONEXECUTABLE has Python look for packages elsewhere, so what pip installs cannot start."""
+    result = run(command=["echo", "started"], wrap=["env", "PYTHONEXECUTABLE=nothing"])
+
+    assert (1, "") == (result.code, result.out)
+    assert "No module named 'pyinit'" in result.err
+
+
 @pytest.mark.parametrize("which", ["installed", "launcher"])
 @pytest.mark.parametrize("told", [{}, NO_BYTECODE], ids=["plain", "PYTHONDONTWRITEBYTECODE"])
 def test_bytecode_is_stored_where_python_does(launcher, tmp_path, which, told):
