@@ -35,8 +35,8 @@ class Drain:
         self._killed: set[int] = set()
         self._killing = False
         if report.wants(INFO):
-            found = everyone.pids()
-            self._known = None if found is None else set(found)
+            found = everyone.pids()  # nobody: they are hidden (hidepid), for somebody remains
+            self._known = set(found) if found else None
 
     def started(self) -> None:
         """Tell that they were asked, just now."""
@@ -68,10 +68,12 @@ class Drain:
             self._tell_survivor(pid, procfs.name(pid), procfs.state(pid))
 
     def finished(self, *, gave_up: bool) -> None:
-        """Tell how it ended."""
+        """Tell how it ended; who is left may be hidden (hidepid)."""
         left = set(everyone.alive(NAMING_SECONDS)) if gave_up else set()
-        level = WARNING if left else INFO
-        self._report.tell(level, "drain_finished", lambda: self._keys_of_end(left))
+        is_hidden = gave_up and not everyone.pids()
+        level = WARNING if left or is_hidden else INFO
+        number = None if is_hidden else len(left)
+        self._report.tell(level, "drain_finished", lambda: self._keys_of_end(left, number))
 
     def _tell_survivor(self, pid: int, name: str | None, state: str | None) -> None:
         self._killed.add(pid)
@@ -82,12 +84,12 @@ class Drain:
             lambda: {"pid": pid, "name": name, "state": state, "seconds": seconds},
         )
 
-    def _keys_of_end(self, left: set[int]) -> "Keys":
+    def _keys_of_end(self, left: set[int], number: int | None) -> "Keys":
         finished = None if self._known is None else len(self._known - self._killed - left)
         return {
             "finished": finished,
             "killed": len(self._killed - left),
-            "left": len(left),
+            "left": number,
             "seconds": self._seconds(),
         }
 

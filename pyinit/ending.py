@@ -65,8 +65,8 @@ class Ending:
     def _level(self, status: int) -> int:
         # Whoever runs the container must know of a crash, and not of a stop. A shell may have
         # made a plain code of a SIGKILL for want of memory.
-        is_fault = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) in signals.FAULTS
-        return WARNING if is_fault or (status and self._count_oom_kills()) else INFO
+        is_crash = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) not in signals.PLAIN_STOPS
+        return WARNING if is_crash or (status and self._count_oom_kills()) else INFO
 
     def _count_oom_kills(self) -> int:
         """Return how many the kernel killed for want of memory while the child ran."""

@@ -78,7 +78,8 @@ class Lifecycle:
         if not send or self.state == DONE:
             return None
         if self.state == DRAINING:
-            return EVERYONE, send
+            # ^Z would stop those who are to end, and they would be killed for it.
+            return None if send in signals.JOB_CONTROL else (EVERYONE, send)
         if signum in signals.REQUESTS_TO_STOP and not self.stopping:
             self.stopping = True
             if self._patience:

@@ -71,7 +71,11 @@ def stat(pid: int) -> Stat | None:
 def state(pid: int) -> str | None:
     """Return in words what ``pid`` is doing; None where it cannot be read."""
     found = stat(pid) if is_ours() else None
-    return None if found is None else STATES.get(found.state.decode("ascii", "replace"))
+    if found is None:
+        return None
+    if found.state == b"Z" and not found.is_dead():
+        return "running without its first thread"
+    return STATES.get(found.state.decode("ascii", "replace"))
 
 
 def stats() -> dict[int, Stat] | None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM = (
-    int(getattr(_signal, f"SIG{word}")) for word in ("CHLD", "CONT", "KILL", "STOP", "TERM")
+SIGCHLD, SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM = (
+    int(getattr(_signal, f"SIG{word}")) for word in ("CHLD", "CONT", "HUP", "KILL", "STOP", "TERM")
 )
 
 # What people, terminals and container engines send to have a program end.
@@ -28,10 +28,11 @@ NEVER_RECEIVED = frozenset({SIGKILL, SIGSTOP, 32, 33})
 LONGEST_COUNT = 9
 UNKNOWN = -1  # as a sender's pid
 
-# Who dies of one of these was not asked to stop: it crashed, or somebody lost patience or memory.
-FAULTS = frozenset(
-    getattr(_signal, f"SIG{word}") for word in ("ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS")
-)
+# Who dies of any other was not asked to stop: it crashed, ran into a limit, or was shot down.
+PLAIN_STOPS = REQUESTS_TO_STOP | {SIGHUP}
+
+# A terminal's own: ^Z, and what a background process gets that reads or writes it.
+JOB_CONTROL = frozenset(getattr(_signal, f"SIG{word}") for word in ("TSTP", "TTIN", "TTOU"))
 
 # Two names for one number: the one on the right is the one that users know.
 _PREFERRED = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}

@@ -173,8 +173,9 @@ class Supervisor:
             if target == lifecycle.EVERYONE:
                 everyone.send(signums, pid if self._status is None else None)
             else:
+                send = _kill_group if target == lifecycle.GROUP else posix.kill
                 for signum in signums:
-                    posix.kill(-pid if target == lifecycle.GROUP else pid, signum)
+                    send(pid, signum)
         except OSError as error:
             if isinstance(error, ProcessLookupError) and self._status is not None:
                 return None  # the last of those that remained has just gone
@@ -307,6 +308,21 @@ class Supervisor:
         self._guard(self._note_end)  # an error came between, perhaps
         if self._drain is not None:
             self._drain.finished(gave_up=self._gave_up)
+
+
+def _kill_group(child: int, signum: int) -> None:
+    """Send to the group that the child began with, and to the child wherever it is.
+
+    Raises:
+        OSError: the child may not be signalled; kill(-1) as PID 1 tells of the child only, too.
+    """
+    is_member = posix.getpgid(child) == child
+    try:
+        posix.kill(-child, signum)
+    except OSError:  # it went, and nobody is left there; or nobody there may be signalled
+        if is_member:
+            raise
+    posix.kill(child, 0 if is_member else signum)  # 0 asks: of a group one is enough for success
 
 
 def _pause() -> None:

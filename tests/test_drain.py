@@ -11,7 +11,10 @@ import pytest
 from harness import MAY_READ, PYTHON, ROOT, children, status_of, until, victim
 from harness import descendants as descendants_of
 
-from pyinit import descendants, procfs
+from pyinit import descendants, everyone, procfs
+from pyinit.drain import Drain
+from pyinit.report import Report
+from pyinit.settings import INFO, WARNING, Settings
 
 BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 NO_SUBREAPER = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM")
@@ -591,3 +594,35 @@ def test_proc_that_cannot_be_read_once_is_read_again(leave, when, options):
     result = end(run)
 
     assert (7, 3) == (result.code, result.out.count("done\n"))
+
+
+def ended(monkeypatch, who: list[int], remaining: list[int] | None, *, gave_up: bool) -> tuple:
+    """Return level and event of the end of a drain, where /proc shows so many."""
+    monkeypatch.setattr(everyone, "alive", lambda _: iter(who))
+    monkeypatch.setattr(everyone, "pids", lambda: remaining)
+    report = Report(Settings(("true",), verbosity=INFO))
+    Drain(report, 1.0).finished(gave_up=gave_up)
+    ((level, _, _, keys),) = report.backlog
+    return level, keys["finished"], keys["left"]
+
+
+def test_who_is_hidden_is_left_all_the_same(monkeypatch):
+    """Where a drain is given up and /proc shows nobody there is somebody whom it does not show."""
+    assert (WARNING, 1, 1) == ended(monkeypatch, [7], [7, 8], gave_up=True)
+    assert (WARNING, None, None) == ended(monkeypatch, [], [], gave_up=True)
+    assert (INFO, 2, 0) == ended(monkeypatch, [], [7, 8], gave_up=True)  # they are zombies
+    assert (INFO, 2, 0) == ended(monkeypatch, [], [7, 8], gave_up=False)
+    assert (INFO, None, 0) == ended(monkeypatch, [], None, gave_up=False)
+
+
+@pytest.mark.parametrize(
+    ("letter", "threads", "state"),
+    [(b"Z", 1, "zombie"), (b"Z", 2, "running without its first thread"), (b"S", 2, "sleeping")],
+)
+def test_state_of_who_is_named(monkeypatch, letter, threads, state):
+    """A process whose first thread has ended looks like a zombie and is none."""
+    seen = procfs.stat(os.getpid())
+    seen.state, seen.threads = letter, threads
+    monkeypatch.setattr(procfs, "stat", lambda _: seen)
+
+    assert state == procfs.state(os.getpid())

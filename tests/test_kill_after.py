@@ -82,6 +82,38 @@ def test_group_is_killed_with_g(start, namespace):
     assert [] == result.named("drain_survivor")  # as all were that had ignored SIGTERM
 
 
+LEAVE = """
+import os, signal
+helper = os.fork()
+if not helper:
+    os.setpgid(0, 0)
+    print("ready", flush=True)
+    while True:
+        signal.pause()
+while os.getpgid(helper) != helper:
+    os.sched_yield()
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"got SIGTERM\\n"))
+os.setpgid(0, helper)
+print(f"ready (pid: {os.getpid()})", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@BOTH
+def test_child_that_left_its_group_is_killed_with_g(start, namespace):
+    """With -g it is asked and killed in whatever group it is."""
+    run = start(["-g", "-k", "0.1"], [*PYTHON, "-c", LEAVE], namespace=namespace)
+    assert "ready" == run.line()
+    run.ready()
+    run.send(signal.SIGTERM)
+    assert "got SIGTERM" == run.line()
+    result = run.finish()
+
+    assert 128 + signal.SIGKILL == result.code
+    assert ["kill_after_expired", "child_exited"] == [event["event"] for event in result.events]
+
+
 @BOTH
 def test_everyone_is_killed_with_all(start, compiled, namespace):
     """With --all those in sessions of their own get it as well."""

@@ -41,12 +41,13 @@ def test_death_by_signal_is_told_with_v(run):
     assert "code" not in exited
 
 
-FAULTS = ["ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS"]
+FAULTS = ["ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS", "TRAP"]
+LIMITS = ["XCPU", "XFSZ", "PIPE", "ALRM"]
 
 
-@pytest.mark.parametrize("word", FAULTS)
+@pytest.mark.parametrize("word", [*FAULTS, *LIMITS, "USR1", "RTMIN"])
 def test_crash_is_told_by_default(run, word):
-    """A child that dies of a fault signal is a warning, with what it used, without any option."""
+    """A child that dies of anything but a plain stop is a warning, with what it used."""
     (event,) = run(command=["sh", "-c", f"ulimit -c 0; kill -{word} $$"]).events
 
     assert ("child_exited", "warning", f"SIG{word}") == tuple(
@@ -55,7 +56,7 @@ def test_crash_is_told_by_default(run, word):
     assert event["max_rss_kib"] > 0
 
 
-@pytest.mark.parametrize("word", ["TERM", "INT", "QUIT", "HUP", "USR1", "PIPE", "RTMIN"])
+@pytest.mark.parametrize("word", ["TERM", "INT", "QUIT", "HUP"])
 def test_plain_stop_is_not_told_by_default(run, word):
     """A child that a signal stopped is no news, and a code is none either."""
     assert "" == run(command=["bash", "-c", f"ulimit -c 0; kill -{word} $$"]).err

@@ -33,7 +33,7 @@ LONGEST = 4  # lines of a change that are shown
 DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
 KILLS = (
     "_kill _take_step _note_asked _ask_again _take _take_orphan _note_no_children _pass_on _reap "
-    "_note_end _turn _patience"
+    "_note_end _turn _patience _kill_group"
 )
 
 # Of each module the tests that matter, the fastest first, and the functions; none for all.
@@ -42,7 +42,7 @@ SUBJECTS = {
     "everyone": (("test_descendants", "test_rewrite", "test_drain", "test_kill_after"), ""),
     "descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
     "reaping": (("test_reaping", "test_exit_codes", "test_death_report", "test_traps"), ""),
-    "supervise": (("test_kill_after", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
+    "supervise": (("test_supervise", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
     "signals": (("test_command_line", "test_rewrite", "test_lifecycle"), "number name is_count"),
 }
 # What is compared here are small integers, of which CPython has each but once.
