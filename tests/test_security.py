@@ -400,7 +400,7 @@ def test_installed_command_obeys_pythons_own_variables(run, sabotage):
 
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="it is about virtual environments")
 def test_variable_for_a_mac_hides_the_virtual_environment(run):
-    """PYTHONEXECUTABLE has Python look for packages elsewhere, so what pip installs cannot start."""
+    """PYTHONEXECUTABLE has Python look elsewhere, so what pip installs cannot start."""
     result = run(command=["echo", "started"], wrap=["env", "PYTHONEXECUTABLE=nothing"])
 
     assert (1, "") == (result.code, result.out)
