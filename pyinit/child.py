@@ -66,6 +66,8 @@ class Child:
     def exec_failure(self) -> tuple[int, bytes] | None:
         """Return errno and path of the exec that failed, None if the program began.
 
+        The path is empty where the search through PATH found no file.
+
         To be asked once the child is dead: then all that it told is in the pipe.
         """
         try:
@@ -155,14 +157,14 @@ def restore_locale() -> None:
 
 def _exec(arguments: list[bytes]) -> tuple[int, bytes]:
     # As execvp(3): a file that may not be run does not end the search, one that fails in another
-    # way does. posix.execv hands on the environment as it is; posix.execve would drop what is not
-    # NAME=VALUE.
-    worst = (ENOENT, arguments[0])
-    for path in _candidates(arguments[0]):
+    # way does. Nor is a file found in a folder that may not be searched. posix.execv hands on the
+    # environment as it is; posix.execve would drop what is not NAME=VALUE.
+    worst = (ENOENT, b"")
+    for path in candidates(arguments[0]):
         error = _exec_file(path, arguments)
-        if error not in SEARCH_GOES_ON:
+        if error not in SEARCH_GOES_ON or b"/" in arguments[0]:
             return error, path
-        if error == EACCES or (worst[0] == ENOENT and _is_there(path)):
+        if (error == EACCES or worst[0] == ENOENT) and _is_there(path):
             worst = (error, path)
     return worst
 
@@ -180,7 +182,8 @@ def _is_there(path: bytes) -> bool:
     return True
 
 
-def _candidates(name: bytes) -> "Iterator[bytes]":
+def candidates(name: bytes) -> "Iterator[bytes]":
+    """Return the paths that a command may have: its own, or one for each folder of PATH."""
     if b"/" in name:
         yield name
     elif name:

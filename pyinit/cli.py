@@ -59,18 +59,26 @@ class UsageError(Exception):
     Attributes:
         word: the bad word as it was written; empty where one is missing.
         place: the option or variable that the word was given to; empty where it stands alone.
+        within: all that was written, where ``word`` is an option of several in one word.
         expected: what would have been right.
         known: the right words to suggest the nearest of.
     """
 
     def __init__(
-        self, word: str, expected: str, *, place: str = "", known: "Iterable[str]" = ()
+        self,
+        word: str,
+        expected: str,
+        *,
+        place: str = "",
+        within: str = "",
+        known: "Iterable[str]" = (),
     ) -> None:
         """Keep the parts; ``usage.sentence`` joins them."""
         super().__init__(word, expected)
         self.word = word
         self.expected = expected
         self.place = place
+        self.within = within
         self.known = tuple(known)
 
 
@@ -160,14 +168,13 @@ def _long(word: str, words: list[str]) -> tuple[str, str]:
 
 
 def _grouped(word: str, words: list[str]) -> "Iterator[tuple[str, str]]":
-    letters = word[1:]
-    while letters:
-        option, letters = "-" + letters[0], letters[1:]
+    for at, letter in enumerate(word[1:], 1):
+        option = "-" + letter
         if option in VALUES:
-            yield option, letters or _following(option, words)
+            yield option, word[at + 1 :] or _following(option, words)
             return
         if option not in FLAGS:
-            raise _unknown(option)
+            raise _unknown(option) if at == 1 else _out_of_place(word, at)
         yield option, ""
 
 
@@ -181,14 +188,20 @@ def _lacking(*, expected: str, place: str = "") -> UsageError:
     return UsageError("", expected, place=place)
 
 
-def _unknown(option: str) -> UsageError:
+def _unknown(option: str, within: str = "") -> UsageError:
     known = (*FLAGS, *VALUES, *MAY_HAVE_VALUES)
-    return UsageError(option, "an option of pyinit", known=known)
+    return UsageError(option, "an option of pyinit", within=within, known=known)
+
+
+def _out_of_place(word: str, at: int) -> UsageError:
+    if word[at].isalpha():
+        return _unknown("-" + word[at], within=word)
+    return UsageError(word, f"an option of pyinit: -{word[at - 1]} takes no value")
 
 
 def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
     if topic == "parent_death_signal":
-        found[topic] = _signal(option, value)
+        found[topic] = _at_parent_death(option, value)
     elif topic == "expected_codes":
         found[topic].add(_integer(option, value, MAX_CODE))
     elif topic == "rewrite":
@@ -219,14 +232,14 @@ def _with_environment(
 ) -> Settings:
     verbosity = _verbosity(environment) + found.pop("verbosity")
     for name, topic in SWITCHES.items():
-        found[topic] = found.get(topic, False) or _switch(environment, name)
+        found[topic] = _switch(environment, name) or found.get(topic, False)
     for topic, variable, read in (
         ("drain", "PYINIT_DRAIN", _seconds),
         ("kill_after", "PYINIT_KILL_AFTER", _seconds),
         ("log_format", "PYINIT_LOG_FORMAT", _log_format),
     ):
-        if topic not in found and environment.get(variable):
-            found[topic] = read(variable, environment[variable])
+        if environment.get(variable):  # where it is wrong that is told, wanted or not
+            found.setdefault(topic, read(variable, environment[variable]))
     variable = "PYINIT_REWRITE"
     if environment.get(variable):
         found["rewrite"] = _rewrite(variable, environment[variable]) | found["rewrite"]
@@ -253,7 +266,8 @@ def _switch(environment: "Mapping[str, str]", name: str) -> bool:
         return name in OF_TINI and "TINI_" + name in environment
     if value.lower() in ON or value.lower() in OFF:
         return value.lower() in ON
-    raise UsageError(value, "1 or 0", place="PYINIT_" + name, known=(*ON, *OFF))
+    expected = "1 or 0, true or false, yes or no, on or off"
+    raise UsageError(value, expected, place="PYINIT_" + name, known=(*ON, *OFF))
 
 
 def _integer(place: str, value: str, most: int | None) -> int:
@@ -275,6 +289,12 @@ def _signal(place: str, value: str) -> int:
     except ValueError:
         expected = "a signal, such as TERM, SIGTERM, 15 or RTMIN+3"
         raise UsageError(value, expected, place=place, known=signals.numbers()) from None
+
+
+def _at_parent_death(place: str, value: str) -> int:
+    # Nobody can catch SIGKILL either, but it does what it is asked for: pyinit dies, too.
+    signum = _signal(place, value)
+    return signum if signum == signals.SIGKILL else _received(place, value)
 
 
 def _rewrite(place: str, value: str) -> dict[int, int]:

@@ -5,12 +5,18 @@ import stat
 import struct
 from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR, errorcode
 
-from pyinit.child import DEFAULT_PATH, SHELL
+from pyinit.child import DEFAULT_PATH, SHELL, candidates
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 HEAD = 4096
 LONGEST_SHOWN = 300
 ELF_MAGIC = b"\x7fELF"
+ELF_HEADER = 52  # bytes of the smaller one
+ELF_PROGRAMS = frozenset({2, 3})  # ET_EXEC, ET_DYN
 PT_INTERP = 3
 # e_machine of elf(5) for what container images are built for.
 MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: "s390x"}
@@ -23,9 +29,9 @@ def explain(name: str, error: int, path: bytes) -> tuple[int, str]:
     Args:
         name: the command as it was given.
         error: the errno of exec.
-        path: the file that failed; the name itself where there was none.
+        path: the file that failed; empty where the search through PATH found none.
     """
-    if error in {ENOENT, ENOTDIR} and not (name and os.path.lexists(path)):
+    if error in {ENOENT, ENOTDIR} and not os.path.lexists(path):
         return NOT_FOUND, _not_found(name)
     return NOT_EXECUTABLE, f"{show(path)} {_unusable(error, path)}"
 
@@ -50,8 +56,21 @@ def _not_found(name: str) -> str:
         return f"there is no such file (working directory {show(_cwd())})"
     path = os.environb.get(b"PATH")
     if path is None:
-        return f"not found: PATH is not set, so only {show(DEFAULT_PATH)} was searched"
-    return f"not found in PATH ({show(path)})"
+        what = f"not found: PATH is not set, so only {show(DEFAULT_PATH)} was searched"
+    else:
+        what = f"not found in PATH ({show(path)})"
+    closed = b", ".join(filter(None, map(_closed_folder, candidates(os.fsencode(name)))))
+    return f"{what}; uid {os.geteuid()} may not search {show(closed)}" if closed else what
+
+
+def _closed_folder(path: bytes) -> bytes:
+    try:
+        os.lstat(path)
+    except PermissionError:
+        return os.path.dirname(path) or b"."
+    except OSError:
+        pass
+    return b""
 
 
 def _cwd() -> bytes:
@@ -133,6 +152,17 @@ def elf_interpreter(head: bytes) -> bytes:
 
 
 def _no_access(path: bytes, head: bytes) -> str:
+    reason = _forbidden(path)
+    if reason:
+        return reason
+    interpreter = script_interpreter(head) if head.startswith(b"#!") else elf_interpreter(head)
+    reason = _forbidden(interpreter) if interpreter else ""
+    if reason:
+        return f"names the interpreter {show(interpreter)}, which {reason}"
+    return "may not be executed, though its mode allows it: does a security module (LSM) forbid it?"
+
+
+def _forbidden(path: bytes) -> str:
     try:
         mode = os.stat(path).st_mode
         is_noexec = os.statvfs(path).f_flag & os.ST_NOEXEC
@@ -144,27 +174,35 @@ def _no_access(path: bytes, head: bytes) -> str:
         return "is not a regular file"
     if is_noexec:  # of which access(2) says what it says of a missing x bit
         return "is on a file system that is mounted noexec"
-    return _no_permission(path, head, mode)
-
-
-def _no_permission(path: bytes, head: bytes, mode: int) -> str:
-    shown = f"mode {stat.S_IMODE(mode):04o}, {stat.filemode(mode)}"
     if not os.access(path, os.X_OK, effective_ids=True):
-        if mode & 0o111:
-            return f"may not be executed by this user ({shown}, uid {os.geteuid()})"
-        return f"is not executable ({shown}); mend it with: chmod +x {show(path)}"
-    interpreter = script_interpreter(head) if head.startswith(b"#!") else b""
-    if interpreter and not os.access(interpreter, os.X_OK, effective_ids=True):
-        return f"names the interpreter {show(interpreter)}, which is not executable"
-    return f"may not be executed ({shown}): does a security module (LSM) forbid it?"
+        return _no_permission(path, mode)
+    return ""
+
+
+def _no_permission(path: bytes, mode: int) -> str:
+    shown = f"mode {stat.S_IMODE(mode):04o}, {stat.filemode(mode)}"
+    if mode & 0o111:
+        return f"may not be executed by this user ({shown}, uid {os.geteuid()})"
+    return f"is not executable ({shown}); mend it with: chmod +x {show(path)}"
+
+
+def _bad_elf(head: bytes) -> str:
+    order: Literal["little", "big"] = "little" if head[5:6] == b"\x01" else "big"
+    kind, machine = (int.from_bytes(head[at : at + 2], order) for at in (16, 18))
+    own = _head(b"/proc/self/exe")
+    if len(head) < ELF_HEADER:
+        return "is an ELF file that is cut short: copy or build it again"
+    if head[5:6] + head[18:20] != own[5:6] + own[18:20]:
+        built = MACHINES.get(machine, f"machine {machine}")
+        return f"was built for {built}, this machine is {os.uname().machine}: wrong architecture"
+    if kind not in ELF_PROGRAMS:
+        return "is an ELF file, but no program: an object file or a core dump"
+    return "is a program for this machine that is damaged or cut short: copy or build it again"
 
 
 def _bad_format(head: bytes) -> str:
     if head.startswith(ELF_MAGIC):
-        little = head[5:6] == b"\x01"
-        machine = int.from_bytes(head[18:20], "little" if little else "big")
-        built = MACHINES.get(machine, f"machine {machine}")
-        return f"was built for {built}, this machine is {os.uname().machine}: wrong architecture"
+        return _bad_elf(head)
     if b"\0" in head:
         return "is a binary file in a format that this kernel cannot run"
     return f"has no #! line and {show(SHELL)}, which would run it, cannot be started"

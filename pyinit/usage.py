@@ -15,16 +15,28 @@ PATIENCE_MILLISECONDS = 1000
 
 # Words from other inits, and words that one would guess.
 GUESSES = {
+    "--expect": "-e",
+    "--exit-code": "-e",
+    "--forward-all": "--all",
     "--grace": "--drain",
+    "--grace-period": "--drain",
     "--group": "-g",
     "--kill-process-group": "-g",
+    "--kill": "--kill-after",
     "--licence": "-l",
     "--license": "-l",
+    "--log": "--log-format",
+    "--log-level": "-v",
     "--parent-death-signal": "-p",
+    "--pdeathsig": "-p",
+    "--process-group": "-g",
+    "--stop-timeout": "--kill-after",
     "--subreaper": "-s",
     "--timeout": "--kill-after",
     "--verbose": "-v",
+    "--verbosity": "-v",
     "--warn": "-w",
+    "--warn-on-reap": "-w",
     "-?": "--help",
 }
 
@@ -148,11 +160,13 @@ def sentence(error: UsageError) -> str:
         joint = " " if error.place.startswith("-") else "="
         what = f"{error.place}{joint}{word}: expected {error.expected}"
     else:
-        what = f"{word} is not {error.expected}"
-    guess = GUESSES.get(error.word) or nearest(error.word, error.known)
+        within = f" in {_quote(error.within)}" if error.within else ""
+        what = f"{word}{within} is not {error.expected}"
+    is_option = error.known and not error.place
+    guess = nearest(error.word, (*error.known, *GUESSES) if is_option else error.known)
     if guess:
-        return f"{what}; did you mean {guess}?"
-    return what if error.place else f"{what}; pyinit --help lists them"
+        return f"{what}; did you mean {GUESSES.get(guess, guess)}?"
+    return f"{what}; pyinit --help lists them" if is_option else what
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:

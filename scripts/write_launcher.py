@@ -19,6 +19,22 @@ LONGEST_LINE = 127  # of a #! line, before Linux 5.1
 MARK = "A `pyinit` command, written by pyinit-launcher."
 REPLACED = (f'"""{MARK}', '"""The `pyinit` command:')  # and the one that pip installs
 
+HELP = """\
+Usage: pyinit-launcher PATH
+
+Write to PATH a pyinit command for this image, this Python and this version of
+pyinit: it starts faster, blocks signals before Python boots where env(1) can
+do that (coreutils 8.31), and is deaf to the Python variables and modules of
+the workload. It is tried before it is put in its place, and may replace a
+pyinit that is there. Write it anew when Python or pyinit is upgraded.
+
+  -h, --help     print this page
+  -V, --version  print the version
+
+In a Dockerfile:
+  RUN pyinit-launcher /usr/local/bin/pyinit
+"""
+
 TEXT = '''\
 #!{interpreter}
 """{mark}"""
@@ -42,6 +58,14 @@ begin({mask})
 
 def main(arguments: list[str]) -> None:
     """Write the command to the path that is given, and try it."""
+    if arguments in (["-h"], ["--help"]):
+        sys.stdout.write(HELP)
+        return
+    if arguments in (["-V"], ["--version"]):
+        from pyinit import __version__
+
+        sys.stdout.write(f"pyinit-launcher {__version__}\n")
+        return
     if len(arguments) != 1 or arguments[0].startswith("-"):
         fail("expected one path, as in: pyinit-launcher /usr/local/bin/pyinit")
     path = os.path.abspath(arguments[0])
@@ -59,7 +83,7 @@ def check(path: str) -> None:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             head = file.read(1000)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     if not any(line.startswith(REPLACED) for line in head.splitlines()):
         fail(f"{path} is there already and is no pyinit: remove it, or name another path")
@@ -112,7 +136,11 @@ def folders() -> list[str]:
 
 def write(path: str, text: str) -> None:
     """Put the script in its place, but not before it was seen to run."""
-    descriptor, new = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".pyinit-")
+    folder = os.path.dirname(path)
+    try:
+        descriptor, new = tempfile.mkstemp(dir=folder, prefix=".pyinit-")
+    except OSError as error:
+        fail(f"nothing can be written into {folder}: {error.strerror}")
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)

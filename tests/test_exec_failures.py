@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import struct
+from pathlib import Path
 
 import pytest
 from harness import MAY_READ, ROOT
@@ -33,6 +34,7 @@ def program(content: bytes, mode: int = 0o755):
     return make
 
 
+TRUE = Path("/bin/true").read_bytes()
 FAILURES = {
     "not-there": (lambda _path: None, 127, "there is no such file"),
     "directory": (lambda path: path.mkdir(), 126, "is a directory"),
@@ -43,8 +45,18 @@ FAILURES = {
     "no-interpreter": (program(b"#!/no/such -x\n"), 126, "names the interpreter /no/such in"),
     "windows": (program(b"#!/bin/sh\r\nexit 0\r\n"), 126, "has Windows line endings"),
     "interpreter-mode": (program(b"#!/etc/passwd\n"), 126, "/etc/passwd, which is not executable"),
+    "interpreter-directory": (program(b"#! /etc\n"), 126, "interpreter /etc, which is a directory"),
+    "interpreter-device": (program(b"#!/dev/null\n"), 126, "/dev/null, which is not a regular"),
     "architecture": (program(elf(183)), 126, "was built for aarch64"),
+    "cut-short": (program(TRUE[:100]), 126, "for this machine that is damaged or cut short"),
+    "cut-shorter": (program(TRUE[:19]), 126, "is an ELF file that is cut short"),
+    "object": (program(TRUE[:16] + b"\1\1" + TRUE[18:]), 126, "an object file or a core dump"),
     "musl": (program(elf(62, interpreter=b"/lib/ld-musl-none.so.1\0")), 126, "ld-musl-none.so.1"),
+    "loader-directory": (
+        program(elf(62, interpreter=b"/etc\0")),
+        126,
+        "interpreter /etc, which is",
+    ),
     "binary": (program(b"\xca\xfe\0\0"), 126, "is a binary file in a format"),
 }
 
@@ -120,6 +132,50 @@ def test_missing_interpreter_is_found_out_in_path_too(run, tmp_path):
 
     assert 126 == result.code
     assert "names the interpreter /no/such" in result.events[0]["reason"]
+
+
+@pytest.mark.parametrize("path", ["{closed}:/usr/bin", "/usr/bin:{closed}:"])
+def test_folder_that_may_not_be_searched_has_nothing(run, tmp_path, path):
+    """Nothing is found in such a folder of PATH: 127, and the reason names it."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    path = path.format(closed=closed)
+    wrap = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "env", f"PATH={path}"]
+    result = run(command=["no-such-program"], wrap=wrap)
+    reason = f"not found in PATH ({path}); uid 0 may not search {closed}"
+
+    assert (127, reason) == (result.code, result.events[0]["reason"])
+    assert "ENOENT" == result.events[0]["error"]
+
+
+def test_working_directory_that_may_not_be_searched_is_a_dot(run, tmp_path):
+    """An empty entry of PATH is shown as the working directory."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    script = 'cd "$0"; exec setpriv --bounding-set=-all --inh-caps=-all env PATH= "$@"'
+    result = run(command=["no-such-program"], wrap=["sh", "-c", script, str(closed)])
+
+    assert 127 == result.code
+    assert result.events[0]["reason"].endswith("; uid 0 may not search .")
+
+
+def test_path_through_a_folder_that_may_not_be_searched_is_refused(run, tmp_path):
+    """A command with a slash in it is searched nowhere else: 126, and the reason says why."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    wrap = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    result = run(command=[f"{closed}/app"], wrap=wrap)
+
+    assert 126 == result.code
+    assert f"{closed}/app cannot be looked at: Permission denied" == result.events[0]["reason"]
+
+
+def test_file_in_the_working_directory_is_not_in_path(run, tmp_path):
+    """A name that PATH does not have is 127, whatever the working directory has of that name."""
+    program(b"#!/bin/sh\n")(tmp_path / "app")
+    result = run(command=["app"], wrap=["env", "PATH=/usr/bin"], cwd=tmp_path)
+
+    assert (127, "not found in PATH (/usr/bin)") == (result.code, result.events[0]["reason"])
 
 
 def test_command_longer_than_a_pipe_does_not_hang(run):

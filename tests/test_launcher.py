@@ -108,6 +108,7 @@ def test_signals_are_blocked_before_python_boots(launcher, tmp_path):
     "variable",
     [
         "PYTHONHOME=/nowhere",
+        "PYTHONEXECUTABLE=nothing",
         "PYTHONINSPECT=1",
         "PYTHONWARNINGS=error",
         "PYTHONMALLOC=debug",
@@ -215,10 +216,14 @@ def test_it_is_written_whatever_the_image_sets_for_pyinit(variable, tmp_path):
     [
         ([], "expected one path, as in: pyinit-launcher /usr/local/bin/pyinit"),
         (["a", "b"], "expected one path"),
-        (["--help"], "expected one path"),
+        (["--hlep"], "expected one path, as in: pyinit-launcher /usr/local/bin/pyinit"),
         (["{folder}"], "{folder} is a directory: name the file, as {folder}/pyinit"),
         (["{folder}/other"], "{folder}/other is there already and is no pyinit: remove it"),
-        (["{folder}/no/pyinit"], "[Errno 2] No such file or directory"),
+        (
+            ["{folder}/no/pyinit"],
+            "nothing can be written into {folder}/no: No such file or directory\n",
+        ),
+        (["{folder}/other/x"], "nothing can be written into {folder}/other: Not a directory\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -233,6 +238,23 @@ def test_what_cannot_be_written_is_one_line(words, reason, tmp_path):
     assert done.stderr.startswith(f"pyinit-launcher: {reason.format(folder=tmp_path)}")
     assert 1 == done.stderr.count("\n")
     assert [other] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("word", "beginning"),
+    [
+        ("-h", "Usage: pyinit-launcher PATH\n"),
+        ("--help", "Usage: pyinit-launcher PATH\n"),
+        ("-V", f"pyinit-launcher {pyinit.__version__}\n"),
+        ("--version", f"pyinit-launcher {pyinit.__version__}\n"),
+    ],
+)
+def test_pages_go_to_stdout(word, beginning):
+    """Help and version are printed with code 0, and nothing is written elsewhere."""
+    done = write(word)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith(beginning)
 
 
 def test_the_writer_is_not_overwritten(tmp_path):

@@ -126,6 +126,7 @@ WORD = "a\nb\x1b[2J\u202e\u200b\x9b\udcff\u2028"
     "words",
     [
         ["-{}"],
+        ["-gx{}"],
         ["--{}"],
         ["-p", "{}", "x"],
         ["-r", "{}:{}", "x"],
@@ -395,6 +396,15 @@ def test_installed_command_obeys_pythons_own_variables(run, sabotage):
 
     assert (1, "") == (spoilt.code, spoilt.out)
     assert "sitecustomize ran\n" == ran.err
+
+
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="it is about virtual environments")
+def test_variable_for_a_mac_hides_the_virtual_environment(run):
+    """PYTHONEXECUTABLE has Python look elsewhere, so what pip installs cannot start."""
+    result = run(command=["echo", "started"], wrap=["env", "PYTHONEXECUTABLE=nothing"])
+
+    assert (1, "") == (result.code, result.out)
+    assert "No module named 'pyinit'" in result.err
 
 
 @pytest.mark.parametrize("which", ["installed", "launcher"])
