@@ -55,7 +55,8 @@ that is not one.
                  (PYINIT_DRAIN)
   -k, --kill-after SECONDS
                  SIGKILL for a child that lives this long after the first
-                 SIGTERM, SIGINT or SIGQUIT (0: never) (PYINIT_KILL_AFTER)
+                 SIGTERM, SIGINT or SIGQUIT; for all whom signals go to with
+                 -g or -a (0: never) (PYINIT_KILL_AFTER)
   -r, --rewrite FROM:TO
                  forward TO in place of FROM, nothing where TO is 0; repeatable
                  (PYINIT_REWRITE=FROM:TO,FROM:TO)
