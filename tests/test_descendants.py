@@ -42,6 +42,17 @@ def test_who_is_where_it_was_seen_is_reached(family):
     assert (3, 0) == (sending.reached, sending.refused)
 
 
+def test_who_is_left_out_is_not_reached(family):
+    """The child that got the signal already does not get it twice; those below it do get it."""
+    parent, child = map(known, family)
+    sending = descendants.Sending(ASKING, parent[0])
+    sending._meet(parent, sending._own, is_first=True)
+    assert (0, True) == (sending.reached, parent in sending._met)
+    sending._meet(child, parent, is_first=False)
+
+    assert (1, 0) == (sending.reached, sending.refused)
+
+
 def test_who_has_another_parent_is_not_reached(family):
     """What changed since it was seen is not signalled: the process, its parent, or the parent's."""
     parent, child = map(known, family)
