@@ -626,3 +626,10 @@ def test_state_of_who_is_named(monkeypatch, letter, threads, state):
     monkeypatch.setattr(procfs, "stat", lambda _: seen)
 
     assert state == procfs.state(os.getpid())
+
+
+def test_state_of_who_is_gone(monkeypatch):
+    """It ended just now: there is none to name."""
+    monkeypatch.setattr(procfs, "stat", lambda _: None)
+
+    assert procfs.state(os.getpid()) is None
