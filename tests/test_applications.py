@@ -7,6 +7,7 @@ pyinit. The gate opens once the application has said that it is about to stop.
 import contextlib
 import dataclasses
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -42,6 +43,7 @@ access.log = /dev/stderr
 """
 # A shell that goes on after SIGTERM, but only when its app has ended.
 TRAP = '''trap "echo the shell was asked" TERM; "$@"; echo "the app left with $?"'''
+BACKSTOP = 30  # seconds; nothing here takes one
 UPSTREAM_ANSWER = b"HTTP/1.0 200 OK\r\nContent-Length: 13\r\n\r\nhello at last"
 
 
@@ -334,10 +336,12 @@ def test_work_in_hand_is_lost(stop, serve, folder):
 def test_celery_loses_its_task_where_the_pool_gets_sigterm_too(application, option, serve, folder):
     """Celery's pool dies of a SIGTERM of its own: from -g, -a, or the drain after its shell."""
     run = serve(application, [option])
-    with application.begin(folder):
+    with shut_gate(folder) as gate:
         run.send(signal.SIGTERM)
-        wait_for(run, "Warm shutdown (MainProcess)", "exited prematurely: signal 15 (SIGTERM)")
-        run.finish()
+        reader = select.poll()
+        reader.register(gate, 0)
+
+        assert [(gate.fileno(), select.POLLERR)] == reader.poll(BACKSTOP * 1000)  # none is left
 
 
 def test_uwsgi_does_not_stop_at_sigterm(serve, folder):
