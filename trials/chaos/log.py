@@ -11,6 +11,8 @@ from trials.chaos.expected import KILLED, possible_codes
 from trials.chaos.plan import INFO, WARNING
 from trials.chaos.seen import RUNNER, Seen
 
+STOPPING = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}  # nobody, while all are to end
+
 
 def failures(seen: Seen) -> Iterator[str]:
     """Yield what is wrong with the log."""
@@ -107,9 +109,10 @@ def forward(seen: Seen, event: Event, *, after: bool) -> Iterator[str]:
     sends = wishes.rewrite.get(signum, signum)
     everyone = "every process" if seen.plan.namespace else "every descendant"
     aim = f"process group {seen.pids.get(0)}" if wishes.group else f"process {seen.pids.get(0)}"
-    if event["event"] == "signal_dropped":
-        if sends:
-            yield f"dropped: {event}"
+    is_dropped = event["event"] == "signal_dropped"
+    if is_dropped != (not sends or (after and sends in STOPPING)):
+        yield f"{'' if is_dropped else 'not '}dropped: {event}"
+    if is_dropped:
         return
     if event["target"] != (everyone if after or wishes.everyone else aim):
         yield f"expected to go to {everyone if after or wishes.everyone else aim}: {event}"
