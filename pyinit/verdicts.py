@@ -37,7 +37,6 @@ DEFAULTS = {signals.number(name): act for act, names in _BY_DEFAULT.items() for 
 
 ALL = range(1, 65)
 _PRIVILEGED = frozenset({signals.SIGKILL, signals.SIGSTOP})
-_OF_TERMINALS = frozenset(map(signals.number, ("TSTP", "TTIN", "TTOU")))
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def _keeps(thread: Thread, signum: int) -> bool:
 
 def _is_thrown_away(process: Process, signum: int, word: str) -> bool:
     """Tell whether it is not even pending; for 6 it is, until a thread gets to it."""
-    is_by_group = signum in _OF_TERMINALS and signum not in process.ignored
+    is_by_group = signum in signals.JOB_CONTROL and signum not in process.ignored
     return word == DROPPED or (word == IGNORED and not is_by_group)
 
 
@@ -225,11 +224,11 @@ def _effect(process: Process, signum: int) -> str:
     if signum in process.ignored or action in {IGNORE, CONTINUE}:
         return IGNORED
     if action == STOP:
-        has_no_shell = signum in _OF_TERMINALS and process.in_orphaned_group
+        has_no_shell = signum in signals.JOB_CONTROL and process.in_orphaned_group
         return IGNORED if has_no_shell else STOPS
     return KILLS
 
 
 def _is_group_known(process: Process, signum: int, word: str) -> bool:
-    is_asked = word in {STOPS, IGNORED} and signum in _OF_TERMINALS
+    is_asked = word in {STOPS, IGNORED} and signum in signals.JOB_CONTROL
     return not is_asked or process.in_orphaned_group is not None or signum in process.ignored
