@@ -5,12 +5,13 @@ import sys
 from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT  # builtin
 
 from pyinit import signals
-from pyinit.terminal import take_foreground
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import NoReturn
+
+    from pyinit.terminal import Terminal
 
 SHELL = b"/bin/sh"
 LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes it without a reader
@@ -23,7 +24,7 @@ class Child:
     """A process that is forked to run the command.
 
     Attributes:
-        pid: its pid and, as it leads one of its own, its process group; 0 before the fork.
+        pid: its pid and, if it leads one of its own, its process group; 0 before the fork.
     """
 
     __slots__ = ("_failure", "_failure_in", "pid")
@@ -39,14 +40,14 @@ class Child:
         self._failure, self._failure_in = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
 
     def spawn(
-        self, command: tuple[str, ...], inherited_mask: "set[int]", terminal: int | None
+        self, command: tuple[str, ...], inherited_mask: "set[int]", terminal: "Terminal"
     ) -> None:
-        """Fork, and have the child become ``command`` in a process group of its own.
+        """Fork, and have the child become ``command``.
 
         Args:
             command: the program, searched in PATH unless it has a slash, and its arguments.
             inherited_mask: the mask that the child gets.
-            terminal: the descriptor of a terminal whose foreground group it becomes.
+            terminal: whether it gets a process group of its own, and the foreground.
 
         Raises:
             OSError: EAGAIN or ENOMEM of fork(2).
@@ -57,7 +58,8 @@ class Child:
         if self.pid == 0:
             _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
         try:
-            _join_own_group(self.pid)
+            if terminal.own_group:
+                _join_own_group(self.pid)
             posix.close(failure)
             posix.sched_yield()  # it may have been put behind us on this processor
         except BaseException:  # noqa: BLE001 - the child runs, nothing is a reason to give it up
@@ -117,15 +119,15 @@ def _join_own_group(pid: int) -> None:
 def _become(
     command: tuple[str, ...],
     mask: "set[int]",
-    terminal: int | None,
+    terminal: "Terminal",
     failure: int,
     *,
     ignore_sigchld: bool,
 ) -> "NoReturn":
     try:
-        _join_own_group(0)
-        if terminal is not None:
-            take_foreground(terminal, posix.getpgrp())
+        if terminal.own_group:
+            _join_own_group(0)
+            terminal.hand_over(posix.getpgrp())
         restore_locale()
         arguments = [_encoded(word) for word in command]
         signals.restore_dispositions(ignore_sigchld=ignore_sigchld)

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-SIGCHLD, SIGCONT, SIGHUP, SIGKILL, SIGSTOP, SIGTERM = (
-    int(getattr(_signal, f"SIG{word}")) for word in ("CHLD", "CONT", "HUP", "KILL", "STOP", "TERM")
+
+def _of(*words: str) -> frozenset[int]:
+    return frozenset(int(getattr(_signal, f"SIG{word}")) for word in words)
+
+
+SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM = (
+    int(getattr(_signal, f"SIG{word}"))
+    for word in ("CHLD", "CONT", "HUP", "INT", "KILL", "STOP", "TERM")
 )
 
 # What people, terminals and container engines send to have a program end.
-REQUESTS_TO_STOP = frozenset(getattr(_signal, f"SIG{word}") for word in ("INT", "QUIT", "TERM"))
+REQUESTS_TO_STOP = _of("INT", "QUIT", "TERM")
 
 # Never received as such: nobody can block these, or the C library keeps them for its threads.
 NEVER_RECEIVED = frozenset({SIGKILL, SIGSTOP, 32, 33})
@@ -28,11 +34,17 @@ NEVER_RECEIVED = frozenset({SIGKILL, SIGSTOP, 32, 33})
 LONGEST_COUNT = 9
 UNKNOWN = -1  # as a sender's pid
 
-# Who dies of any other was not asked to stop: it crashed, ran into a limit, or was shot down.
+# A process killed by any other was not asked to stop: it crashed, ran into a limit, or was shot.
 PLAIN_STOPS = REQUESTS_TO_STOP | {SIGHUP}
 
-# A terminal's own: ^Z, and what a background process gets that reads or writes it.
-JOB_CONTROL = frozenset(getattr(_signal, f"SIG{word}") for word in ("TSTP", "TTIN", "TTOU"))
+# What the group of a background process gets that reads from the terminal, or writes to it.
+BACKGROUND = _of("TTIN", "TTOU")
+
+# What stops a job: ^Z, and these.
+JOB_CONTROL = BACKGROUND | _of("TSTP")
+
+# What a terminal sends to whole process groups: keys, another window size, its end.
+OF_TERMINAL = JOB_CONTROL | _of("CONT", "HUP", "INT", "QUIT", "WINCH")
 
 # Two names for one number: the one on the right is the one that users know.
 _PREFERRED = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}
@@ -103,6 +115,24 @@ def send(descriptor: int, signum: int) -> None:
         OSError: ESRCH where it is gone, EPERM, ENOSYS before Linux 5.1.
     """
     _signal.pidfd_send_signal(descriptor, signum)
+
+
+def suspend() -> None:
+    """Stop this process as ^Z does; return when it is continued, or at once if nobody would do so.
+
+    For that SIGTSTP has its default action: in an orphaned process group, and for PID 1, there is
+    none (kernel/signal.c, get_signal()). A SIGCONT that comes meanwhile stays pending.
+    """
+    _signal.raise_signal(_signal.SIGTSTP)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTSTP})
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTSTP})
+
+
+def die_of(signum: int) -> None:
+    """Be killed by a signal; return where that is not possible, as for PID 1."""
+    _signal.signal(signum, _signal.SIG_DFL)
+    _signal.raise_signal(signum)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {signum})
 
 
 def default_sigchld() -> bool:

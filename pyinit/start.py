@@ -7,7 +7,7 @@ from pyinit.lifecycle import Lifecycle
 from pyinit.report import Report
 from pyinit.settings import DEBUG, INFO, WARNING
 from pyinit.supervise import Supervisor
-from pyinit.terminal import foreground_terminal
+from pyinit.terminal import Terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(settings: "Settings", inherited_mask: "set[int]") -> int:
     """
     report = Report(settings)
     adopts = _prepare_kernel(settings, report)
-    terminal = foreground_terminal()
+    terminal = Terminal(group=settings.group)
     life = Lifecycle(settings, may_drain=adopts)
     try:
         process = Child()

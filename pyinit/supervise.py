@@ -7,7 +7,6 @@ from time import monotonic, sleep  # a builtin module
 from pyinit import child, everyone, lifecycle, reaping, signals
 from pyinit.ending import Ending
 from pyinit.telling import Telling
-from pyinit.terminal import give_back_foreground
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pyinit.lifecycle import Lifecycle
     from pyinit.report import Report
     from pyinit.settings import Settings
+    from pyinit.terminal import Terminal
 
 REAPED_AT_ONCE = 64
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
@@ -38,6 +38,7 @@ class Supervisor:
         "_drain",
         "_ending",
         "_gave_up",
+        "_interrupted",
         "_left",
         "_life",
         "_owed",
@@ -58,9 +59,9 @@ class Supervisor:
         report: "Report",
         life: "Lifecycle",
         process: "Child",
-        terminal: int | None,
+        terminal: "Terminal",
     ) -> None:
-        """Get ready for a child that is handed ``terminal``, if there is one."""
+        """Get ready for a child."""
         # Now, since later it may fail: a method that is handed on takes memory.
         self._acts = self._begin, self._turn, self._end
         self._parts = self._reap, self._note_end, self._ask_again, self._pass_on
@@ -78,6 +79,7 @@ class Supervisor:
         self._gave_up = False
         self._begun = self._left = False
         self._owed: tuple[int, ...] = ()  # signals that everyone is still to get
+        self._interrupted = False  # by ^C, which the child got as well
         self._retry: float | None = None  # seconds to when there is more to do without a signal
 
     def supervise(self) -> int:
@@ -88,7 +90,11 @@ class Supervisor:
             except BaseException:  # noqa: BLE001 - without memory even a guard may fail
                 _pause()
         code = self._code or 0
-        return 0 if code in self._settings.expected_codes else code
+        if code in self._settings.expected_codes:
+            return 0
+        if self._interrupted and self._status == signals.SIGINT:
+            signals.die_of(signals.SIGINT)  # a script goes on if what it runs only says 130
+        return code
 
     def _live(self) -> None:
         begin, turn, end = self._acts
@@ -125,6 +131,8 @@ class Supervisor:
             self._guard(pass_on, received)
         if not self._guard(reap):
             self._retry = RETRY_SECONDS  # there may be dead that were not taken
+        if self._terminal.is_job and self._status is None:
+            self._guard(self._terminal.follow_stop, self._process.pid)
         self._guard(note_end)
         self._guard(ask_again)
         step = self._life.due(monotonic())
@@ -154,6 +162,11 @@ class Supervisor:
         return left if self._retry is None else min(left, self._retry)
 
     def _pass_on(self, received: "struct_siginfo") -> None:
+        is_of_kernel = received.si_code > 0  # sigaction(2)
+        lives = self._status is None
+        if is_of_kernel and lives and self._terminal.has_told(self._process.pid, received):
+            self._interrupted |= received.si_signo == signals.SIGINT
+            return
         order = self._life.receive(received.si_signo, monotonic())
         if order is None:
             self._telling.dropped(received)
@@ -257,8 +270,7 @@ class Supervisor:
         if self._status is None or self._code is not None:
             return
         self._code = child.exit_code(self._status)
-        if self._terminal is not None:
-            give_back_foreground(self._terminal, self._process.pid)
+        self._terminal.take_back(self._process.pid)
         self._code = self._ending.tell(self._status)
 
     def _take_step(self, step: int, target: int, signums: tuple[int, ...]) -> None:

@@ -1,9 +1,121 @@
-"""Whose the terminal is: handed to the child if it was ours, and taken back at the end."""
+"""The terminal: who is in its foreground, and what its keys have told the child already.
+
+Two ways to live with a terminal:
+
+1. pyinit leads the session, as in ``docker run --tty``. Nobody else is there, so the child gets a
+   process group of its own and, if pyinit had it, the foreground. Without a terminal the group is
+   the child's own, too.
+2. pyinit is part of a job: a shell or a script leads the session. The child stays in pyinit's
+   process group. A group of its own would have to take the foreground from the rest of the job (a
+   pipeline's `less`, the script itself) or could not read. So the terminal treats the child as it
+   would without an init, keys and all, and pyinit passes on nothing that the child has got already.
+   ``-g`` asks for a group nevertheless.
+"""
 
 import posix
 
+from pyinit import signals
 
-def foreground_terminal() -> int | None:
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import struct_siginfo
+
+PIPES = frozenset({0o010000, 0o140000})  # FIFOs, and the sockets that some shells use (inode(7))
+FILE_TYPE = 0o170000
+STOPPED = posix.WSTOPPED | posix.WNOHANG
+
+
+class Terminal:
+    """What pyinit and its child have of a terminal.
+
+    Attributes:
+        is_job: whether somebody else leads the session, on a terminal: a shell or a script.
+        own_group: whether the child gets a process group of its own.
+        descriptor: one of a terminal whose foreground process group is pyinit's; None if it is not.
+    """
+
+    __slots__ = ("descriptor", "is_job", "own_group")
+
+    def __init__(self, *, group: bool) -> None:
+        """Look around.
+
+        Args:
+            group: whether the child must have a process group of its own (``-g``).
+        """
+        self.is_job = posix.getsid(0) != posix.getpid() and _has_terminal()
+        self.own_group = group or not self.is_job
+        self.descriptor = _foreground()
+
+    def hand_over(self, group: int) -> None:
+        """Make the child's own group the foreground group, where that hurts nobody else.
+
+        In a job with ``-g`` the rest of a pipeline may want to read: only a pyinit that reads from
+        the terminal itself, and does not write to a pipe, is taken to be alone.
+        """
+        if self.descriptor is None or not self.own_group:
+            return
+        if not self.is_job or (self.descriptor == 0 and not _is_pipe(1)):
+            take_foreground(self.descriptor, group)
+
+    def take_back(self, child: int) -> None:
+        """Take the foreground back from the child's group, or from a job that it left behind.
+
+        Anybody else's is left alone: pyinit may have been sent to the background meanwhile.
+        """
+        if self.descriptor is None:
+            return
+        try:
+            foreground = posix.tcgetpgrp(self.descriptor)
+            if foreground != child and not _is_left_behind(foreground):
+                return
+            if posix.getpgrp() == 0:  # of the outer namespace, and so without a number in here
+                posix.setpgid(0, 0)
+            posix.tcsetpgrp(self.descriptor, posix.getpgrp())
+        except OSError:
+            pass
+
+    def has_told(self, child: int, received: "struct_siginfo") -> bool:
+        """Tell whether a signal that the kernel sent is not to be passed on to the living child.
+
+        A terminal signals whole process groups (tty_ioctl(4)), and the child may be in pyinit's. If
+        it is not, SIGTTIN and SIGTTOU are still not meant for it: another process of pyinit's group
+        wanted to read or write in the background.
+        """
+        if received.si_signo in signals.BACKGROUND:
+            return True
+        if received.si_signo not in signals.OF_TERMINAL:
+            return False
+        return posix.getpgid(child) == posix.getpgrp()
+
+    def follow_stop(self, child: int) -> None:
+        """Stop if the child was stopped, so that the shell sees the whole job stop; go on with it.
+
+        Returns once the job is continued. As PID 1 pyinit cannot be stopped from here, and in an
+        orphaned process group the kernel stops nobody (POSIX): no shell would continue it.
+        """
+        try:
+            if posix.waitid(posix.P_PID, child, STOPPED) is None:
+                return
+        except ChildProcessError:  # it was reaped
+            return
+        signals.suspend()
+        self.descriptor = _foreground()  # `fg` may have brought it to the front, `bg` not
+        self.hand_over(child)
+
+
+def take_foreground(terminal: int, group: int) -> None:
+    """Make ``group`` the terminal's foreground group; that it cannot be is normal.
+
+    SIGTTOU is blocked, so that a background group may ask. ENOTTY, ENXIO, EPERM, EBADF, ESRCH
+    and EIO all occur: another terminal, another session, a group that is gone, a line that hung up.
+    """
+    try:
+        posix.tcsetpgrp(terminal, group)
+    except OSError:
+        pass
+
+
+def _foreground() -> int | None:
     """Return a descriptor of the terminal whose foreground process group is ours, or None.
 
     Only then may the terminal be handed to the child: it was not taken from anybody else.
@@ -39,31 +151,27 @@ def _may_read_terminal() -> bool:
         posix.close(terminal)
 
 
-def take_foreground(terminal: int, group: int) -> None:
-    """Make ``group`` the terminal's foreground group; that it cannot be is normal.
-
-    SIGTTOU is blocked, so that a background group may ask. ENOTTY, ENXIO, EPERM, EBADF, ESRCH
-    and EIO all occur: another terminal, another session, a group that is gone, a line that hung up.
-    """
+def _has_terminal() -> bool:
     try:
-        posix.tcsetpgrp(terminal, group)
-    except OSError:
-        pass
+        posix.close(posix.open("/dev/tty", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY))
+    except OSError:  # there is none, or /dev is not there
+        return any(map(_is_terminal, (0, 1, 2)))
+    return True
 
 
-def give_back_foreground(terminal: int, group: int) -> None:
-    """Take the foreground back from the child's ``group``, or from a job that it left behind.
-
-    Anybody else's is left alone: pyinit may have been sent to the background meanwhile.
-    """
+def _is_terminal(descriptor: int) -> bool:
     try:
-        if posix.getpgrp() == 0:  # of the outer namespace, and so without a number in here
-            posix.setpgid(0, 0)
-        foreground = posix.tcgetpgrp(terminal)
-        if foreground == group or _is_left_behind(foreground):
-            posix.tcsetpgrp(terminal, posix.getpgrp())
+        posix.tcgetpgrp(descriptor)  # of the controlling terminal, else it fails
     except OSError:
-        pass
+        return False
+    return True
+
+
+def _is_pipe(descriptor: int) -> bool:
+    try:
+        return posix.fstat(descriptor).st_mode & FILE_TYPE in PIPES
+    except OSError:
+        return False
 
 
 def _is_left_behind(group: int) -> bool:

@@ -8,11 +8,25 @@ import shlex
 import signal
 import struct
 import subprocess
+import sys
 import termios
+from pathlib import Path
 
 import pexpect
 import pytest
-from harness import INSTALLED, PYINIT, UNSHARE, Run, command_line, descendants, only_child, victim
+from harness import (
+    INSTALLED,
+    PYINIT,
+    PYTHON,
+    UNSHARE,
+    Run,
+    children,
+    command_line,
+    descendants,
+    only_child,
+    until,
+    victim,
+)
 from pexpect.fdpexpect import fdspawn
 
 BACKSTOP = 30  # seconds; nothing here takes one
@@ -45,11 +59,24 @@ TYPED = {INTERRUPT: signal.SIGINT, QUIT: signal.SIGQUIT, SUSPEND: signal.SIGTSTP
 
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 SLEEPER = ("sh", "-c", "echo ready >/dev/tty; exec sleep 100")
+WAITER = ("sh", "-c", "echo ready; exec sleep 100")  # also where there is no terminal
 ESCAPE = r"\x1b\[[0-9;]*m"
+
+REDIRECTIONS = [
+    "",
+    "</dev/null",
+    ">/dev/null",
+    "2>/dev/null",
+    "</dev/null >/dev/null",
+    "</dev/null 2>/dev/null",
+    ">/dev/null 2>/dev/null",
+    "<&-",
+]
 
 every_start = pytest.mark.parametrize("kind", STARTS)
 every_leader = pytest.mark.parametrize("kind", LEADERS)
 every_prefix = pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
+every_option = pytest.mark.parametrize("options", [(), ("-g",)], ids=["shared", "group"])
 
 
 class Terminal:
@@ -178,7 +205,8 @@ def test_terminal_that_cannot_be_handed_over(terminal, error, tmp_path):
     """Whatever tcsetpgrp(3) fails with, the child runs, and its code comes out."""
     calls = tmp_path / "calls"
     inject = f"inject=ioctl:error={error}:when=1"  # each process's first
-    strace = ["strace", "-ff", "-qq", "-o", str(calls), "-e", "trace=ioctl", "-e", inject]
+    # -D: the tracer is no parent of pyinit's, which leads the session as it would without one.
+    strace = ["strace", "-D", "-ff", "-qq", "-o", str(calls), "-e", "trace=ioctl", "-e", inject]
     script = f'exec {shlex.join(strace)} "$@"'
     run = terminal.start("not-pid1", ["sh", "-c", "exit 3"], script=script, **PIPES)
 
@@ -235,23 +263,11 @@ def test_interrupt_key_ends_command(terminal, kind):
     assert 130 == run.finish().code
 
 
-# --- the foreground is handed over, where it was pyinit's ---
+# --- who leads the session hands the foreground over; a job shares it ---
 
 
-@pytest.mark.parametrize(
-    "redirections",
-    [
-        "",
-        "</dev/null",
-        ">/dev/null",
-        "2>/dev/null",
-        "</dev/null >/dev/null",
-        "</dev/null 2>/dev/null",
-        ">/dev/null 2>/dev/null",
-        "<&-",
-    ],
-)
-@every_start
+@pytest.mark.parametrize("redirections", REDIRECTIONS)
+@every_leader
 def test_child_gets_foreground(terminal, kind, redirections):
     """The child's group becomes the foreground group, whichever stream is the terminal."""
     run = terminal.start(kind, SLEEPER, script=f'exec "$@" {redirections}')
@@ -260,7 +276,7 @@ def test_child_gets_foreground(terminal, kind, redirections):
     assert innermost(run) == terminal.foreground
 
 
-@every_start
+@every_leader
 def test_child_gets_foreground_of_second_terminal(terminal, strange, kind):
     """A stdin that is another session's terminal does not keep stdout's from the child."""
     script = f'exec "$@" <{os.ttyname(strange)}'
@@ -270,7 +286,7 @@ def test_child_gets_foreground_of_second_terminal(terminal, strange, kind):
     assert innermost(run) == terminal.foreground
 
 
-@every_start
+@every_leader
 def test_no_stream_no_foreground(terminal, kind):
     """A terminal that none of the three streams leads to stays where it is."""
     run = terminal.start(kind, SLEEPER, script='exec "$@" </dev/null >/dev/null 2>&1')
@@ -279,11 +295,33 @@ def test_no_stream_no_foreground(terminal, kind):
     assert os.getsid(innermost(run)) == terminal.foreground
 
 
+@pytest.mark.parametrize("redirections", [*REDIRECTIONS, "</dev/null >/dev/null 2>&1"])
 @every_prefix
-def test_foreground_job_gets_foreground(terminal, prefix):
-    """As a shell's foreground job pyinit hands the terminal on, and the shell gets it back."""
+def test_child_shares_group_of_job(terminal, prefix, redirections):
+    """In a shell's job the child stays in pyinit's group, which has the foreground already."""
     shell = terminal.shell()
-    terminal.job("cat", [*prefix, PYINIT, "--"])
+    line = shlex.join([*prefix, PYINIT, "--", *SLEEPER])
+    terminal.ask(f"{line} {redirections}\n", "ready\r\n")
+    group = only_child(shell.process.pid)
+
+    assert (group, group) == (os.getpgid(innermost(shell)), terminal.foreground)
+
+
+def test_child_shares_group_of_job_without_dev(terminal):
+    """Where /dev/tty is not there the three streams tell that there is a terminal."""
+    hide = 'mount -t tmpfs none /dev; exec "$@"'
+    command = ["sh", "-c", "echo ready; exec sleep 100"]
+    run = terminal.start("pid1", command, script=hide)
+    terminal.see("ready\r\n")
+
+    assert os.getpgid(innermost(run)) == terminal.foreground
+
+
+@every_prefix
+def test_foreground_job_of_a_group_gets_foreground(terminal, prefix):
+    """With -g pyinit hands its foreground on, and the shell gets it back."""
+    shell = terminal.shell()
+    terminal.job("cat", [*prefix, PYINIT, "-g", "--"])
 
     assert innermost(shell) == terminal.foreground
 
@@ -293,12 +331,30 @@ def test_foreground_job_gets_foreground(terminal, prefix):
     assert shell.process.pid == terminal.foreground
 
 
-@pytest.mark.parametrize("redirections", ["", "</dev/null", "2>/dev/null"])
+@pytest.mark.parametrize(
+    "redirections",
+    ["</dev/null", "| cat", "| cat >/dev/null", f"> >({shlex.join(['cat'])})", ">&-"],
+)
 @every_prefix
-def test_background_job_leaves_foreground(terminal, prefix, redirections):
+def test_rest_of_job_keeps_foreground_beside_a_group(terminal, prefix, redirections):
+    """With -g nothing is handed over where others of the job may want the terminal."""
+    shell = terminal.shell()
+    line = shlex.join([*prefix, PYINIT, "-g", "--", *SLEEPER])
+    terminal.ask(f"{line} {redirections}\n", "ready\r\n")
+    is_closed = redirections == ">&-"  # that is no pipe: nobody else is there
+    pyinit = children(shell.process.pid)[0]
+    sleeper = descendants(pyinit)[-1]
+
+    assert (sleeper if is_closed else os.getpgid(pyinit)) == terminal.foreground
+
+
+@pytest.mark.parametrize("redirections", ["", "</dev/null", "2>/dev/null"])
+@every_option
+@every_prefix
+def test_background_job_leaves_foreground(terminal, prefix, options, redirections):
     """As a shell's background job pyinit takes nothing, and the shell goes on working."""
     shell = terminal.shell()
-    line = shlex.join([*prefix, PYINIT, "--", *SLEEPER])
+    line = shlex.join([*prefix, PYINIT, *options, "--", *SLEEPER])
     terminal.ask(f"{line} {redirections} &\n", "ready\r\n")
 
     assert shell.process.pid == terminal.foreground
@@ -306,11 +362,12 @@ def test_background_job_leaves_foreground(terminal, prefix, redirections):
     terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
 
 
+@every_option
 @every_prefix
-def test_end_of_background_job_leaves_foreground(terminal, prefix):
+def test_end_of_background_job_leaves_foreground(terminal, prefix, options):
     """A pyinit in the background gives nothing back that it did not have."""
     shell = terminal.shell()
-    line = shlex.join([*prefix, PYINIT, "--", *SLEEPER])
+    line = shlex.join([*prefix, PYINIT, *options, "--", *SLEEPER])
     terminal.ask(f"{line} &\n", "ready\r\n")
     end_job(shell)
 
@@ -319,11 +376,12 @@ def test_end_of_background_job_leaves_foreground(terminal, prefix):
     terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
 
 
+@every_option
 @every_prefix
-def test_end_of_job_sent_to_background_leaves_foreground(terminal, prefix):
+def test_end_of_job_sent_to_background_leaves_foreground(terminal, prefix, options):
     """A pyinit that was stopped and sent to the background has no terminal to give back."""
     shell = terminal.shell()
-    terminal.job("sleep 100", [*prefix, PYINIT, "--"])
+    terminal.job("sleep 100", [*prefix, PYINIT, *options, "--"])
     os.killpg(only_child(shell.process.pid), signal.SIGSTOP)
     terminal.see("Stopped")
     terminal.see(PROMPT)
@@ -365,16 +423,17 @@ def test_foreground_is_left_alone_where_nobody_tells_whose_it_is(terminal):
     """Without /dev/tty, and groups that read as 0, the child does not get the foreground."""
     hide = 'mount -t tmpfs none /dev; exec "$@"'
     command = ["sh", "-c", "echo ready; exec sleep 100"]
-    run = terminal.start("pid1", command, script=hide)
+    run = terminal.start("pid1", command, ["-g"], script=hide)
     terminal.see("ready\r\n")
 
-    assert innermost(run) != terminal.foreground
+    assert os.getpgid(run.process.pid) == terminal.foreground
 
 
 def test_foreground_is_had_beside_another_reader(terminal):
     """That somebody else is reading from the terminal says that it is the foreground's."""
     fault = "-P /dev/tty -e trace=read -e inject=read:error=EAGAIN"
-    run = terminal.start("pid1", SLEEPER, script=f'exec strace -qq -o /dev/null {fault} "$@"')
+    script = f'exec strace -qq -o /dev/null {fault} "$@"'
+    run = terminal.start("pid1", SLEEPER, ["-g"], script=script)
     terminal.see("ready\r\n")
 
     assert innermost(run) == terminal.foreground
@@ -388,6 +447,223 @@ def test_group_of_another_user_is_there(error, is_there):
     done = subprocess.run([*strace, *INSTALLED, ask], check=True, capture_output=True)
 
     assert is_there == done.stdout
+
+
+# --- a job is what it is without an init ---
+
+# What is run in front of a command; the peers show that a test would see something else.
+OURS = {
+    "pyinit": (PYINIT, "--"),
+    "group": (PYINIT, "-g", "--"),
+    "pid1": (*UNSHARE, PYINIT, "--"),
+}
+NONE = {"none": ()}
+PEERS = {"tini": ("tini", "-s", "--"), "dumb-init": ("dumb-init", "--")}
+
+
+def beside(**inits: tuple[str, ...]):
+    """Run a test with each of these in front of the command."""
+    return pytest.mark.parametrize("init", inits.values(), ids=inits)
+
+
+def bash(script: str) -> str:
+    """Return the command, as typed, of a bash that runs a script without job control."""
+    return shlex.join(["bash", "--norc", "-c", script])
+
+
+@beside(**NONE, **OURS, dumb_init=PEERS["dumb-init"])
+def test_rest_of_pipeline_reads_the_terminal(terminal, init):
+    """`init seq | less` reads its keys, and ^C ends them both."""
+    terminal.shell()
+    seq = shlex.join([*init, "sh", "-c", "echo go; exec sleep 100"])
+    less = "read go; echo ready; read x </dev/tty; echo x=$x; read x </dev/tty"
+    terminal.ask(f"{seq} | {bash(less)}\n", "\nready\r\n")
+    terminal.ask("word\n", "\nx=word\r\n")
+
+    terminal.ask(INTERRUPT, PROMPT)
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+
+
+@beside(**NONE, pyinit=OURS["pyinit"], pid1=OURS["pid1"])
+def test_end_of_pipeline_reads_the_terminal(terminal, init):
+    """`cat f | init less` reads its keys from /dev/tty."""
+    terminal.shell()
+    less = "read x; echo x=$x; read y </dev/tty; echo y=$y"
+    terminal.ask(f"echo one | {shlex.join([*init, 'bash', '-c', less])}\n", "x=one\r\n")
+    terminal.ask("two\n", "y=two\r\n", PROMPT)
+
+
+@beside(**NONE, pyinit=OURS["pyinit"], pid1=OURS["pid1"])
+def test_whole_pipeline_reads_the_terminal(terminal, init):
+    """Both ends of a pipeline may ask for something, as sudo and less do."""
+    terminal.shell()
+    first = bash("read x </dev/tty; echo x=$x")
+    last = bash("read x; echo $x; read y </dev/tty; echo y=$y")
+    terminal.type(f"{shlex.join(init)} {first} | {shlex.join(init)} {last}\n")
+    terminal.ask("one\n", "x=one\r\n")
+    terminal.ask("two\n", "y=two\r\n", PROMPT)
+
+
+@beside(**NONE, **OURS, **PEERS)
+def test_script_reads_beside_a_background_command(terminal, init):
+    """`sh -c 'init app & read x'` reads, and both live."""
+    terminal.shell()
+    script = f'{shlex.join([*init, *WAITER])} & read x; echo "x=$x"; read x'
+    terminal.ask(shlex.join(["dash", "-c", script]) + "\n", "ready\r\n")
+    terminal.ask("word\n", "x=word\r\n")
+
+
+@beside(**NONE, **OURS, **PEERS)
+def test_script_beside_a_background_command_hears_the_interrupt_key(terminal, init):
+    """`sh -c 'init app & sleep 12'` hears ^C."""
+    terminal.shell()
+    script = f"{shlex.join([*init, *WAITER])} & trap 'echo heard; read x' INT; read x"
+    terminal.ask(shlex.join(["dash", "-c", script]) + "\n", "ready\r\n")
+    terminal.ask(INTERRUPT, "heard\r\n")
+
+
+@beside(**NONE, pyinit=OURS["pyinit"], dumb_init=PEERS["dumb-init"])
+def test_python_prompt_goes_on_beside_a_popen(terminal, init):
+    """subprocess.Popen(["pyinit", ...], stdin=DEVNULL) does not stop who called it."""
+    terminal.shell()
+    terminal.ask(shlex.join([sys.executable, "-I", "-q"]) + "\n", ">>> ")
+    how = "stdin=subprocess.DEVNULL, stdout=subprocess.PIPE"
+    terminal.ask("import subprocess\n", ">>> ")
+    terminal.ask(f"child = subprocess.Popen({[*init, *WAITER]}, {how})\n", ">>> ")
+    terminal.ask("child.stdout.readline()\n", "b'ready\\n'\r\n", ">>> ")
+    for number in (6, 7):
+        terminal.ask(f"{number} * 7\n", f"\n{number * 7}\r\n", ">>> ")
+
+
+@beside(**NONE, **OURS, dumb_init=PEERS["dumb-init"])
+def test_suspend_key_gives_the_shell_its_terminal(terminal, init):
+    """^Z stops the command, and the shell knows of it."""
+    terminal.shell()
+    terminal.job("cat", init)
+    terminal.ask("one\n", "one\r\none\r\n")
+    terminal.ask(SUSPEND, "Stopped", PROMPT)
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+
+
+@beside(**NONE, **OURS)
+def test_suspended_job_is_continued(terminal, init):
+    """fg continues a command in the foreground, each time that it was stopped."""
+    terminal.shell()
+    terminal.job("cat", init)
+    for word in ("one", "two"):
+        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
+        terminal.ask(SUSPEND, "Stopped", PROMPT)
+        terminal.ask("fg\n", "exec cat'\r\n")
+    terminal.ask("three\n", "three\r\nthree\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+
+
+@beside(**NONE, **OURS)
+def test_suspended_job_goes_on_in_the_background(terminal, init):
+    """bg continues a command, and the shell keeps the terminal."""
+    shell = terminal.shell()
+    terminal.job("sleep 100", init)
+    terminal.ask(SUSPEND, "Stopped", PROMPT)
+    terminal.ask("bg\n", "exec sleep 100' &\r\n")
+
+    assert shell.process.pid == terminal.foreground
+
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+
+
+@beside(**NONE, pyinit=OURS["pyinit"], group=OURS["group"])
+def test_background_job_that_reads_is_stopped(terminal, init):
+    """A job in the background that wants to read stops as a whole, and reads after fg."""
+    terminal.shell()
+    terminal.ask("set -b\n", PROMPT)  # from now on a job that stops is told of at once
+    terminal.ask(shlex.join([*init, "cat"]) + " &\n", "Stopped")
+    terminal.ask("fg\n", "cat\r\n")
+    terminal.ask("one\n", "one\r\none\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+
+
+@beside(**NONE, pyinit=OURS["pyinit"])
+def test_script_around_it_is_suspended(terminal, init):
+    """^Z stops a script with all that it runs, and fg continues them."""
+    terminal.shell()
+    terminal.ask(bash(shlex.join([*init, "cat"]) + "; :") + "\n", "\r\n")
+    terminal.ask("one\n", "one\r\none\r\n")
+    terminal.ask(SUSPEND, "Stopped", PROMPT)
+    terminal.ask("fg\n", ":'\r\n")
+    terminal.ask("two\n", "two\r\ntwo\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+
+
+@pytest.mark.parametrize(
+    ("init", "goes_on"),
+    [((), False), (OURS["pyinit"], False), (PEERS["tini"], True)],
+    ids=["none", "pyinit", "tini"],
+)
+@pytest.mark.parametrize("shell", ["bash --norc", "dash"])
+def test_interrupt_key_ends_script_around_it(terminal, shell, init, goes_on):
+    """^C ends a script along with what it runs: pyinit is killed by SIGINT if its child was."""
+    terminal.shell()
+    script = shlex.join([*init, *SLEEPER]) + "; echo code=$?; echo on"
+    terminal.ask(shlex.join([*shell.split(), "-c", script]) + "\n", "ready\r\n")
+    terminal.type(INTERRUPT)
+    before = terminal.see(PROMPT)
+
+    assert goes_on == ("\non\r\n" in before)
+
+
+def test_handled_interrupt_key_ends_no_script(terminal):
+    """A command that takes ^C for its own, and ends with a code, leaves that to its script."""
+    terminal.shell()
+    handles = "trap 'exit 130' INT; echo ready; while :; do sleep 100; done"
+    script = shlex.join([PYINIT, "--", "bash", "-c", handles]) + "; echo code=$?"
+    terminal.ask(bash(script) + "\n", "\nready\r\n")
+    terminal.ask(INTERRUPT, "code=130\r\n", PROMPT)
+
+
+def test_expected_code_is_kept_after_an_interrupt_key(terminal):
+    """-e 130 makes a plain 0 of ^C, also where the script around it heard it."""
+    terminal.shell()
+    script = shlex.join([PYINIT, "-e", "130", "--", *SLEEPER]) + "; echo code=$?"
+    terminal.ask(bash(script) + "\n", "ready\r\n")
+    terminal.ask(INTERRUPT, "code=0\r\n", PROMPT)
+
+
+@pytest.mark.parametrize("key", TYPED, ids=lambda key: TYPED[key].name)
+def test_key_reaches_child_of_job_once(terminal, key):
+    """The kernel gives the child of a job what is typed, and pyinit does not do so again."""
+    shell = terminal.shell()
+    terminal.ask(shlex.join([PYINIT, "--", *victim("listener")]) + "\n", "ready (pid")
+    terminal.ask(key, f"got {TYPED[key]:d}\r\n")
+    os.kill(only_child(shell.process.pid), signal.SIGRTMAX)  # the marker, by way of pyinit
+
+    assert "" == terminal.see(f"got {signal.SIGRTMAX:d}\r\n")
+
+
+def test_key_reaches_child_that_left_the_job(terminal):
+    """A child that leads a group of its own gets ^C by way of pyinit, as it did not hear it."""
+    shell = terminal.shell()
+    leave = f"import os; os.setpgid(0, 0); os.execv({PYTHON[0]!r}, {victim('listener')!r})"
+    terminal.ask(shlex.join([PYINIT, "--", *PYTHON, "-c", leave]) + "\n", "ready (pid")
+    terminal.ask(INTERRUPT, f"got {signal.SIGINT:d}\r\n")
+
+    assert innermost(shell) != terminal.foreground
+
+
+def test_signal_of_the_background_is_not_forwarded(terminal, tmp_path):
+    """The SIGTTIN that another process of the job caused is not for the child."""
+    shell = terminal.shell()
+    child = shlex.join([PYINIT, "-g", "--", *victim("listener")])
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    reading = bash(f"read x <{gate}; read x </dev/tty")
+    terminal.ask(f"{child} >/dev/tty | {reading} &\n", "ready (pid")
+    gate.write_text("\n")
+    pyinit, reader = sorted(children(shell.process.pid))
+    assert until(lambda: "T (stopped)" in Path(f"/proc/{reader}/status").read_text())
+    os.kill(pyinit, signal.SIGRTMAX)
+
+    assert "got" not in terminal.see(f"got {signal.SIGRTMAX:d}\r\n")
 
 
 # --- signals of the terminal ---
@@ -427,7 +703,7 @@ def test_window_change_is_forwarded_once(terminal, kind):
 )
 def test_key_is_forwarded_to_child_off_the_terminal(terminal, kind, key):
     """A signal typed at pyinit's own group goes on to the child, and its sender is the terminal."""
-    options = ["-v", "--log-format", "json"]
+    options = ["-v", "--log-format", "json", *(["-g"] if kind == "pid1" else [])]
     script = 'exec "$@" </dev/null'
     run = terminal.start(kind, victim("listener"), options, script=script, **PIPES)
     run.ready()
