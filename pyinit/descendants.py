@@ -58,12 +58,39 @@ def send(signums: tuple[int, ...], *, besides: int | None) -> None:
         raise OSError(ESRCH, os.strerror(ESRCH))
 
 
-def pids() -> list[int] | None:
-    """Return the pids of all below pyinit, zombies as well; None where /proc does not tell."""
-    stats = procfs.stats()
-    if stats is None:
+def stats() -> "dict[int, Stat] | None":
+    """Return what the kernel tells of all below pyinit, zombies too; None as `procfs.stats`."""
+    found = procfs.stats()
+    if found is None:
         return None
-    return [pid for pid, _ in _down(os.getpid(), _children_by_parent(stats))]
+    return {pid: found[pid] for pid, _ in _down(os.getpid(), _children_by_parent(found))}
+
+
+def send_to(pid: int, birth: int, signums: tuple[int, ...]) -> bool:
+    """Send signals, in their order, to one process that was found in /proc.
+
+    Args:
+        pid: its pid.
+        birth: when it started, in clock ticks since boot; a process of another age gets nothing.
+        signums: the signals.
+
+    Returns:
+        Whether it was still there, and could be signalled.
+    """
+    try:
+        descriptor = _open(pid)
+        try:
+            now = procfs.stat(pid)
+            if now is None or now.birth != birth:
+                return False
+            for signum in signums:
+                _kill(pid, descriptor, signum)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+    except OSError:  # gone, or another user's
+        return False
+    return True
 
 
 class Sending:

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pyinit.procfs import Stat
+
 ALL = -1
 
 
@@ -82,24 +84,37 @@ def pids() -> list[int] | None:
     if posix.getpid() != 1:
         from pyinit import descendants
 
-        return descendants.pids()
+        found = descendants.stats()
+        return None if found is None else list(found)
     from pyinit import procfs
 
-    found = procfs.pids()
-    return None if found is None else [pid for pid in found if pid != 1]
+    seen = procfs.pids()
+    return None if seen is None else [pid for pid in seen if pid != 1]
 
 
-def alive(seconds: float) -> "Iterator[int]":
-    """Yield the pids of everyone but zombies, as far as /proc tells within so many seconds."""
-    from pyinit import procfs
+def alive(seconds: float) -> "Iterator[tuple[int, Stat]]":
+    """Yield everyone but zombies, as far as /proc tells within so many seconds; the newest first.
 
+    Each comes with what the kernel tells of it.
+    """
     end = monotonic() + seconds
-    for pid in pids() or ():
-        stat = procfs.stat(pid)
+    for pid, stat in _stats():
         if stat is not None and not stat.is_dead():
-            yield pid
+            yield pid, stat
         if monotonic() > end:
             return
+
+
+def _stats() -> "Iterator[tuple[int, Stat | None]]":
+    if posix.getpid() != 1:
+        from pyinit import descendants
+
+        yield from sorted((descendants.stats() or {}).items(), reverse=True)
+        return
+    from pyinit import procfs
+
+    for pid in sorted(pids() or (), reverse=True):
+        yield pid, procfs.stat(pid)
 
 
 def _are_zombies() -> bool:

@@ -9,7 +9,9 @@ Rules, whatever comes in and in whatever order:
    know: kill(-1) is its alone, and there only as PID 1.
 4. SIGKILL is decided on when a deadline has passed, and never for a signal that came in unless the
    user had it rewritten so: once while running, and while draining until nobody is left.
-5. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
+5. Some that remain cannot hear a SIGTERM, whatever time they get. So there is one LOOK at who is
+   left soon after all were asked: ``drain`` knows how to reach these.
+6. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
 """
 
 from pyinit import signals
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)
-LOST_PATIENCE, ASK, KILL, KILL_AGAIN, GIVE_UP = range(5)
+LOST_PATIENCE, ASK, LOOK, KILL, KILL_AGAIN, GIVE_UP = range(6)
+LOOK_SECONDS = 0.05  # by then a process that ends at once has ended
 LAST_SECONDS = 1.0  # for what SIGKILL should have ended; D-state processes live on (signal(7))
 AGAIN_SECONDS = 0.01  # off PID 1 a process that forks all the time is not hit at once
 
@@ -64,7 +67,7 @@ class Lifecycle:
         self._patience = settings.kill_after
         self._drain = settings.drain if may_drain else 0.0
         self._next = LOST_PATIENCE
-        self._last: float  # when a drain ends, once its SIGKILL is decided on
+        self._last: float  # when those that remain are killed; after that, when a drain ends
         self.state = RUNNING
         self.deadline: float | None = None
         self.stopping = False
@@ -113,8 +116,11 @@ class Lifecycle:
             self.deadline = None
             return step, self._aim, (signals.SIGKILL,)
         if step == ASK:
-            self._next, self.deadline = KILL, now + self._drain
+            self._give_time(now)
             return step, EVERYONE, (signals.SIGTERM, signals.SIGCONT)
+        if step == LOOK:
+            self._next, self.deadline = KILL, self._last
+            return step, EVERYONE, ()
         if step in {KILL, KILL_AGAIN}:
             return self._kill(step, now)
         self._finish()
@@ -125,8 +131,14 @@ class Lifecycle:
 
         To find and count them takes a while where there are very many processes.
         """
-        if self.state == DRAINING and self._next == KILL:
-            self.deadline = now + self._drain
+        if self.state == DRAINING and self._next == LOOK:
+            self._give_time(now)
+        elif self.state == DRAINING and self._next == KILL:
+            self._last = self.deadline = now + self._drain
+
+    def _give_time(self, now: float) -> None:
+        self._last = now + self._drain
+        self._next, self.deadline = LOOK, now + min(LOOK_SECONDS, self._drain)
 
     def _kill(self, step: int, now: float) -> "Step":
         if step == KILL:

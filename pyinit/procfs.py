@@ -25,11 +25,24 @@ class Stat:
         parent: the pid of the parent.
         group: its process group.
         session: its session.
+        has_terminal: whether it has a controlling terminal.
         threads: how many it has.
         birth: when it started, in clock ticks since boot.
+        ignored, caught: signals below 32 that it ignores, and those that it has handlers for, as
+            bitmaps: bit N - 1 stands for signal N.
     """
 
-    __slots__ = ("birth", "group", "parent", "session", "state", "threads")
+    __slots__ = (
+        "birth",
+        "caught",
+        "group",
+        "has_terminal",
+        "ignored",
+        "parent",
+        "session",
+        "state",
+        "threads",
+    )
 
     def __init__(self, fields: list[bytes]) -> None:
         """Take them from the fields behind the name.
@@ -41,8 +54,15 @@ class Stat:
         self.parent = int(fields[1])
         self.group = int(fields[2])
         self.session = int(fields[3])
+        self.has_terminal = fields[4] != b"0"
         self.threads = int(fields[17])
         self.birth = int(fields[19])
+        self.ignored = int(fields[30])
+        self.caught = int(fields[31])
+
+    def is_stopped(self) -> bool:
+        """Tell whether a signal, or a tracer, has stopped it."""
+        return self.state in {b"T", b"t"}
 
     def is_dead(self) -> bool:
         """Tell whether it is a zombie; not so where the first thread alone has ended."""
@@ -66,6 +86,15 @@ def stat(pid: int) -> Stat | None:
         return Stat((text or b"").rpartition(b")")[2].split())
     except (IndexError, ValueError):
         return None
+
+
+def is_nested_init(pid: int) -> bool:
+    """Tell whether ``pid`` is PID 1 of a namespace below pyinit's; no where /proc does not tell."""
+    for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
+        if line.startswith(b"NSpid:"):
+            pids = line.split()[1:]  # by namespace, from here inwards
+            return len(pids) > 1 and pids[-1] == b"1"
+    return False
 
 
 def state(pid: int) -> str | None:

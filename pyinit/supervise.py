@@ -274,6 +274,10 @@ class Supervisor:
         self._code = self._ending.tell(self._status)
 
     def _take_step(self, step: int, target: int, signums: tuple[int, ...]) -> None:
+        if step == lifecycle.LOOK:
+            if self._drain is not None:
+                self._guard(self._drain.look)
+            return
         self._gave_up = step == lifecycle.GIVE_UP
         whom = (target, self._process.pid)
         if step == lifecycle.LOST_PATIENCE:

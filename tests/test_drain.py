@@ -598,7 +598,7 @@ def test_proc_that_cannot_be_read_once_is_read_again(leave, when, options):
 
 def ended(monkeypatch, who: list[int], remaining: list[int] | None, *, gave_up: bool) -> tuple:
     """Return level and event of the end of a drain, where /proc shows so many."""
-    monkeypatch.setattr(everyone, "alive", lambda _: iter(who))
+    monkeypatch.setattr(everyone, "alive", lambda _: ((pid, None) for pid in who))
     monkeypatch.setattr(everyone, "pids", lambda: remaining)
     report = Report(Settings(("true",), verbosity=INFO))
     Drain(report, 1.0).finished(gave_up=gave_up)

@@ -13,6 +13,7 @@ from pyinit.settings import Settings
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 ASKED = (lifecycle.ASK, EVERYONE, (signal.SIGTERM, signal.SIGCONT))
 LOST_PATIENCE = (lifecycle.LOST_PATIENCE, CHILD, (signal.SIGKILL,))
+LOOK = (lifecycle.LOOK, EVERYONE, ())
 KILL = (lifecycle.KILL, EVERYONE, (signal.SIGKILL,))
 
 
@@ -94,7 +95,8 @@ def test_drain_asks_then_kills_then_gives_up():
     life = new(drain=5.0)
     life.child_gone(1.0)
     assert (lifecycle.DRAINING, True) == (life.state, life.stopping)
-    assert [ASKED, None, KILL] == [life.due(now) for now in (1.0, 5.9, 6.0)]
+    assert [ASKED, None, LOOK] == [life.due(now) for now in (1.0, 1.04, 1.06)]
+    assert [None, KILL] == [life.due(now) for now in (5.9, 6.0)]
     assert [lifecycle.KILL_AGAIN, None] == [step and step[0] for step in map(life.due, (6.5, 6.5))]
     life.due(7.0)
 
@@ -108,10 +110,20 @@ def test_time_of_a_drain_begins_when_they_were_asked():
     life.child_gone(1.0)
     life.due(1.0)
     life.asked(4.0)
-    assert [None, KILL] == [life.due(now) for now in (8.9, 9.0)]
-    life.asked(9.0)
+    assert [None, LOOK] == [life.due(now) for now in (4.04, 4.06)]
+    life.asked(5.0)
+    assert [None, KILL] == [life.due(now) for now in (9.9, 10.0)]
+    life.asked(10.0)
 
-    assert 9.0 + lifecycle.AGAIN_SECONDS == life.deadline
+    assert 10.0 + lifecycle.AGAIN_SECONDS == life.deadline
+
+
+def test_short_drain_looks_before_it_kills():
+    """Where there is less time than until a look, it comes right before the end."""
+    life = new(drain=0.01)
+    life.child_gone(1.0)
+
+    assert [ASKED, LOOK, KILL] == [life.due(now) for now in (1.0, 1.01, 1.01)]
 
 
 def test_time_of_a_drain_does_not_begin_at_any_other_time():
@@ -158,6 +170,7 @@ def test_patience_with_the_child_ends_with_it():
     life.receive(signal.SIGTERM, 1.0)
     life.child_gone(2.0)
     life.due(2.0)
+    life.due(3.0)
 
     assert [None, KILL] == [life.due(now) for now in (6.9, 7.0)]
 
@@ -244,6 +257,7 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.now >= self.request + self.settings["kill_after"]
         if why == lifecycle.KILL:
             assert self.now >= (self.asked or self.gone) + self.settings["drain"]
+            assert lifecycle.LOOK in self.steps
             self.killed = self.now
         assert (signal.SIGKILL in signums) == (
             why in {lifecycle.LOST_PATIENCE, lifecycle.KILL, lifecycle.KILL_AGAIN}

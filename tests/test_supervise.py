@@ -19,6 +19,7 @@ from pyinit.settings import DEBUG, Settings
 PID = 7
 ORPHAN = 8
 TERM, CONT = signal.SIGTERM, signal.SIGCONT
+NO_TERMINAL = SimpleNamespace(is_job=False, take_back=lambda _: None)
 NO_CHILDREN = ChildProcessError(errno.ECHILD, "none")
 
 
@@ -89,7 +90,7 @@ def loop(**settings) -> supervise.Supervisor:
     chosen = Settings(("true",), verbosity=DEBUG, **settings)
     process = SimpleNamespace(pid=PID, exec_failure=lambda: None)
     life = Lifecycle(chosen, may_drain=True)
-    return supervise.Supervisor(chosen, Report(chosen), life, process, None)
+    return supervise.Supervisor(chosen, Report(chosen), life, process, NO_TERMINAL)
 
 
 def draining(**settings) -> supervise.Supervisor:
@@ -401,9 +402,12 @@ def test_refusal_names_the_first_signal(kernel):
 @pytest.mark.parametrize(
     ("number", "wanted"),
     [
-        (None, ((), 1005.0, ["drain_started"])),
-        (errno.EPERM, ((), 1005.0, ["kill_refused", "drain_started"])),
-        (errno.EAGAIN, ((TERM, CONT), 1005.0, ["kill_refused", "drain_started"])),
+        (None, ((), 1000.0 + lifecycle.LOOK_SECONDS, ["drain_started"])),
+        (errno.EPERM, ((), 1000.0 + lifecycle.LOOK_SECONDS, ["kill_refused", "drain_started"])),
+        (
+            errno.EAGAIN,
+            ((TERM, CONT), 1000.0 + lifecycle.LOOK_SECONDS, ["kill_refused", "drain_started"]),
+        ),
         (errno.ENOENT, ((), None, ["kill_refused"])),
     ],
 )
@@ -427,9 +431,10 @@ def test_who_could_not_be_found_is_asked_again(kernel, monkeypatch, retry, then)
     made._owed, made._retry = (TERM, CONT), retry
 
     made._ask_again()
-    assert ((TERM, CONT), then, 5.0) == (made._owed, made._retry, made._life.deadline)
+    soon = lifecycle.LOOK_SECONDS
+    assert ((TERM, CONT), then, soon) == (made._owed, made._retry, made._life.deadline)
     made._ask_again()
-    assert ((), 1005.0) == (made._owed, made._life.deadline)
+    assert ((), 1000.0 + lifecycle.LOOK_SECONDS) == (made._owed, made._life.deadline)
     made._ask_again()
     assert [("everyone", (TERM, CONT), None)] * 2 == kernel.signals
 
