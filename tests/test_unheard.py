@@ -78,13 +78,24 @@ def test_suspended_editor_ends_at_once(leave, terminal, namespace):
     assert (3, "") == (result.code, result.err)
 
 
+JOB_AND_WAIT = """
+import os, signal, sys
+pid = os.fork()
+if pid == 0:
+    os.setpgid(0, 0)
+    os.execv(sys.argv[1], sys.argv[1:])
+for signum in (signal.SIGHUP, signal.SIGTERM):
+    signal.signal(signum, signal.SIG_IGN)
+os.waitpid(pid, 0)
+"""
+
+
 @BOTH
 def test_suspended_editor_ends_without_its_shell(leave, terminal, namespace):
-    """The same where it was stopped by itself, and no shell that ends sends it a hang-up."""
+    """The same where who leads the session sends nobody a hang-up, and waits for it."""
     redirections, screen = terminal
-    editor = shlex.join(victim("editor"))
-    lead = shlex.quote(f"set -m; {editor} & trap '' HUP TERM; wait $!; wait $!")
-    run = leave(on_terminal(f"bash --norc -c {lead}", redirections), namespace=namespace)
+    leader = shlex.join([*PYTHON, "-c", JOB_AND_WAIT, *victim("editor")])
+    run = leave(on_terminal(leader, redirections), namespace=namespace)
     screen.expect_exact("editing\r\n")
     result = end(run)
 
