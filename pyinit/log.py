@@ -8,8 +8,8 @@ not one for the loop to forward.
 
 import os
 import sys
-from _thread import start_new_thread
-from queue import SimpleQueue
+from _thread import allocate_lock, start_new_thread
+from collections import deque
 from select import POLLOUT, poll
 from threading import Event as Flag
 from time import gmtime, strftime
@@ -23,13 +23,94 @@ if TYPE_CHECKING:
     from pyinit.report import Event
 
 QUEUE_LIMIT = 4096
+CROWDED = 256  # more than are told while structlog is loaded: short runs come in order
 LOADING_SECONDS = 5.0
-FLUSH_SECONDS = 1.0
+FLUSH_SECONDS = 0.6  # for all that is queued
+LAST_SECONDS = 0.4  # for warnings, what was dropped and the last event, to a reader that is slow
 SWITCH_SECONDS = 0.0005
 ATTEMPTS = 20  # at a descriptor that looks ready and is not: others write to it as well
 ROOM = 1 << 20  # bytes
 STDERR = 2
 LEVEL_NAMES = ("error", "warning", "info", "debug")
+
+
+class Queue:
+    """Events on their way from the loop to the thread; the loop never waits here.
+
+    They come in order, with two exceptions where the reader of stderr is slow: warnings and errors
+    pass a crowd of others, and of a full queue the older half is dropped, but for these.
+
+    Attributes:
+        dropped: how many were dropped.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.dropped = 0
+        self._closed = False
+        self._waiting: deque[Event] = deque()
+        self._urgent: deque[Event] = deque()
+        self._more = allocate_lock()  # held while there is nothing to take
+        self._more.acquire()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._urgent) + len(self._waiting)
+
+    def put(self, event: "Event") -> None:
+        """Add one."""
+        is_urgent = event[0] <= WARNING and len(self._waiting) >= CROWDED
+        events = self._urgent if is_urgent else self._waiting
+        if len(events) >= QUEUE_LIMIT:
+            self._drop_half(events)
+        events.append(event)
+        self._wake()
+
+    def take(self) -> "Event | None":
+        """Return the next one, waiting for it if need be; None once there will be no more."""
+        while True:
+            is_last = self._closed  # asked first: nothing is put after that
+            for events in (self._urgent, self._waiting):
+                try:
+                    return events.popleft()
+                except IndexError:
+                    pass
+            if is_last:
+                return None
+            self._more.acquire()
+
+    def close(self) -> None:
+        """Let the thread end when it has taken all."""
+        self._closed = True
+        self._wake()
+
+    def drop_all_but_last(self) -> None:
+        """Keep what is urgent, and the last event of all."""
+        try:
+            last = self._waiting.pop()  # out of the thread's reach
+        except IndexError:
+            return
+        self._drop(self._waiting, len(self._waiting))
+        self._waiting.append(last)
+
+    def _wake(self) -> None:
+        if self._more.locked():  # it is the thread alone that locks it
+            self._more.release()
+
+    def _drop_half(self, events: "deque[Event]") -> None:
+        # Half, so that what is dropped is told once in a while and not behind each line.
+        self._drop(events, QUEUE_LIMIT // 2)
+
+    def _drop(self, events: "deque[Event]", count: int) -> None:
+        for _ in range(count):
+            try:
+                event = events.popleft()
+            except IndexError:  # the thread has taken them
+                return
+            if event[0] <= WARNING and events is not self._urgent:
+                self._urgent.append(event)
+            else:
+                self.dropped += 1
 
 
 class Log:
@@ -47,9 +128,10 @@ class Log:
         """
         self._style = style
         self._when_short = when_short
-        self._queue: SimpleQueue[Event | None] = SimpleQueue()
-        self._overflowed = 0  # counted by the loop
+        self._queue = Queue()
+        self._lost = 0  # counted by the loop
         self._failed = 0  # counted by the thread; two counters need no lock
+        self._dropped = 0  # when it was last looked
         self._told = 0
         self._loaded = Flag()
         self._finished = Flag()
@@ -59,24 +141,24 @@ class Log:
         start_new_thread(self._run, ())
 
     def put(self, event: "Event") -> None:
-        """Hand over one event, or count it as dropped where the queue is full."""
-        if self._queue.qsize() < QUEUE_LIMIT:
-            self._queue.put(event)
-        else:
-            self._overflowed += 1
+        """Hand over one event."""
+        self._queue.put(event)
 
     def add_dropped(self, count: int) -> None:
         """Count events that were lost on their way here."""
-        self._overflowed += count
+        self._lost += count
 
     def close(self) -> None:
         """Wait for what is queued to be written, but not for a reader that does not read.
 
         Takes at most LOADING_SECONDS where structlog is still being loaded, then FLUSH_SECONDS.
+        Where that is not enough, warnings and the last event get LAST_SECONDS more.
         """
-        self._queue.put(None)
+        self._queue.close()
         self._loaded.wait(LOADING_SECONDS)
-        self._finished.wait(FLUSH_SECONDS)
+        if not self._finished.wait(FLUSH_SECONDS):
+            self._queue.drop_all_but_last()
+            self._finished.wait(LAST_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -94,13 +176,13 @@ class Log:
             self._leave_room()
         self._loaded.set()
         now = 0.0
-        while (event := self._queue.get()) is not None:
+        while (event := self._queue.take()) is not None:
             now = event[1]
             if trouble is not None:
                 self._emit(emit, (WARNING, now, "structlog_unavailable", {"error": repr(trouble)}))
                 trouble = None
             self._emit(emit, event)
-            if self._queue.empty():
+            if self._has_dropped_more() or not self._queue:
                 self._tell_dropped(emit, now)
         self._tell_dropped(emit, now)
 
@@ -119,8 +201,13 @@ class Log:
             return False
         return True
 
+    def _has_dropped_more(self) -> bool:
+        """Tell whether events were dropped for want of room since this was last asked."""
+        before, self._dropped = self._dropped, self._queue.dropped + self._lost
+        return self._dropped != before
+
     def _tell_dropped(self, emit: "Callable[[Event], None]", now: float) -> None:
-        count = self._overflowed + self._failed - self._told
+        count = self._queue.dropped + self._lost + self._failed - self._told
         if count == 0:
             return
         if self._emit(emit, (WARNING, now, "events_dropped", {"count": count})):

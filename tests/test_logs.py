@@ -11,13 +11,14 @@ import types
 
 import pytest
 import structlog
-from harness import PYTHON, full_pipe, import_that_exits, until, victim
+from harness import PYTHON, full_pipe, import_that_exits, only_child, until, victim
 
 from pyinit import log
 from pyinit.report import BACKLOG, RESERVE, Report
-from pyinit.settings import Settings
+from pyinit.settings import INFO, WARNING, Settings
 
 QUEUE_LIMIT = 4096
+PAGE = 4096  # the least that a pipe can hold
 
 
 def test_run_is_told_with_v(run):
@@ -187,14 +188,111 @@ def test_stderr_that_only_looks_ready_is_given_up(monkeypatch):
     assert log.ATTEMPTS + 1 == len(calls)
 
 
-def test_queue_is_bounded(monkeypatch):
-    """What the thread does not take in time is counted, and not kept."""
-    monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
-    stalled = log.Log("json")
-    for _ in range(QUEUE_LIMIT + 2):
-        stalled.put((1, 0.0, "orphan_reaped", {}))
+def numbers(events) -> list[int]:
+    """Return what events are called by."""
+    return [int(event[1]) for event in events]
 
-    assert (QUEUE_LIMIT, 2) == (stalled._queue.qsize(), stalled._overflowed)
+
+def put(queue, count, *, level=INFO, first=0):
+    """Put some events into a queue, each with a number."""
+    for number in range(first, first + count):
+        queue.put((level, float(number), "told", {}))
+
+
+def all_of(queue) -> list[int]:
+    """Close a queue and take all that is in it."""
+    queue.close()
+    return numbers(iter(queue.take, None))
+
+
+def test_queue_is_bounded():
+    """Of a full queue the older half is dropped and counted; what is new is kept."""
+    queue = log.Queue()
+    put(queue, QUEUE_LIMIT + 1)
+    half = QUEUE_LIMIT // 2
+
+    assert (half, half + 1) == (queue.dropped, len(queue))
+    assert list(range(half, QUEUE_LIMIT + 1)) == all_of(queue)
+
+
+def test_warnings_are_not_dropped_for_others():
+    """Of the older half warnings and errors are kept, and come first."""
+    queue = log.Queue()
+    put(queue, 2, level=WARNING)
+    put(queue, QUEUE_LIMIT, first=2)
+
+    assert [0, 1] == all_of(queue)[:2]
+    assert QUEUE_LIMIT // 2 - 2 == queue.dropped
+
+
+def test_queue_of_warnings_is_bounded():
+    """A crowd of warnings has its limit, too."""
+    queue = log.Queue()
+    put(queue, log.CROWDED)
+    put(queue, 2 * QUEUE_LIMIT, level=WARNING, first=log.CROWDED)
+
+    assert len(queue) <= log.CROWDED + QUEUE_LIMIT
+    assert queue.dropped == log.CROWDED + 2 * QUEUE_LIMIT - len(queue)
+    assert log.CROWDED + 2 * QUEUE_LIMIT - 1 in all_of(queue)
+
+
+@pytest.mark.parametrize(
+    ("others", "first"), [(log.CROWDED - 1, 0), (log.CROWDED, log.CROWDED)], ids=["few", "crowd"]
+)
+def test_warnings_pass_a_crowd(others, first):
+    """A reader that is slow gets warnings before others; one that is not has all in order."""
+    queue = log.Queue()
+    put(queue, others)
+    put(queue, 1, level=WARNING, first=others)
+
+    assert first == all_of(queue)[0]
+
+
+def test_last_event_is_kept():
+    """Where there is no time for all, warnings and the last event are left."""
+    queue = log.Queue()
+    put(queue, log.CROWDED)
+    put(queue, 1, level=WARNING, first=1000)
+    put(queue, 1, first=2000)
+    queue.drop_all_but_last()
+
+    assert ([1000, 2000], log.CROWDED) == (all_of(queue), queue.dropped)
+
+
+def test_nothing_is_left_of_nothing():
+    """Where the thread has taken all, there is nothing to keep and nothing to drop."""
+    queue = log.Queue()
+    queue.drop_all_but_last()
+    queue._drop(queue._waiting, 3)
+
+    assert ([], 0) == (all_of(queue), queue.dropped)
+
+
+def test_slow_reader_gets_the_end_and_the_count_of_what_it_missed(start):
+    """A reader that never stops reading, and is too slow, gets the warning at the end."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PAGE)
+    count = 2 * QUEUE_LIMIT
+    run = start(["-v"], victim("listener"), stderr=writer)
+    os.close(writer)
+    run.ready()
+    with os.fdopen(reader, "rb", buffering=0) as stderr:
+        text = b""
+        for number in range(count):
+            run.send(signal.SIGRTMIN + 2)
+            run.line()
+            if number % 50 == 0:  # some 10 KiB of events, of which it reads less than half
+                text += stderr.read(PAGE)
+        os.kill(only_child(run.init), signal.SIGKILL)
+        text += stderr.read()
+    events = [json.loads(line) for line in text.splitlines()]
+    told = [event["event"] for event in events]
+    dropped = sum(event["count"] for event in events if event["event"] == "events_dropped")
+
+    assert "SIGKILL" == next(e["signal"] for e in events if e["event"] == "child_exited")
+    assert dropped >= QUEUE_LIMIT // 2
+    # child_started, the forwards, child_exited
+    assert count + 2 == dropped + len(told) - told.count("events_dropped")
 
 
 @pytest.mark.parametrize("options", [["-vv"], ["-vv", "--log-format=console"]])

@@ -254,15 +254,17 @@ from pyinit import child, signals, supervise
 from pyinit.lifecycle import Lifecycle
 from pyinit.report import Report
 from pyinit.settings import Settings
+from pyinit.terminal import Terminal
 
 signals.block_all()
+terminal = Terminal(group=False)
 hangup = types.SimpleNamespace(si_signo=1, si_code=0, si_pid=0)
 signals.wait = lambda seconds: hangup  # SIGCHLD never comes to the front
 settings = Settings(("sh", "-c", "trap '' HUP; exit 8"))
 process = child.Child()
 life = Lifecycle(settings, may_drain=True)
-supervisor = supervise.Supervisor(settings, Report(settings), life, process, None)
-process.spawn(settings.command, set(), None)
+supervisor = supervise.Supervisor(settings, Report(settings), life, process, terminal)
+process.spawn(settings.command, set(), terminal)
 os._exit(supervisor.supervise())
 """
 
