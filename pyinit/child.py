@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from pyinit.terminal import Terminal
 
 SHELL = b"/bin/sh"
-LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes it without a reader
+LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes two without a reader
+HIGHEST_DESCRIPTOR = (
+    1 << 16
+)  # that is looked for; where the kernel has close_range(2) it costs nothing
 DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) of the GNU C library searches without PATH
 SEARCH_GOES_ON = frozenset({EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT})
 COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
@@ -65,10 +68,20 @@ class Child:
         except BaseException:  # noqa: BLE001 - the child runs, nothing is a reason to give it up
             pass
 
-    def exec_failure(self) -> tuple[int, bytes] | None:
-        """Return errno and path of the exec that failed, None if the program began.
+    def let_go(self) -> None:
+        """Close what was inherited but 0, 1 and 2, and leave the working directory.
 
-        The path is empty where the search through PATH found no file.
+        Both are the child's. Somebody may be waiting for the end of a pipe, or want to unmount.
+        """
+        posix.closerange(3, self._failure)
+        posix.closerange(self._failure + 1, HIGHEST_DESCRIPTOR)
+        posix.chdir("/")
+
+    def exec_failure(self) -> tuple[int, bytes, bytes] | None:
+        """Return errno, path and working directory of a failed exec, None if the program began.
+
+        The path is empty where the search through PATH found no file, the working directory where
+        it is deleted.
 
         To be asked once the child is dead: then all that it told is in the pipe.
         """
@@ -76,8 +89,9 @@ class Child:
             told = posix.read(self._failure, 65536)
         except OSError:
             return None
-        number, _, path = told.partition(b" ")
-        return (int(number), path) if told else None
+        number, _, paths = told.partition(b" ")
+        path, _, folder = paths.partition(b"\0")
+        return (int(number), path, folder) if told else None
 
 
 def exit_code(status: int) -> int:
@@ -129,11 +143,12 @@ def _become(
             _join_own_group(0)
             terminal.hand_over(posix.getpgrp())
         restore_locale()
+        own_listen_pid()
         arguments = [_encoded(word) for word in command]
         signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
         signals.set_mask(mask)  # from here on it may be killed like any other program
         error, path = _exec(arguments)
-        posix.write(failure, b"%d %s" % (error, path[:LONGEST_PATH]))
+        posix.write(failure, b"%d %s\0%s" % (error, path[:LONGEST_PATH], _folder()))
     finally:
         posix._exit(127)  # noqa: SLF001 - the parent, told why, has the better code
 
@@ -155,6 +170,24 @@ def restore_locale() -> None:
         posix.putenv(b"LC_CTYPE", given[0].partition(b"=")[2])
     else:
         posix.unsetenv(b"LC_CTYPE")
+
+
+def own_listen_pid() -> None:
+    """Have the child take sockets that were meant for who became pyinit: sd_listen_fds(3).
+
+    It takes none where LISTEN_PID is not its own. LISTEN_PIDFDID says the same in another way, and
+    is not looked for where it is not set.
+    """
+    if posix.environ.get(b"LISTEN_PID") == b"%d" % posix.getppid():
+        posix.putenv(b"LISTEN_PID", b"%d" % posix.getpid())
+        posix.unsetenv(b"LISTEN_PIDFDID")
+
+
+def _folder() -> bytes:
+    try:
+        return posix.getcwdb()[:LONGEST_PATH]
+    except OSError:
+        return b""
 
 
 def _exec(arguments: list[bytes]) -> tuple[int, bytes]:

@@ -23,17 +23,34 @@ MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: 
 MACHINES |= {243: "riscv64", 8: "mips", 258: "loongarch64"}
 
 
-def explain(name: str, error: int, path: bytes) -> tuple[int, str]:
+def explain(name: str, error: int, path: bytes, folder: bytes) -> tuple[int, str]:
     """Return the code to leave with and the reason why ``name`` could not be run.
 
     Args:
         name: the command as it was given.
         error: the errno of exec.
         path: the file that failed; empty where the search through PATH found none.
+        folder: the working directory that it was to begin in; empty where that is deleted.
     """
-    if error in {ENOENT, ENOTDIR} and not os.path.lexists(path):
-        return NOT_FOUND, _not_found(name)
-    return NOT_EXECUTABLE, f"{show(path)} {_unusable(error, path)}"
+    refusal = _go_to(folder)  # pyinit has left it
+    try:
+        is_nowhere = refusal and not path.startswith(b"/")
+        if error in {ENOENT, ENOTDIR} and (is_nowhere or not os.path.lexists(path)):
+            return NOT_FOUND, _not_found(name, folder, is_closed=refusal == EACCES)
+        if is_nowhere:
+            return NOT_EXECUTABLE, f"{show(path)} cannot be looked at: {os.strerror(refusal)}"
+        return NOT_EXECUTABLE, f"{show(path)} {_unusable(error, path)}"
+    finally:
+        os.chdir("/")
+
+
+def _go_to(folder: bytes) -> int:
+    """Return the errno where that is not possible, else 0."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        return error.errno or ENOENT
+    return 0
 
 
 def symbol(error: int) -> str:
@@ -49,35 +66,41 @@ def show(path: bytes) -> str:
     return text if text.isprintable() else ascii(text)[1:-1]
 
 
-def _not_found(name: str) -> str:
+def _not_found(name: str, folder: bytes, *, is_closed: bool) -> str:
     if not name:
         return "the command is an empty word; give the name of a program"
     if "/" in name:
-        return f"there is no such file (working directory {show(_cwd())})"
+        return f"there is no such file (working directory {show(folder or b'deleted')})"
     path = os.environb.get(b"PATH")
     if path is None:
         what = f"not found: PATH is not set, so only {show(DEFAULT_PATH)} was searched"
     else:
         what = f"not found in PATH ({show(path)})"
-    closed = b", ".join(filter(None, map(_closed_folder, candidates(os.fsencode(name)))))
-    return f"{what}; uid {os.geteuid()} may not search {show(closed)}" if closed else what
+    places = candidates(os.fsencode(name))
+    shut = [_folder(place) for place in places if _is_shut(place, is_closed=is_closed)]
+    return f"{what}; uid {os.geteuid()} may not search {show(b', '.join(shut))}" if shut else what
 
 
-def _closed_folder(path: bytes) -> bytes:
+def _folder(path: bytes) -> bytes:
+    return os.path.dirname(path) or b"."
+
+
+def _is_shut(path: bytes, *, is_closed: bool) -> bool:
+    """Tell whether the folder of a path may not be searched.
+
+    Args:
+        path: the path.
+        is_closed: whether the working directory may not be.
+    """
+    if is_closed and not path.startswith(b"/"):
+        return True
     try:
         os.lstat(path)
     except PermissionError:
-        return os.path.dirname(path) or b"."
+        return True
     except OSError:
         pass
-    return b""
-
-
-def _cwd() -> bytes:
-    try:
-        return os.getcwdb()
-    except OSError:
-        return b"deleted"
+    return False
 
 
 def _unusable(error: int, path: bytes) -> str:

@@ -89,10 +89,10 @@ class Ending:
             **events.out_of_memory(self._count_oom_kills()),
         }
 
-    def _explain_exec(self, error: int, path: bytes) -> int:
+    def _explain_exec(self, error: int, path: bytes, folder: bytes) -> int:
         from pyinit import diagnosis
 
-        code, reason = diagnosis.explain(self._command, error, path)
+        code, reason = diagnosis.explain(self._command, error, path, folder)
         symbol = diagnosis.symbol(error)
         self._report.tell(
             ERROR,

@@ -119,6 +119,7 @@ class Supervisor:
 
     def _begin(self) -> None:
         self._begun = True
+        self._guard(self._process.let_go)
         self._telling.started(self._process.pid)
         self._ending.watch_memory()
         everyone.get_ready()

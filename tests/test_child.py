@@ -1,12 +1,15 @@
 """What the child gets is what pyinit got."""
 
+import os
 import signal
 import subprocess
 
 import pytest
-from harness import PYTHON, signal_set, status_of
+from harness import PYTHON, signal_set, status_of, until
 
 from pyinit.child import Child
+
+BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 
 SIGNALS = "SigBlk", "SigIgn", "SigPnd", "ShdPnd"
 # CPython ignores these two when it starts and does not tell what they were.
@@ -31,7 +34,7 @@ def prepared(ignored=(), blocked=()) -> list[str]:
     return ["env", *PYTHON, "-c", PREPARE, *words]
 
 
-@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@BOTH
 @pytest.mark.parametrize(
     ("ignored", "blocked"),
     [
@@ -189,3 +192,55 @@ def test_child_that_runs_is_not_given_up(run):
 def test_failure_is_not_waited_for():
     """Where nothing was told of a failed exec and the pipe is still open, there was none."""
     assert Child().exec_failure() is None
+
+
+# --- what belongs to the child alone ---
+
+
+@BOTH
+def test_pyinit_keeps_no_descriptor_and_no_directory(start, tmp_path, namespace):
+    """What pyinit inherited it lets go of, but 0, 1 and 2; the child has all of it."""
+    reader, writer = os.pipe()
+    script = f"echo ready; read x; pwd; echo word >&{writer}"
+    how = {"cwd": tmp_path, "pass_fds": (writer,), "namespace": namespace}
+    run = start([], ["bash", "-c", script], stdin=subprocess.PIPE, **how)
+    os.close(writer)
+    assert "ready" == run.line()
+    place = f"/proc/{run.init}"
+    assert until(lambda: os.readlink(f"{place}/cwd") == "/")
+    kept = {int(number) for number in os.listdir(f"{place}/fd")} - {0, 1, 2}
+    pipes = {os.readlink(f"{place}/fd/{number}") for number in kept}
+    run.close_stdin()
+
+    assert [f"{tmp_path}", ""] == [run.line(), run.line()]
+    assert b"word\n" == os.read(reader, 100)
+    assert len(pipes) == 1  # its own, on which a failed exec would have been told
+    assert f"pipe:[{os.fstat(reader).st_ino}]" not in pipes
+    os.close(reader)
+
+
+def test_end_of_an_inherited_pipe_is_seen_when_the_child_closes_it(start):
+    """Who waits for the end of a descriptor of the child's does not wait for pyinit's end."""
+    reader, writer = os.pipe()
+    script = f"exec {writer}>&-; echo ready; read x"
+    how = {"pass_fds": (writer,), "namespace": False}
+    run = start([], ["bash", "-c", script], stdin=subprocess.PIPE, **how)
+    os.close(writer)
+    assert "ready" == run.line()
+
+    assert b"" == os.read(reader, 1)
+    os.close(reader)
+
+
+@BOTH
+@pytest.mark.parametrize("whose", ["pyinit", "other"])
+def test_sockets_that_were_handed_over_are_the_childs(run, whose, namespace):
+    """Where LISTEN_PID is pyinit's pid the child gets its own; another's is left alone."""
+    pid = "$$" if whose == "pyinit" else "4194303"
+    script = f'LISTEN_PID={pid} LISTEN_FDS=1 LISTEN_PIDFDID=7 exec "$@"'
+    show = 'echo "$$ $LISTEN_PID $LISTEN_FDS ${LISTEN_PIDFDID-unset}"'
+    result = run([], ["sh", "-c", show], wrap=["sh", "-c", script, "-"], namespace=namespace)
+    own, *seen = result.out.split()
+    wanted = [own, "1", "unset"] if whose == "pyinit" else ["4194303", "1", "7"]
+
+    assert wanted == seen

@@ -159,6 +159,17 @@ def test_working_directory_that_may_not_be_searched_is_a_dot(run, tmp_path):
     assert result.events[0]["reason"].endswith("; uid 0 may not search .")
 
 
+def test_command_in_a_working_directory_that_may_not_be_searched(run, tmp_path):
+    """A path that begins there is refused, and the reason says why, although pyinit has left it."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o600)
+    script = 'cd "$0"; exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
+    result = run(command=["./app"], wrap=["sh", "-c", script, str(closed)])
+
+    assert 126 == result.code
+    assert "./app cannot be looked at: Permission denied" == result.events[0]["reason"]
+
+
 def test_path_through_a_folder_that_may_not_be_searched_is_refused(run, tmp_path):
     """A command with a slash in it is searched nowhere else: 126, and the reason says why."""
     closed = tmp_path / "closed"
@@ -241,6 +252,15 @@ def test_script_that_cannot_be_read_is_left_to_sh(run, tmp_path):
     assert 8 == run(command=[str(path)], wrap=wrap).code
 
 
+def test_relative_path_is_told_from_the_working_directory(run, tmp_path):
+    """The reason is looked for where the command was to be run, although pyinit has left it."""
+    (tmp_path / "app").write_text("exit 3")
+    result = run(command=["./app"], cwd=tmp_path)
+
+    assert 126 == result.code
+    assert result.events[0]["reason"].startswith("./app is not executable (mode 0644")
+
+
 def test_deleted_working_directory_is_told(run, tmp_path):
     """A relative path that is not there: the directory that it is relative to is not, either."""
     gone = ["sh", "-c", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir ../gone; exec "$@"', "-"]
@@ -281,7 +301,7 @@ def test_security_module_is_guessed(run, tmp_path):
 
 def test_file_that_went_meanwhile_is_told(tmp_path):
     """Between exec and the look at it the file may go, and that is the reason then."""
-    found = diagnosis.explain("app", errno.EACCES, os.fsencode(tmp_path / "app"))
+    found = diagnosis.explain("app", errno.EACCES, os.fsencode(tmp_path / "app"), b"/")
 
     assert (126, f"{tmp_path}/app cannot be looked at: No such file or directory") == found
 
