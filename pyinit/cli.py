@@ -19,6 +19,8 @@ FLAGS = {
     "-g": "group",
     "-a": "forward_all",
     "--all": "forward_all",
+    "--no-group": "group",  # for what a variable of the image turned on
+    "--no-all": "forward_all",
     "-l": "licence",
     "-h": "help",
     "--help": "help",
@@ -215,7 +217,7 @@ def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
     elif topic == "inspect":
         found[topic] = _pid(option, value)
     else:
-        found[topic] = True
+        found[topic] = not option.startswith("--no-")
 
 
 def _inspection(found: "dict[str, Any]", rest: list[str]) -> Inspection:
@@ -232,7 +234,7 @@ def _with_environment(
 ) -> Settings:
     verbosity = _verbosity(environment) + found.pop("verbosity")
     for name, topic in SWITCHES.items():
-        found[topic] = _switch(environment, name) or found.get(topic, False)
+        found.setdefault(topic, _switch(environment, name))
     for topic, variable, read in (
         ("drain", "PYINIT_DRAIN", _seconds),
         ("kill_after", "PYINIT_KILL_AFTER", _seconds),
@@ -303,8 +305,16 @@ def _rewrite(place: str, value: str) -> dict[int, int]:
         word, colon, sent = rule.partition(":")
         if not colon:
             raise UsageError(rule, "FROM:TO, as TERM:QUIT, or FROM:0 to drop it", place=place)
-        rules[_received(place, word)] = 0 if sent == "0" else _signal(place, sent)
+        rules[_received(place, word)] = 0 if sent == "0" else _sent(place, sent)
     return rules
+
+
+def _sent(place: str, word: str) -> int:
+    signum = _signal(place, word)
+    if signum in signals.OF_C_LIBRARY:
+        expected = "a signal that programs use: the C library keeps 32 and 33 for its threads"
+        raise UsageError(word, expected, place=place)
+    return signum
 
 
 def _received(place: str, word: str) -> int:

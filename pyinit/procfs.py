@@ -78,6 +78,12 @@ def name(pid: int) -> str | None:
     return None if text is None else text.removesuffix(b"\n").decode("utf-8", "backslashreplace")
 
 
+def command(pid: int) -> list[bytes]:
+    """Return the words that ``pid`` was started with, one empty word where that is not told."""
+    text = _read(f"/proc/{pid}/cmdline") if is_ours() else None
+    return (text or b"").split(b"\0")
+
+
 def stat(pid: int) -> Stat | None:
     """Return what the kernel tells of ``pid``; None where it cannot be read."""
     text = _read(f"/proc/{pid}/stat")

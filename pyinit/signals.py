@@ -28,8 +28,10 @@ SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM = (
 # What people, terminals and container engines send to have a program end.
 REQUESTS_TO_STOP = _of("INT", "QUIT", "TERM")
 
-# Never received as such: nobody can block these, or the C library keeps them for its threads.
-NEVER_RECEIVED = frozenset({SIGKILL, SIGSTOP, 32, 33})
+OF_C_LIBRARY = frozenset({32, 33})  # it keeps them for its threads (nptl(7))
+
+# Never received as such: nobody can block these, or not through the C library.
+NEVER_RECEIVED = OF_C_LIBRARY | {SIGKILL, SIGSTOP}
 
 LONGEST_COUNT = 9
 UNKNOWN = -1  # as a sender's pid

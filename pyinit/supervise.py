@@ -121,6 +121,7 @@ class Supervisor:
         self._begun = True
         self._guard(self._process.let_go)
         self._telling.started(self._process.pid)
+        self._guard(self._telling.outer_shell)
         self._ending.watch_memory()
         everyone.get_ready()
 

@@ -3,6 +3,8 @@
 What an event consists of is in ``events``, loaded where one is written.
 """
 
+import posix
+
 from pyinit import signals
 from pyinit.settings import DEBUG, INFO, WARNING
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Telling:
-    """The events of the loop. Nothing here raises."""
+    """The events of the loop."""
 
     __slots__ = ("_report", "_settings")
 
@@ -30,6 +32,17 @@ class Telling:
         """Tell that the child was forked."""
         command = self._settings.command[0]
         self._report.tell(INFO, "child_started", lambda: {"pid": pid, "command": command})
+
+    def outer_shell(self) -> None:
+        """Tell that a shell was put around pyinit, and keeps SIGTERM from it."""
+        if posix.getppid() != 1:
+            return
+        from pyinit import shell_form
+
+        name = shell_form.shell()
+        if name is not None:
+            keys: Keys = {"name": name, "reason": shell_form.REASON}
+            self._report.tell(WARNING, "shell_is_pid1", lambda: keys)
 
     def dropped(self, received: "struct_siginfo") -> None:
         """Tell that a signal went nowhere."""

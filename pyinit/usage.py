@@ -62,8 +62,10 @@ that is not one.
                  (PYINIT_REWRITE=FROM:TO,FROM:TO)
   -g             forward signals to the child's whole process group
                  (PYINIT_KILL_PROCESS_GROUP=1)
-  -a, --all      forward signals to every process in the container; off PID 1
-                 to all below pyinit (PYINIT_FORWARD_ALL=1)
+  -a, --all      forward signals to every process in the container; when pyinit
+                 is not PID 1 to all below it (PYINIT_FORWARD_ALL=1)
+  --no-group, --no-all
+                 do without what a variable of the image turned on
   -e CODE        exit with 0 where the code would be CODE (0-255); repeatable
   -p SIGNAL      get SIGNAL when the parent of pyinit dies
   -s             be a subreaper: adopt orphans although not PID 1; done anyway

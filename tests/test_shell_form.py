@@ -1,0 +1,67 @@
+"""A shell that is PID 1 because of missing brackets in a Dockerfile is told of, with the remedy."""
+
+import signal
+
+import pytest
+from harness import PYINIT, UNSHARE, Run
+
+APP = "sh -c 'echo ready; read x'"
+
+
+@pytest.fixture
+def below():
+    """Run a shell as PID 1, as Docker does with ENTRYPOINT and plain words."""
+    runs = []
+
+    def run_below(*shell: str) -> Run:
+        runs.append(Run([*UNSHARE, *shell], namespace=True, stdin=-1))
+        return runs[-1]
+
+    yield run_below
+    for run in runs:
+        run.kill()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{PYINIT} -- {APP}",
+        f"cd / && {PYINIT} -- {APP}",
+        f"NAME=value {PYINIT} -- {APP}",
+        f"{PYINIT} -- {APP}; echo over",
+    ],
+)
+def test_shell_around_pyinit_is_told(below, text):
+    """One warning at the default verbosity says what happened, and what to write."""
+    run = below("dash", "-c", text)
+    assert "ready" == run.line()
+    event = run.event("shell_is_pid1")
+    run.send(signal.SIGTERM)  # it is dropped, as the warning has it
+    run.close_stdin()
+    run.finish()
+
+    assert ("warning", "dash") == (event["level"], event["name"])
+    assert 'ENTRYPOINT ["pyinit", "--"]' in event["reason"]
+    assert "exec in front of pyinit" in event["reason"]
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        ["dash", "-c", f"exec {PYINIT} -- {APP}"],
+        ["dash", "-c", f"trap 'kill $!' TERM; {PYINIT} -- {APP}"],
+        ["dash", "-c", f"trap '' TERM; {PYINIT} -- {APP}; :"],
+        ["dash", "-c", f"echo before; {PYINIT} -- {APP}; echo after"],
+        ["dash", "-c", f"sh -c '{PYINIT} -- true; echo ready; read x'; :"],
+        ["dash", "-i", "-c", f"{PYINIT} -- true; :"],
+        ["dash", "-c", f"{PYINIT} -- cat <<END\nit's\nEND"],
+        ["dash", "-c", f": {PYINIT}; sh -c '{PYINIT} -- true; :'; :"],
+        ["env", PYINIT, "--", "sh", "-c", "echo ready; read x"],
+    ],
+    ids=["exec", "trap", "ignored", "script", "deeper", "typed", "quote", "word", "no-shell"],
+)
+def test_other_surroundings_are_not_told_of(below, shell):
+    """Where SIGTERM comes through, or pyinit is a part of a script, there is nothing to say."""
+    result = below(*shell).finish(b"\n")
+
+    assert "shell_is_pid1" not in result.err
