@@ -1,0 +1,2 @@
+from trials.programs.trial import Case
+APPLICATIONS: tuple[Case, ...] = ()
