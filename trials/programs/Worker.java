@@ -6,6 +6,7 @@ class Worker {
         Thread work = new Thread(() -> finish(Integer.parseInt(words[0])));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> join(work)));
         work.start();
+        Thread.currentThread().join(); // it serves for ever
     }
 
     private static void finish(int port) {

@@ -1,12 +1,17 @@
 """Supervisors and runners, each with a service in hand that finishes its work at SIGTERM."""
 
-import dataclasses
+import atexit
+import functools
 import json
-import subprocess
 import shlex
+import shutil
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 from trials.programs.servers import each
-from trials.programs.trial import BIN, SOURCES, Answer, Case, Trial
+from trials.programs.trial import SOURCES, Case, Trial
 
 SUPERVISORD = """\
 [supervisord]
@@ -28,25 +33,33 @@ def a_shell(_trial: Trial) -> list[str]:
     return ["sleep", "infinity"]
 
 
-def guest(trial: Trial, *words: str) -> Answer:
+def guest(trial: Trial) -> None:
     """Run a job as docker exec does."""
-    return trial.guest("sh", "-c", f"{shlex.join(trial.worker(*words))}; echo $?")
+    trial.guest(*trial.worker())
 
 
-def minding_guest(trial: Trial) -> Answer:
+def minding_guest(trial: Trial) -> None:
     """Run a job that finishes its work at SIGTERM."""
-    return trial.guest(*trial.worker("minds"))
+    trial.guest(*trial.worker("minds"))
+
+
+def open_shell(trial: Trial) -> None:
+    """Run a job in an interactive shell, which ignores SIGTERM and waits for more."""
+    shell = trial.guest("bash", "--norc", "-i", stdin=subprocess.PIPE)
+    assert shell.stdin is not None
+    shell.stdin.write(f"{shlex.join(trial.worker('minds'))}\n")
+    shell.stdin.flush()
 
 
 def supervisord(trial: Trial) -> list[str]:
     """Supervisord with one program."""
-    text = SUPERVISORD.format(folder=trial.folder, worker=shlex.join(trial.worker("minds")))
+    text = SUPERVISORD.format(folder=trial.folder, worker=shlex.join(trial.worker("serves")))
     return ["supervisord", "-c", str(trial.write("supervisord.conf", text))]
 
 
 def runsvdir(trial: Trial) -> list[str]:
     """Runsvdir with one service."""
-    trial.write("service/work/run", f"#!/bin/sh\nexec {shlex.join(trial.worker('minds'))}\n", 0o755)
+    trial.write("service/work/run", f"#!/bin/sh\nexec {shlex.join(trial.worker('serves'))}\n", 0o755)
     return ["runsvdir", f"{trial.folder}/service"]
 
 
@@ -54,7 +67,7 @@ def npm_start(trial: Trial) -> list[str]:
     """Npm with a script that is a Node.js program."""
     scripts = {"start": f"node {SOURCES}/worker.js {trial.work_port}"}
     trial.write("package.json", json.dumps({**NPM, "scripts": scripts}))
-    return ["env", "NO_UPDATE_NOTIFIER=1", f"HOME={trial.folder}", "npm", "start"]
+    return ["env", "npm_config_update_notifier=false", f"HOME={trial.folder}", "npm", "start"]
 
 
 def npm_start_exec(trial: Trial) -> list[str]:
@@ -70,15 +83,27 @@ def node(trial: Trial) -> list[str]:
     return ["node", f"{SOURCES}/worker.js", str(trial.work_port)]
 
 
-def pm2(trial: Trial, *words: str) -> list[str]:
-    """Start the same below pm2-runtime, which npm installs into the trial's folder."""
+@functools.cache
+def pm2_folder() -> Path:
+    """Install pm2 into a folder that is removed at the end."""
+    folder = tempfile.mkdtemp(prefix="programs-pm2-")
+    atexit.register(shutil.rmtree, folder)
+    install = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "pm2")
+    subprocess.run(install, check=True, capture_output=True)
+    return Path(folder)
+
+
+def pm2(trial: Trial, **settings: int) -> list[str]:
+    """Start the same below pm2-runtime."""
+    app = {"script": f"{SOURCES}/worker.js", "args": str(trial.work_port), **settings}
+    apps = trial.write("pm2.json", json.dumps({"apps": [app]}))
     where = ["env", f"HOME={trial.folder}", f"PM2_HOME={trial.folder}/pm2"]
-    return [*where, "pm2-runtime", "start", *words, f"{SOURCES}/worker.js", "--", str(trial.work_port)]
+    return [*where, f"{pm2_folder()}/node_modules/.bin/pm2-runtime", "start", str(apps)]
 
 
 def patient_pm2(trial: Trial) -> list[str]:
     """Give the program more time than pm2's 1.6 seconds."""
-    return pm2(trial, "--kill-timeout", "8000")
+    return pm2(trial, kill_timeout=8000)
 
 
 def java(trial: Trial) -> list[str]:
@@ -98,5 +123,24 @@ def java_below_trap(trial: Trial) -> list[str]:
     return ["sh", "-c", TRAP, "sh", *java(trial)]
 
 
-GUEST_CASE = Case("docker exec, a plain job", a_shell, begin=guest)
-SUPERVISORS = ()
+GUEST = Case("docker exec", a_shell, begin=guest)
+SUPERVISORD_CASE = Case("supervisord", supervisord, needs=("supervisord",))
+RUNSVDIR = Case("runsvdir", runsvdir, needs=("runsvdir",))
+NPM_CASE = Case("npm start", npm_start, needs=("npm", "node"))
+PM2 = Case("pm2-runtime", pm2, needs=("npm", "node"))
+JAVA = Case("java below sh", java_below_shell, needs=("java", "javac"))
+SUPERVISORS = (
+    *each(GUEST, "-d0"),
+    *each(replace(GUEST, program="docker exec, job minds SIGTERM", begin=minding_guest), "-d0", "-d1"),
+    *each(replace(GUEST, program="docker exec -it bash", begin=open_shell), "-d1"),
+    *each(SUPERVISORD_CASE, "-g", "-a"),
+    *each(RUNSVDIR, "-d1", "-r TERM:HUP"),
+    *each(NPM_CASE, "-g", "-d0"),
+    *each(replace(NPM_CASE, program="npm start, exec in the script", prepare=npm_start_exec)),
+    *each(replace(NPM_CASE, program="node without npm", prepare=node)),
+    *each(PM2, "-g"),
+    *each(replace(PM2, program="pm2-runtime, kill_timeout 8000", prepare=patient_pm2), "-g"),
+    *each(JAVA, "-g", "-a"),
+    *each(replace(JAVA, program="java below sh with a trap", prepare=java_below_trap), "-g", "-a"),
+    *each(replace(JAVA, program="java, exec in the shell", prepare=java), "-e143"),
+)

@@ -23,7 +23,8 @@ UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 PYINIT = (str(BIN / "pyinit"), "-v", "--log-format", "json")
 WORK = 2.0  # seconds that the work takes from SIGTERM on
 PATIENCE = 10.0  # seconds until SIGKILL, as docker stop has it
-BACKSTOP = 20  # seconds for a case: what is not ready by then never will be
+ANSWER = 5.0  # seconds for a client to hear of it when the program has ended
+BACKSTOP = 60  # seconds for a case: what is not ready by then never will be
 STILL_THERE = "none: still there"
 FINISHED, LOST = "finished", "lost"
 
@@ -62,7 +63,7 @@ class Trial:
         return int(self.work.getsockname()[1])
 
     def worker(self, *words: str) -> list[str]:
-        """Return the command of a job; with `minds` one that SIGTERM does not kill at once."""
+        """Return the command of a job, as worker.py has it."""
         return [sys.executable, "-IS", f"{SOURCES}/worker.py", str(self.work_port), *words]
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
@@ -73,16 +74,18 @@ class Trial:
         path.chmod(mode)
         return path
 
-    def popen(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+    def popen(
+        self, *command: str, stdin: int = subprocess.DEVNULL, cwd: Path | None = None
+    ) -> subprocess.Popen[str]:
         """Start a process outside of the namespace, which is killed at the end."""
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=environment(),
-            **options,
+            cwd=cwd,
         )
         self.undo.enter_context(process)  # waits for it
         self.undo.callback(process.kill)
@@ -91,11 +94,19 @@ class Trial:
     def client(self, *command: str) -> Answer:
         """Start a client; what it prints is the answer."""
         process = self.popen(*command)
-        return lambda: process.communicate()[0].strip()
 
-    def guest(self, *command: str) -> Answer:
-        """Start a client inside of the namespace, as docker exec does."""
-        return self.client("nsenter", "--target", str(self.init), "--pid", "--mount", *command)
+        def answer() -> str:
+            try:
+                return process.communicate(timeout=ANSWER)[0].strip()
+            except subprocess.TimeoutExpired:
+                return "none"
+
+        return answer
+
+    def guest(self, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        """Start a process inside of the namespace, as docker exec does."""
+        enter = ("nsenter", "--target", str(self.init), "--pid", "--mount")
+        return self.popen(*enter, *command, stdin=stdin)
 
     def get(self, target: str = "/", *options: str) -> Answer:
         """Send a request to the program's port; the answer is the page, or what went wrong."""
@@ -117,6 +128,7 @@ class Case:
         ready: what the program writes, in any order, until it serves.
         begin: gives it work from outside and returns what waits for the answer.
         answer: the right one.
+        otherwise: what any other one means.
         gate: what the work is told when it may go on.
         setup: what a shell does in the namespaces before it becomes pyinit.
         needs: the programs without which there is nothing to try.
@@ -128,6 +140,7 @@ class Case:
     ready: tuple[str, ...] = ()
     begin: Callable[[Trial], Answer | None] = no_client
     answer: str = FINISHED
+    otherwise: str = LOST
     gate: bytes = b"go on\n"
     setup: str = ":"
     needs: tuple[str, ...] = ()
@@ -186,7 +199,7 @@ def stop(case: Case, trial: Trial) -> Outcome:
     trial.output.append(process.communicate()[0])
     if answer is not None:
         told = answer()
-    fate = told if told == case.answer else LOST
+    fate = told if told == case.answer else case.otherwise
     code = code_of(process.returncode) if in_time else STILL_THERE
     output = "".join(trial.output)
     return Outcome(fate, code, seconds, ended(output), f"{output}\nanswer: {told}")

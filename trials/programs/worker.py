@@ -1,6 +1,7 @@
-"""``worker.py PORT [minds]``: a job in hand, which goes on when the trial says so.
+"""``worker.py PORT [minds|serves]``: a job in hand, which goes on when the trial says so.
 
-With ``minds`` it finishes its work when it gets SIGTERM, as a good service does; without, it dies.
+A plain one dies of SIGTERM. With ``minds`` it finishes its work and ends, whether there was a
+SIGTERM or not. With ``serves`` it finishes its work and ends only when it is asked to.
 """
 
 import signal
@@ -16,6 +17,9 @@ def work(port: int) -> None:
 
 
 if __name__ == "__main__":
-    if "minds" in sys.argv:
-        signal.signal(signal.SIGTERM, lambda *_: None)  # the one piece of work is its last anyway
-    work(int(sys.argv[1]))
+    port, kind = sys.argv[1], sys.argv[2:]
+    if kind:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    work(int(port))
+    if kind == ["serves"]:
+        signal.sigwait({signal.SIGTERM})
