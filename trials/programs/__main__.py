@@ -22,7 +22,9 @@ def main() -> None:
     if os.geteuid():
         sys.exit("programs: it takes root, for the programs that become other users")
     chosen = [
-        case for case in CASES if not words.words or any(word in case.program for word in words.words)
+        case
+        for case in CASES
+        if not words.words or any(word in case.program for word in words.words)
     ]
     if not chosen:
         sys.exit(f"programs: none of them; there are {', '.join({c.program: 0 for c in CASES})}")

@@ -9,7 +9,9 @@ Message = MutableMapping[str, Any]
 
 
 async def app(
-    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    scope: Message,
+    receive: Callable[[], Awaitable[Message]],
+    send: Callable[[Message], Awaitable[None]],
 ) -> None:
     """Answer a request; take part in the start and the end of the server."""
     if scope["type"] == "lifespan":

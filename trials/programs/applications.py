@@ -11,6 +11,7 @@ JUPYTER_OPTIONS = (
     "--no-browser",
     "--IdentityProvider.token=",
     "--ServerApp.password=",
+    "--ServerApp.disable_check_xsrf=True",
 )
 
 
@@ -20,9 +21,15 @@ def uvicorn(trial: Trial) -> list[str]:
     return [*of_app(trial), *serve, "app:app"]
 
 
-def hypercorn(trial: Trial) -> list[str]:
-    """Hypercorn with two workers."""
-    return [*of_app(trial), "hypercorn", "--workers", "2", "--bind", f"{HOST}:{trial.port}", "app:app"]
+def hypercorn(trial: Trial, *, workers: int = 2) -> list[str]:
+    """Start hypercorn with two workers."""
+    serve = ["hypercorn", "--workers", str(workers), "--bind", f"{HOST}:{trial.port}"]
+    return [*of_app(trial), *serve, "app:app"]
+
+
+def lonely_hypercorn(trial: Trial) -> list[str]:
+    """Start hypercorn with one worker."""
+    return hypercorn(trial, workers=1)
 
 
 def of_app(trial: Trial) -> list[str]:
@@ -74,7 +81,9 @@ def jupyter(trial: Trial) -> list[str]:
 def run_cell(trial: Trial) -> None:
     """Have a kernel of the server run a cell, and ask the cell."""
     script, cell = f"{SOURCES}/notebook.py", f"{SOURCES}/worker.py"
-    trial.popen(sys.executable, script, str(trial.port), str(trial.folder), cell, str(trial.work_port))
+    trial.popen(
+        sys.executable, script, str(trial.port), str(trial.folder), cell, str(trial.work_port)
+    )
 
 
 UVICORN = Case(
@@ -91,9 +100,16 @@ HYPERCORN = Case(
     begin=Trial.get,
     needs=("hypercorn", "curl"),
 )
+LONELY_HYPERCORN = replace(
+    HYPERCORN, program="hypercorn --workers 1", prepare=lonely_hypercorn, ready=("Running on",)
+)
 DASK = Case("dask worker", dask_worker, ready=("Registered to",), begin=submit, needs=("dask",))
 SCHEDULER = Case(
-    "dask scheduler", dask_scheduler, ready=("Scheduler at",), begin=submit_and_work, needs=("dask",)
+    "dask scheduler",
+    dask_scheduler,
+    ready=("Scheduler at",),
+    begin=submit_and_work,
+    needs=("dask",),
 )
 JUPYTER = Case(
     "jupyter server", jupyter, ready=("is running at",), begin=run_cell, needs=("jupyter-server",)
@@ -101,6 +117,7 @@ JUPYTER = Case(
 APPLICATIONS = (
     *each(UVICORN, "-g", "-a"),
     *each(HYPERCORN, "-g", "-r TERM:INT"),
+    *each(LONELY_HYPERCORN, "-g"),
     *each(DASK, "-g", "-r TERM:INT"),
     *each(replace(DASK, program="dask worker --no-nanny", prepare=dask_worker_alone)),
     *each(SCHEDULER),

@@ -74,7 +74,14 @@ def haproxy(trial: Trial) -> list[str]:
     text = HAPROXY.format(host=HOST, port=trial.port, work=trial.work_port)
     configuration = trial.write("haproxy.cfg", text)
     trial.notify = notify
-    return ["env", f"NOTIFY_SOCKET={trial.folder}/notify", "haproxy", "-Ws", "-f", str(configuration)]
+    return [
+        "env",
+        f"NOTIFY_SOCKET={trial.folder}/notify",
+        "haproxy",
+        "-Ws",
+        "-f",
+        str(configuration),
+    ]
 
 
 def ask_haproxy(trial: Trial) -> Answer:
@@ -86,9 +93,7 @@ def ask_haproxy(trial: Trial) -> Answer:
 
 def squid(trial: Trial, *, patience: int = 30) -> list[str]:
     """Squid in front of the work; 30 seconds are its default for those that are connected."""
-    text = SQUID.format(
-        host=HOST, port=trial.port, folder=trial.folder, patience=patience
-    )
+    text = SQUID.format(host=HOST, port=trial.port, folder=trial.folder, patience=patience)
     return ["squid", "--foreground", "-d", "1", "-f", str(trial.write("squid.conf", text))]
 
 
@@ -161,7 +166,14 @@ def git_daemon(trial: Trial) -> list[str]:
         subprocess.run(("git", *words), check=True)
     serve = ("git", "daemon", "--export-all", f"--base-path={folder}", f"--listen={HOST}")
     settings = f"GIT_CONFIG_GLOBAL={folder}/gitconfig"
-    return ["env", settings, *serve, f"--port={trial.port}", "--verbose", "--log-destination=stderr"]
+    return [
+        "env",
+        settings,
+        *serve,
+        f"--port={trial.port}",
+        "--verbose",
+        "--log-destination=stderr",
+    ]
 
 
 def clone(trial: Trial) -> Answer:
@@ -174,7 +186,9 @@ def mysqld_safe(trial: Trial) -> list[str]:
     """MariaDB with a new data directory, below the script that starts it anew when it dies."""
     data, user = f"{trial.folder}/data", "--user=mysql"
     install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", user)
-    subprocess.run((*install, "--auth-root-authentication-method=normal"), check=True, capture_output=True)
+    subprocess.run(
+        (*install, "--auth-root-authentication-method=normal"), check=True, capture_output=True
+    )
     where = (f"--datadir={data}", f"--socket={data}/sock", "--skip-networking", "--pid-file=pid")
     return ["mysqld_safe", "--no-defaults", *where, user, f"--log-error={data}/log.err"]
 
@@ -183,7 +197,11 @@ def transaction(trial: Trial) -> Answer:
     """Keep a transaction open; the answer is what the server's log says of its end."""
     data = trial.folder / "data"
     mariadb = f"mariadb --no-defaults --socket={data}/sock"
-    subprocess.run((*mariadb.replace("mariadb", "mariadb-admin", 1).split(), "--wait=30", "ping"), check=True, capture_output=True)
+    subprocess.run(
+        (*mariadb.replace("mariadb", "mariadb-admin", 1).split(), "--wait=30", "ping"),
+        check=True,
+        capture_output=True,
+    )
     work = " ".join(trial.worker())
     begin, commit = "CREATE TABLE test.t (n INT); BEGIN; INSERT test.t VALUES (1);", "COMMIT;"
     trial.client("sh", "-c", f"{{ echo '{begin}'; {work}; echo '{commit}'; }} | {mariadb}")
@@ -206,34 +224,69 @@ CRON_MOUNTS = f"""{NEW_MOUNTS} && mount --bind "$0/tabs" /var/spool/cron/crontab
     mount -t tmpfs none /etc/cron.d && mount --bind /dev/null /etc/crontab"""
 
 APACHE_CASE = Case(
-    "apache2", apache, ready=("resuming normal operations",), begin=Trial.get, gate=PAGE, needs=("apache2",)
+    "apache2",
+    apache,
+    ready=("resuming normal operations",),
+    begin=Trial.get,
+    gate=PAGE,
+    needs=("apache2",),
 )
 HAPROXY_CASE = Case(
-    "haproxy -W", haproxy, ready=("Loading success",), begin=ask_haproxy, gate=PAGE, needs=("haproxy",)
+    "haproxy -W",
+    haproxy,
+    ready=("Loading success",),
+    begin=ask_haproxy,
+    gate=PAGE,
+    needs=("haproxy",),
 )
 SQUID_CASE = Case(
-    "squid", squid, ready=("Accepting HTTP Socket",), begin=through_squid, gate=PAGE, needs=("squid",)
+    "squid",
+    squid,
+    ready=("Accepting HTTP Socket",),
+    begin=through_squid,
+    gate=PAGE,
+    needs=("squid",),
 )
 SSHD_CASE = Case(
-    "sshd", sshd, ready=("Server listening on",), begin=session, setup=NEW_MOUNTS, needs=("sshd", "ssh")
+    "sshd",
+    sshd,
+    ready=("Server listening on",),
+    begin=session,
+    setup=NEW_MOUNTS,
+    needs=("sshd", "ssh"),
 )
 CRON_CASE = Case("cron", cron, setup=CRON_MOUNTS, needs=("cron",))
-GIT_CASE = Case(
-    "git daemon", git_daemon, ready=("Ready to rumble",), begin=clone, needs=("git",)
-)
+GIT_CASE = Case("git daemon", git_daemon, ready=("Ready to rumble",), begin=clone, needs=("git",))
 MYSQL_CASE = Case(
-    "mysqld_safe", mysqld_safe, begin=transaction, answer=CLEAN, otherwise="none: killed by the engine", needs=("mysqld_safe", "mariadb")
+    "mysqld_safe",
+    mysqld_safe,
+    begin=transaction,
+    answer=CLEAN,
+    otherwise="none: killed by the engine",
+    needs=("mysqld_safe", "mariadb"),
 )
 SERVERS = (
     *each(APACHE_CASE, "-g", "-r TERM:WINCH"),
     *each(HAPROXY_CASE, "-g", "-r TERM:USR1"),
     *each(SQUID_CASE, "-g", "-r TERM:INT"),
-    *each(dataclasses.replace(SQUID_CASE, program="squid, shutdown_lifetime 5", prepare=patient_squid), "-g"),
+    *each(
+        dataclasses.replace(
+            SQUID_CASE, program="squid, shutdown_lifetime 5", prepare=patient_squid
+        ),
+        "-g",
+    ),
     *each(SSHD_CASE, "-g", "-a"),
     *each(dataclasses.replace(SSHD_CASE, program="sshd, job minds SIGTERM", begin=minding_session)),
-    *each(dataclasses.replace(SSHD_CASE, program="sshd, as its client sees it", begin=client_of_minding_session)),
+    *each(
+        dataclasses.replace(
+            SSHD_CASE, program="sshd, as its client sees it", begin=client_of_minding_session
+        )
+    ),
     *each(CRON_CASE, "-g"),
-    *each(dataclasses.replace(CRON_CASE, program="cron, job minds SIGTERM", prepare=cron_minding), "-g"),
+    *each(
+        dataclasses.replace(CRON_CASE, program="cron, job minds SIGTERM", prepare=cron_minding),
+        "-g",
+    ),
     *each(GIT_CASE, "-d0", "-r TERM:INT"),
     *each(MYSQL_CASE, "-g", "-a", "-k5"),
 )

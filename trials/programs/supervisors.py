@@ -25,7 +25,7 @@ command={worker}
 autorestart=true
 """
 NPM = {"name": "work", "version": "1.0.0"}
-TRAP = '''trap "echo asked" TERM; "$@"; exit $?'''
+TRAP = """trap "echo asked" TERM; "$@"; exit $?"""
 
 
 def a_shell(_trial: Trial) -> list[str]:
@@ -59,7 +59,9 @@ def supervisord(trial: Trial) -> list[str]:
 
 def runsvdir(trial: Trial) -> list[str]:
     """Runsvdir with one service."""
-    trial.write("service/work/run", f"#!/bin/sh\nexec {shlex.join(trial.worker('serves'))}\n", 0o755)
+    trial.write(
+        "service/work/run", f"#!/bin/sh\nexec {shlex.join(trial.worker('serves'))}\n", 0o755
+    )
     return ["runsvdir", f"{trial.folder}/service"]
 
 
@@ -131,7 +133,9 @@ PM2 = Case("pm2-runtime", pm2, needs=("npm", "node"))
 JAVA = Case("java below sh", java_below_shell, needs=("java", "javac"))
 SUPERVISORS = (
     *each(GUEST, "-d0"),
-    *each(replace(GUEST, program="docker exec, job minds SIGTERM", begin=minding_guest), "-d0", "-d1"),
+    *each(
+        replace(GUEST, program="docker exec, job minds SIGTERM", begin=minding_guest), "-d0", "-d1"
+    ),
     *each(replace(GUEST, program="docker exec -it bash", begin=open_shell), "-d1"),
     *each(SUPERVISORD_CASE, "-g", "-a"),
     *each(RUNSVDIR, "-d1", "-r TERM:HUP"),

@@ -24,7 +24,7 @@ PYINIT = (str(BIN / "pyinit"), "-v", "--log-format", "json")
 WORK = 2.0  # seconds that the work takes from SIGTERM on
 PATIENCE = 10.0  # seconds until SIGKILL, as docker stop has it
 ANSWER = 5.0  # seconds for a client to hear of it when the program has ended
-BACKSTOP = 60  # seconds for a case: what is not ready by then never will be
+BACKSTOP = 30  # seconds for a case: what is not ready by then never will be
 STILL_THERE = "none: still there"
 FINISHED, LOST = "finished", "lost"
 
@@ -33,6 +33,12 @@ Answer = Callable[[], str]
 
 class UnreadyError(Exception):
     """The program ended, or took too long, before it had work in hand."""
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 @dataclass(slots=True)
@@ -52,7 +58,7 @@ class Trial:
     folder: Path
     work: socket.socket
     undo: contextlib.ExitStack
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     init: int = 0
     notify: socket.socket | None = None
     output: list[str] = field(default_factory=list)
@@ -220,7 +226,8 @@ def start(case: Case, trial: Trial) -> subprocess.Popen[str]:
         if not line:
             message = "it ended"
             raise UnreadyError(message)
-        awaited = [text for text in awaited if text not in line]
+        if found := [text for text in awaited if text in line]:
+            awaited.remove(found[0])
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     trial.init = int(children.read_text())
     return process
@@ -228,8 +235,8 @@ def start(case: Case, trial: Trial) -> subprocess.Popen[str]:
 
 def begun(work: socket.socket, end: int, process: subprocess.Popen[str]) -> socket.socket:
     """Wait until the work connects, and return its connection."""
-    readable, _, _ = select.select([work, end], [], [])
-    if work not in readable:
+    readable, _, _ = select.select([work.fileno(), end], [], [])
+    if work.fileno() not in readable:
         message = f"it ended without work: {process.communicate()[0]}"
         raise UnreadyError(message)
     return work.accept()[0]
@@ -304,9 +311,3 @@ def backstop() -> Iterator[None]:
 def environment() -> dict[str, str]:
     """Return the environment of all that is started."""
     return {"PATH": PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
