@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ HEADINGS = ("program", "options", "work in hand", "code", "seconds", "ended by p
 def main() -> None:
     """Do what the command line says."""
     words = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which leaves nothing behind either
     if os.geteuid():
         sys.exit("programs: it takes root, for the programs that become other users")
     chosen = [
@@ -45,11 +47,11 @@ def _row(case: trial.Case, *, show: bool) -> list[str]:
     if absent := trial.missing(case):
         return [*row, f"not tried: there is no {', no '.join(absent)}", "", "", ""]
     with tempfile.TemporaryDirectory(prefix="programs-") as name:
-        Path(name).chmod(0o755)
+        Path(name).chmod(0o1777)
         try:
             seen = trial.attempt(case, Path(name))
         except trial.UnreadyError as error:
-            print(error, *error.__notes__, sep="\n", file=sys.stderr)
+            print(error, *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
             return [*row, "not tried: it did not get ready", "", "", ""]
     if show:
         print(seen.output, file=sys.stderr)

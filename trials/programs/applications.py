@@ -73,9 +73,8 @@ def submit_and_work(trial: Trial) -> Answer:
 
 def jupyter(trial: Trial) -> list[str]:
     """Start a server of Jupyter."""
-    where = [f"HOME={trial.folder}", f"JUPYTER_RUNTIME_DIR={trial.folder}"]
     serve = ["jupyter", "server", f"--ServerApp.ip={HOST}", f"--ServerApp.port={trial.port}"]
-    return ["env", *where, *serve, *JUPYTER_OPTIONS]
+    return ["env", f"JUPYTER_RUNTIME_DIR={trial.folder}", *serve, *JUPYTER_OPTIONS]
 
 
 def run_cell(trial: Trial) -> None:

@@ -3,7 +3,6 @@
 import dataclasses
 import getpass
 import socket
-import subprocess
 from collections.abc import Iterable
 
 from trials.programs.trial import HOST, Answer, Case, Trial
@@ -110,8 +109,7 @@ def patient_squid(trial: Trial) -> list[str]:
 
 def sshd(trial: Trial) -> list[str]:
     """Sshd with keys of its own."""
-    keygen = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{trial.folder}/key")
-    subprocess.run(keygen, check=True)
+    trial.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{trial.folder}/key")
     text = SSHD.format(host=HOST, port=trial.port, folder=trial.folder)
     return ["/usr/sbin/sshd", "-D", "-e", "-f", str(trial.write("sshd_config", text))]
 
@@ -163,7 +161,7 @@ def git_daemon(trial: Trial) -> list[str]:
         ("init", "--quiet", f"{folder}/one.git"),
         (*where, *who, "commit", "--quiet", "--allow-empty", "--message", "one"),
     ):
-        subprocess.run(("git", *words), check=True)
+        trial.run("git", *words)
     serve = ("git", "daemon", "--export-all", f"--base-path={folder}", f"--listen={HOST}")
     settings = f"GIT_CONFIG_GLOBAL={folder}/gitconfig"
     return [
@@ -186,25 +184,22 @@ def mysqld_safe(trial: Trial) -> list[str]:
     """MariaDB with a new data directory, below the script that starts it anew when it dies."""
     data, user = f"{trial.folder}/data", "--user=mysql"
     install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", user)
-    subprocess.run(
-        (*install, "--auth-root-authentication-method=normal"), check=True, capture_output=True
-    )
-    where = (f"--datadir={data}", f"--socket={data}/sock", "--skip-networking", "--pid-file=pid")
-    return ["mysqld_safe", "--no-defaults", *where, user, f"--log-error={data}/log.err"]
+    trial.run(*install, "--auth-root-authentication-method=normal")
+    where = (f"--datadir={data}", f"--socket={data}/sock", f"--tmpdir={data}", "--pid-file=pid")
+    log = f"--log-error={data}/log.err"
+    return ["mysqld_safe", "--no-defaults", *where, "--skip-networking", user, log]
 
 
 def transaction(trial: Trial) -> Answer:
     """Keep a transaction open; the answer is what the server's log says of its end."""
     data = trial.folder / "data"
-    mariadb = f"mariadb --no-defaults --socket={data}/sock"
-    subprocess.run(
-        (*mariadb.replace("mariadb", "mariadb-admin", 1).split(), "--wait=30", "ping"),
-        check=True,
-        capture_output=True,
-    )
+    where = ("--no-defaults", f"--socket={data}/sock")
+    trial.run("mariadb-admin", *where, "--wait=30", "ping")
     work = " ".join(trial.worker())
     begin, commit = "CREATE TABLE test.t (n INT); BEGIN; INSERT test.t VALUES (1);", "COMMIT;"
-    trial.client("sh", "-c", f"{{ echo '{begin}'; {work}; echo '{commit}'; }} | {mariadb}")
+    trial.client(
+        "sh", "-c", f"{{ echo '{begin}'; {work}; echo '{commit}'; }} | mariadb {' '.join(where)}"
+    )
 
     def answer() -> str:
         return CLEAN if "Shutdown complete" in (data / "log.err").read_text() else "killed"
@@ -268,7 +263,7 @@ MYSQL_CASE = Case(
 SERVERS = (
     *each(APACHE_CASE, "-g", "-r TERM:WINCH"),
     *each(HAPROXY_CASE, "-g", "-r TERM:USR1"),
-    *each(SQUID_CASE, "-g", "-r TERM:INT"),
+    *each(SQUID_CASE, "-r TERM:INT"),
     *each(
         dataclasses.replace(
             SQUID_CASE, program="squid, shutdown_lifetime 5", prepare=patient_squid

@@ -69,7 +69,7 @@ def npm_start(trial: Trial) -> list[str]:
     """Npm with a script that is a Node.js program."""
     scripts = {"start": f"node {SOURCES}/worker.js {trial.work_port}"}
     trial.write("package.json", json.dumps({**NPM, "scripts": scripts}))
-    return ["env", "npm_config_update_notifier=false", f"HOME={trial.folder}", "npm", "start"]
+    return ["env", "npm_config_update_notifier=false", "npm", "start"]
 
 
 def npm_start_exec(trial: Trial) -> list[str]:
@@ -90,7 +90,8 @@ def pm2_folder() -> Path:
     """Install pm2 into a folder that is removed at the end."""
     folder = tempfile.mkdtemp(prefix="programs-pm2-")
     atexit.register(shutil.rmtree, folder)
-    install = ("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, "pm2")
+    where = ("--prefix", folder, "--cache", f"{folder}/cache")
+    install = ("npm", "install", "--silent", "--no-audit", "--no-fund", *where, "pm2")
     subprocess.run(install, check=True, capture_output=True)
     return Path(folder)
 
@@ -99,8 +100,7 @@ def pm2(trial: Trial, **settings: int) -> list[str]:
     """Start the same below pm2-runtime."""
     app = {"script": f"{SOURCES}/worker.js", "args": str(trial.work_port), **settings}
     apps = trial.write("pm2.json", json.dumps({"apps": [app]}))
-    where = ["env", f"HOME={trial.folder}", f"PM2_HOME={trial.folder}/pm2"]
-    return [*where, f"{pm2_folder()}/node_modules/.bin/pm2-runtime", "start", str(apps)]
+    return [f"{pm2_folder()}/node_modules/.bin/pm2-runtime", "start", str(apps)]
 
 
 def patient_pm2(trial: Trial) -> list[str]:
@@ -111,8 +111,8 @@ def patient_pm2(trial: Trial) -> list[str]:
 def java(trial: Trial) -> list[str]:
     """A Java program with a shutdown hook that waits for the work."""
     compiled = trial.folder / "classes"
-    subprocess.run(("javac", "-d", compiled, SOURCES / "Worker.java"), check=True)
-    return ["java", "-XX:TieredStopAtLevel=1", "-cp", str(compiled), "Worker", str(trial.work_port)]
+    trial.run("javac", "-J-XX:-UsePerfData", "-d", str(compiled), f"{SOURCES}/Worker.java")
+    return ["java", "-XX:-UsePerfData", "-cp", str(compiled), "Worker", str(trial.work_port)]
 
 
 def java_below_shell(trial: Trial) -> list[str]:

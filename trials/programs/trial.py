@@ -24,7 +24,7 @@ PYINIT = (str(BIN / "pyinit"), "-v", "--log-format", "json")
 WORK = 2.0  # seconds that the work takes from SIGTERM on
 PATIENCE = 10.0  # seconds until SIGKILL, as docker stop has it
 ANSWER = 5.0  # seconds for a client to hear of it when the program has ended
-BACKSTOP = 30  # seconds for a case: what is not ready by then never will be
+BACKSTOP = 60  # seconds for a case: what is not ready by then never will be
 STILL_THERE = "none: still there"
 FINISHED, LOST = "finished", "lost"
 
@@ -46,7 +46,7 @@ class Trial:
     """What a case has while it runs.
 
     Attributes:
-        folder: one for it alone, which every user may enter.
+        folder: one for it alone, in which every user may write.
         work: listens for the work, which connects when it begins.
         undo: what is to be undone at the end, such as killing a client.
         port: a free one, for the program to listen on.
@@ -67,6 +67,25 @@ class Trial:
     def work_port(self) -> int:
         """Return where the work is to connect to."""
         return int(self.work.getsockname()[1])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of all that is started; what is left behind is in the folder."""
+        return {
+            "PATH": PATH,
+            "LANG": "C.UTF-8",
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+        }
+
+    def run(self, *command: str) -> None:
+        """Run a command to its end, which is to be a success."""
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=self.environment
+        )
+        if done.returncode:
+            message = f"{command[0]} failed: {done.stdout}{done.stderr}"
+            raise UnreadyError(message)
 
     def worker(self, *words: str) -> list[str]:
         """Return the command of a job, as worker.py has it."""
@@ -90,7 +109,7 @@ class Trial:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment(),
+            env=self.environment,
             cwd=cwd,
         )
         self.undo.enter_context(process)  # waits for it
@@ -306,8 +325,3 @@ def backstop() -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of all that is started."""
-    return {"PATH": PATH, "LANG": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
