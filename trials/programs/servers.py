@@ -86,7 +86,8 @@ def haproxy(trial: Trial) -> list[str]:
 def ask_haproxy(trial: Trial) -> Answer:
     """Send a request once the master, which begins by exec'ing itself, is ready."""
     assert trial.notify is not None
-    trial.notify.recv(1)
+    while not trial.notify.recv(200).startswith(b"READY=1"):
+        pass
     return trial.get()
 
 
@@ -227,7 +228,7 @@ APACHE_CASE = Case(
     needs=("apache2",),
 )
 HAPROXY_CASE = Case(
-    "haproxy -W",
+    "haproxy -Ws",
     haproxy,
     ready=("Loading success",),
     begin=ask_haproxy,
