@@ -29,7 +29,7 @@ def main() -> None:
         if not words.words or any(word in case.program for word in words.words)
     ]
     if not chosen:
-        sys.exit(f"programs: none of them; there are {', '.join({c.program: 0 for c in CASES})}")
+        sys.exit(f"programs: none of them; there are {'; '.join({c.program: 0 for c in CASES})}")
     rows = [_row(case, show=words.show) for case in chosen]
     print(table(HEADINGS, rows), end="")
 

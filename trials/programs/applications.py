@@ -16,7 +16,7 @@ JUPYTER_OPTIONS = (
 
 
 def uvicorn(trial: Trial) -> list[str]:
-    """Uvicorn with two workers."""
+    """Start uvicorn with two workers."""
     serve = ["uvicorn", "--workers", "2", "--host", HOST, "--port", str(trial.port)]
     return [*of_app(trial), *serve, "app:app"]
 

@@ -16,7 +16,7 @@ User www-data
 Group www-data
 Listen {host}:{port}
 ErrorLog /dev/stderr
-LoadModule mpm_{mpm}_module {modules}/mod_mpm_{mpm}.so
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
 LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule proxy_module {modules}/mod_proxy.so
 LoadModule proxy_http_module {modules}/mod_proxy_http.so
@@ -58,29 +58,23 @@ GIT = "[uploadpack]\n\tpackObjectsHook = {folder}/pack\n"
 PACK = '#!/bin/sh\n{worker} >&2\nexec "$@"\n'
 
 
-def apache(trial: Trial, mpm: str = "event") -> list[str]:
-    """Apache, which passes requests on to the work."""
+def apache(trial: Trial) -> list[str]:
+    """Start apache, which passes requests on to the work."""
     modules = "/usr/lib/apache2/modules"
     fields = {"folder": trial.folder, "host": HOST, "port": trial.port, "work": trial.work_port}
-    configuration = trial.write("apache.conf", APACHE.format(mpm=mpm, modules=modules, **fields))
+    configuration = trial.write("apache.conf", APACHE.format(modules=modules, **fields))
     return ["apache2", "-D", "FOREGROUND", "-f", str(configuration)]
 
 
 def haproxy(trial: Trial) -> list[str]:
-    """Haproxy with a master and a worker, which tells as it would tell systemd that it is ready."""
+    """Start a master of haproxy with a worker, which say as for systemd that they are ready."""
     notify = trial.undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
     notify.bind(f"{trial.folder}/notify")
     text = HAPROXY.format(host=HOST, port=trial.port, work=trial.work_port)
     configuration = trial.write("haproxy.cfg", text)
     trial.notify = notify
-    return [
-        "env",
-        f"NOTIFY_SOCKET={trial.folder}/notify",
-        "haproxy",
-        "-Ws",
-        "-f",
-        str(configuration),
-    ]
+    where = f"NOTIFY_SOCKET={trial.folder}/notify"
+    return ["env", where, "haproxy", "-Ws", "-f", str(configuration)]
 
 
 def ask_haproxy(trial: Trial) -> Answer:
@@ -92,7 +86,7 @@ def ask_haproxy(trial: Trial) -> Answer:
 
 
 def squid(trial: Trial, *, patience: int = 30) -> list[str]:
-    """Squid in front of the work; 30 seconds are its default for those that are connected."""
+    """Start squid in front of the work; 30 seconds are the default of shutdown_lifetime."""
     text = SQUID.format(host=HOST, port=trial.port, folder=trial.folder, patience=patience)
     return ["squid", "--foreground", "-d", "1", "-f", str(trial.write("squid.conf", text))]
 
@@ -104,12 +98,12 @@ def through_squid(trial: Trial) -> Answer:
 
 
 def patient_squid(trial: Trial) -> list[str]:
-    """Squid that waits for a shorter time than docker stop does."""
+    """Start squid with a shutdown_lifetime shorter than the grace period of docker stop."""
     return squid(trial, patience=5)
 
 
 def sshd(trial: Trial) -> list[str]:
-    """Sshd with keys of its own."""
+    """Start sshd with a key of its own."""
     trial.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{trial.folder}/key")
     text = SSHD.format(host=HOST, port=trial.port, folder=trial.folder)
     return ["/usr/sbin/sshd", "-D", "-e", "-f", str(trial.write("sshd_config", text))]
@@ -141,18 +135,18 @@ def client_of_minding_session(trial: Trial) -> Answer:
 
 
 def cron(trial: Trial, *words: str) -> list[str]:
-    """Cron with a job that it runs at its start."""
+    """Start cron with a job that it runs at its start."""
     trial.write("tabs/root", f"@reboot {' '.join(trial.worker(*words))}\n", 0o600)
     return ["cron", "-f"]
 
 
 def cron_minding(trial: Trial) -> list[str]:
-    """Cron with a job that finishes its work at SIGTERM."""
+    """Start cron with a job that finishes its work at SIGTERM."""
     return cron(trial, "minds")
 
 
 def git_daemon(trial: Trial) -> list[str]:
-    """Git daemon, which packs what is cloned when the work is finished."""
+    """Start git daemon, which packs what is cloned when the work is finished."""
     folder = trial.folder
     trial.write("gitconfig", GIT.format(folder=folder))
     trial.write("pack", PACK.format(worker=" ".join(trial.worker())), 0o755)
@@ -165,14 +159,8 @@ def git_daemon(trial: Trial) -> list[str]:
         trial.run("git", *words)
     serve = ("git", "daemon", "--export-all", f"--base-path={folder}", f"--listen={HOST}")
     settings = f"GIT_CONFIG_GLOBAL={folder}/gitconfig"
-    return [
-        "env",
-        settings,
-        *serve,
-        f"--port={trial.port}",
-        "--verbose",
-        "--log-destination=stderr",
-    ]
+    log = ("--verbose", "--log-destination=stderr")
+    return ["env", settings, *serve, f"--port={trial.port}", *log]
 
 
 def clone(trial: Trial) -> Answer:
@@ -182,7 +170,7 @@ def clone(trial: Trial) -> Answer:
 
 
 def mysqld_safe(trial: Trial) -> list[str]:
-    """MariaDB with a new data directory, below the script that starts it anew when it dies."""
+    """Start MariaDB with a new data directory, below the script that restarts it."""
     data, user = f"{trial.folder}/data", "--user=mysql"
     install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", user)
     trial.run(*install, "--auth-root-authentication-method=normal")
@@ -216,7 +204,7 @@ def each(case: Case, *options: str) -> Iterable[Case]:
 
 CLEAN = "lost, but a clean shutdown"
 NEW_MOUNTS = "mount -t tmpfs none /run && mkdir /run/sshd"
-CRON_MOUNTS = f"""{NEW_MOUNTS} && mount --bind "$0/tabs" /var/spool/cron/crontabs
+CRON_MOUNTS = f"""{NEW_MOUNTS} && mount --bind "$0/tabs" /var/spool/cron/crontabs &&
     mount -t tmpfs none /etc/cron.d && mount --bind /dev/null /etc/crontab"""
 
 APACHE_CASE = Case(
@@ -225,7 +213,7 @@ APACHE_CASE = Case(
     ready=("resuming normal operations",),
     begin=Trial.get,
     gate=PAGE,
-    needs=("apache2",),
+    needs=("apache2", "curl"),
 )
 HAPROXY_CASE = Case(
     "haproxy -Ws",
@@ -233,7 +221,7 @@ HAPROXY_CASE = Case(
     ready=("Loading success",),
     begin=ask_haproxy,
     gate=PAGE,
-    needs=("haproxy",),
+    needs=("haproxy", "curl"),
 )
 SQUID_CASE = Case(
     "squid",
@@ -241,7 +229,7 @@ SQUID_CASE = Case(
     ready=("Accepting HTTP Socket",),
     begin=through_squid,
     gate=PAGE,
-    needs=("squid",),
+    needs=("squid", "curl"),
 )
 SSHD_CASE = Case(
     "sshd",

@@ -28,7 +28,7 @@ NPM = {"name": "work", "version": "1.0.0"}
 TRAP = """trap "echo asked" TERM; "$@"; exit $?"""
 
 
-def a_shell(_trial: Trial) -> list[str]:
+def sleep(_trial: Trial) -> list[str]:
     """Run a container that does nothing but wait, as for guests."""
     return ["sleep", "infinity"]
 
@@ -52,13 +52,13 @@ def open_shell(trial: Trial) -> None:
 
 
 def supervisord(trial: Trial) -> list[str]:
-    """Supervisord with one program."""
+    """Start supervisord with one program."""
     text = SUPERVISORD.format(folder=trial.folder, worker=shlex.join(trial.worker("serves")))
     return ["supervisord", "-c", str(trial.write("supervisord.conf", text))]
 
 
 def runsvdir(trial: Trial) -> list[str]:
-    """Runsvdir with one service."""
+    """Start runsvdir with one service."""
     trial.write(
         "service/work/run", f"#!/bin/sh\nexec {shlex.join(trial.worker('serves'))}\n", 0o755
     )
@@ -66,14 +66,14 @@ def runsvdir(trial: Trial) -> list[str]:
 
 
 def npm_start(trial: Trial) -> list[str]:
-    """Npm with a script that is a Node.js program."""
+    """Start npm with a script that runs a Node.js program."""
     scripts = {"start": f"node {SOURCES}/worker.js {trial.work_port}"}
     trial.write("package.json", json.dumps({**NPM, "scripts": scripts}))
     return ["env", "npm_config_update_notifier=false", "npm", "start"]
 
 
 def npm_start_exec(trial: Trial) -> list[str]:
-    """Npm with a script that is exec'ed by its shell."""
+    """Start npm with a script whose shell execs the program."""
     scripts = {"start": f"exec node {SOURCES}/worker.js {trial.work_port}"}
     command = npm_start(trial)
     trial.write("package.json", json.dumps({**NPM, "scripts": scripts}))
@@ -109,7 +109,7 @@ def patient_pm2(trial: Trial) -> list[str]:
 
 
 def java(trial: Trial) -> list[str]:
-    """A Java program with a shutdown hook that waits for the work."""
+    """Start a Java program with a shutdown hook that waits for the work."""
     compiled = trial.folder / "classes"
     trial.run("javac", "-J-XX:-UsePerfData", "-d", str(compiled), f"{SOURCES}/Worker.java")
     return ["java", "-XX:-UsePerfData", "-cp", str(compiled), "Worker", str(trial.work_port)]
@@ -125,7 +125,7 @@ def java_below_trap(trial: Trial) -> list[str]:
     return ["sh", "-c", TRAP, "sh", *java(trial)]
 
 
-GUEST = Case("docker exec", a_shell, begin=guest)
+GUEST = Case("docker exec", sleep, begin=guest)
 SUPERVISORD_CASE = Case("supervisord", supervisord, needs=("supervisord",))
 RUNSVDIR = Case("runsvdir", runsvdir, needs=("runsvdir",))
 NPM_CASE = Case("npm start", npm_start, needs=("npm", "node"))
