@@ -28,6 +28,8 @@ help:
 	@echo 'make faults             each system call of pyinit fails in turn; ARGS="--sample 500"'
 	@echo 'make inputs             random command lines and environments; ARGS="--cases 10000"'
 	@echo 'make survive            this and other inits in hostile surroundings, as a table'
+	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
+	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
 	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle everyone"'
 	@echo 'make lint               ruff and mypy'
@@ -41,7 +43,8 @@ bench: packages = bench
 chaos faults soak inputs survive: packages = test
 test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
-run lab bench chaos faults soak inputs survive test test-under-pyinit e2e lint:
+programs: packages = programs
+run lab bench chaos faults soak inputs survive programs test test-under-pyinit e2e lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -67,6 +70,9 @@ do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 
 do-coverage do-mutants: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
+
+do-programs: $(VENV)/installed-programs
+	$(VENV)/bin/python -m trials.programs $(ARGS)
 
 do-test: $(VENV)/installed-test
 	$(PYTEST) $(ARGS)
@@ -103,5 +109,5 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run lab bench chaos faults soak inputs survive test test-under-pyinit coverage mutants e2e lint clean
-.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint
+.PHONY: help run lab bench chaos faults soak inputs survive programs test test-under-pyinit coverage mutants e2e lint clean
+.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-programs do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
-# or to do so in containers. Usage: setup.sh run|lab|bench|test|e2e [PYTHON]
+# to do so in containers, or to stop real programs. Usage: setup.sh run|lab|bench|test|e2e|programs [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -47,6 +47,7 @@ find_missing() {
         bench) find_missing_peers ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
+        programs) find_missing_programs ;;
     esac
 }
 
@@ -72,6 +73,24 @@ find_missing_for_e2e() {
     program catatonit catatonit # the first process of a Pod
     file /usr/bin/tini-static tini
     program mmdebstrap mmdebstrap
+}
+
+find_missing_programs() {
+    [ "$(id -u)" = 0 ] || die "make programs starts servers that become other users, which takes root"
+    program apache2 apache2
+    program cron cron
+    program curl curl
+    program git git
+    program haproxy haproxy
+    program javac default-jdk-headless
+    program mysqld_safe mariadb-server
+    program node nodejs
+    program npm npm
+    program runsvdir runit
+    program ssh openssh-client
+    program sshd openssh-server
+    program squid squid
+    program supervisord supervisor
 }
 
 find_missing_peers() {
@@ -117,11 +136,17 @@ install_missing() {
 # Nor shall a server start with the machine only because the tests of pyinit brought it.
 disable_servers() {
     command -v systemctl >/dev/null || return 0
-    for unit in nginx redis-server postgresql; do
+    for unit in nginx redis-server postgresql apache2 cron haproxy mariadb squid supervisor; do
         case "$missing " in
             *" $unit"[\ -]*) systemctl --quiet disable "$unit" ;;
         esac
     done
+    case "$missing " in
+        *" apache2 "*) systemctl --quiet disable apache-htcacheclean ;;
+    esac
+    case "$missing " in
+        *" openssh-server "*) systemctl --quiet disable ssh ;;
+    esac
     case "$missing " in
         *" docker.io "*) systemctl --quiet disable docker.service docker.socket containerd.service ;;
     esac
