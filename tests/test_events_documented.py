@@ -1,12 +1,13 @@
 """docs/events.md tells of every event and every key, and of no others."""
 
 import re
+import shlex
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from harness import victim
+from harness import PYINIT, UNSHARE, victim
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 SECTIONS = re.split(r"^###? ", (ROOT_DIRECTORY / "docs/events.md").read_text(), flags=re.MULTILINE)
@@ -121,6 +122,19 @@ def nothing_to_drain(start):
     return start(["-vv"], wrap=strace, namespace=False).finish()
 
 
+def a_shell_around_it(start):
+    run = start(wrap=["dash", "-c", f'{PYINIT} -- true; echo "$@"', "-"])
+    return run.finish()
+
+
+def a_deaf_nested_init(start):
+    nested = shlex.join([*UNSHARE, "sh", "-c", "echo ready; exec sleep 100"])
+    run = start(command=["sh", "-c", f"{nested} 2>/dev/null & read x"], stdin=subprocess.PIPE)
+    assert "ready" == run.line()
+    run.close_stdin()
+    return run.finish()
+
+
 def an_internal_error(start):
     strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EINVAL:when=1"]
     return start(command=["sh", "-c", "exit 3"], wrap=strace, namespace=False).finish()
@@ -141,6 +155,8 @@ def an_internal_error(start):
             a_rewritten_signal,
             {"child_started", "signal_dropped", "signal_forwarded", "child_exited"},
         ),
+        (a_shell_around_it, {"shell_is_pid1"}),
+        (a_deaf_nested_init, {"drain_survivor"}),
         (a_kill, {"kill_after_expired", "child_exited"}),
         (a_refused_kill, {"kill_after_expired", "kill_refused"}),
         (

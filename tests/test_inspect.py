@@ -469,7 +469,7 @@ def stats(*told: tuple[int, str, int, int, int]) -> dict[int, procfs.Stat]:
     """Return what /proc would tell of processes: pid, state, parent, group and session of each."""
     found = {}
     for pid, state, *ids in told:
-        fields = [state, *ids, *[0] * 13, 1, 0, 0]
+        fields = [state, *ids, *[0] * 13, 1, *[0] * 14]
         found[pid] = procfs.Stat([str(field).encode() for field in fields])
     return found
 

@@ -75,6 +75,14 @@ def test_the_child_gets_an_empty_mask(either):
     assert signal_set(fields["SigIgn"]) <= {32, 33}  # as posix_spawn(3) leaves these
 
 
+def test_child_below_the_launcher_blocks_nothing(launcher):
+    """env(1) has blocked all, so what the caller had blocked is not known any more."""
+    command = ["env", "--block-signal=USR1", *UNSHARE, launcher, "--", "cat", "/proc/self/status"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert not signal_set(status_of(done.stdout)["SigBlk"])
+
+
 def test_plain_one_hands_on_the_mask_it_got(plain):
     """Where nobody blocked anything for pyinit the child gets the mask of the caller."""
     command = ["env", "--block-signal=USR1", *UNSHARE, plain, "--", "cat", "/proc/self/status"]
