@@ -241,3 +241,30 @@ def test_group_of_its_own_session_is_not_killed(monkeypatch, session):
 def test_group_with_somebody_else_in_it_is_not_killed(monkeypatch):
     """Who is not below is not killed, whatever group those below have joined."""
     assert [] == killed_groups(monkeypatch, BEYOND, BEYOND, others=[5, BEYOND])
+
+
+@pytest.mark.parametrize("has_pidfds", [True, False], ids=["pidfd", "kill"])
+def test_signals_reach_the_process_that_was_found(monkeypatch, has_pidfds):
+    """One process gets them, if it is of the age that it was; one that has gone gets nothing."""
+    if not has_pidfds:
+        monkeypatch.setattr(descendants, "_open", lambda _: None)
+    found = subprocess.Popen(["sleep", "100"])
+    birth = procfs.stat(found.pid).birth
+    sent = [
+        descendants.send_to(found.pid, age, (signal.SIGHUP, signal.SIGCONT))
+        for age in (birth + 1, birth)
+    ]
+
+    assert ([False, True], -signal.SIGHUP) == (sent, found.wait())
+    assert not descendants.send_to(found.pid, birth, (signal.SIGHUP,))
+
+
+def test_process_of_another_user_is_not_reached(monkeypatch):
+    """Where a signal is refused that is no error: others are still to get theirs."""
+
+    def refuse(*_arguments):
+        raise PermissionError
+
+    monkeypatch.setattr(descendants, "_kill", refuse)
+
+    assert not descendants.send_to(os.getpid(), procfs.stat(os.getpid()).birth, (signal.SIGHUP,))

@@ -12,7 +12,7 @@ from harness import MAY_READ, PYTHON, ROOT, children, status_of, until, victim
 from harness import descendants as descendants_of
 
 from pyinit import descendants, everyone, procfs
-from pyinit.drain import Drain
+from pyinit.drain import Drain, _is_deaf
 from pyinit.report import Report
 from pyinit.settings import INFO, WARNING, Settings
 
@@ -633,3 +633,15 @@ def test_state_of_who_is_gone(monkeypatch):
     monkeypatch.setattr(procfs, "stat", lambda _: None)
 
     assert procfs.state(os.getpid()) is None
+
+
+def test_init_that_cannot_be_looked_at_is_not_deaf(monkeypatch):
+    """Where an init below this namespace has gone, or may not be looked at, it has its time."""
+    monkeypatch.setattr(procfs, "is_nested_init", lambda _: True)
+
+    assert not _is_deaf(4194305)
+
+
+def test_who_is_gone_is_no_init():
+    """Where /proc does not tell of a process it is taken for one of this namespace."""
+    assert not procfs.is_nested_init(4194305)

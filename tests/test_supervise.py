@@ -12,7 +12,17 @@ from types import SimpleNamespace
 import pytest
 
 from pyinit import everyone, lifecycle, reaping, supervise
-from pyinit.lifecycle import ASK, CHILD, EVERYONE, GROUP, KILL, KILL_AGAIN, LOST_PATIENCE, Lifecycle
+from pyinit.lifecycle import (
+    ASK,
+    CHILD,
+    EVERYONE,
+    GROUP,
+    KILL,
+    KILL_AGAIN,
+    LOOK,
+    LOST_PATIENCE,
+    Lifecycle,
+)
 from pyinit.report import Report
 from pyinit.settings import DEBUG, Settings
 
@@ -387,6 +397,16 @@ def test_survivors_are_named_once(step):
     made._take_step(step, EVERYONE, (signal.SIGKILL,))
 
     assert (["named"] if step == KILL else []) == calls
+
+
+@pytest.mark.parametrize("drain", [None, SimpleNamespace(look=lambda: None)])
+def test_look_sends_nothing_to_all(kernel, drain):
+    """A step of its own, which leaves alone what is still owed; without a drain it is none."""
+    made = draining()
+    made._drain, made._owed = drain, (TERM,)
+    made._take_step(LOOK, EVERYONE, ())
+
+    assert ([], (TERM,)) == (kernel.signals, made._owed)
 
 
 def test_refusal_names_the_first_signal(kernel):

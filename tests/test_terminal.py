@@ -11,6 +11,7 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from types import SimpleNamespace
 
 import pexpect
 import pytest
@@ -28,6 +29,8 @@ from harness import (
     victim,
 )
 from pexpect.fdpexpect import fdspawn
+
+from pyinit.terminal import Terminal, _is_pipe
 
 BACKSTOP = 30  # seconds; nothing here takes one
 
@@ -79,7 +82,7 @@ every_prefix = pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES
 every_option = pytest.mark.parametrize("options", [(), ("-g",)], ids=["shared", "group"])
 
 
-class Terminal:
+class Screen:
     """A pseudo terminal and the one session on it."""
 
     def __init__(self) -> None:
@@ -169,7 +172,7 @@ class Terminal:
 @pytest.fixture
 def terminal():
     """Make a terminal; whatever runs on it at the end of the test is killed."""
-    made = Terminal()
+    made = Screen()
     yield made
     made.close()
 
@@ -664,6 +667,47 @@ def test_signal_of_the_background_is_not_forwarded(terminal, tmp_path):
     os.kill(pyinit, signal.SIGRTMAX)
 
     assert "got" not in terminal.see(f"got {signal.SIGRTMAX:d}\r\n")
+
+
+@pytest.mark.parametrize(
+    ("signum", "told"),
+    [
+        (signal.SIGTTIN, True),
+        (signal.SIGTTOU, True),
+        (signal.SIGINT, True),
+        (signal.SIGWINCH, True),
+        (signal.SIGALRM, False),
+        (signal.SIGXCPU, False),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_only_a_terminal_signals_whole_groups(signum, told):
+    """What else the kernel sends goes to pyinit alone, and so is passed on."""
+    received = SimpleNamespace(si_signo=signum)
+    same_group = subprocess.Popen(["sleep", "100"])
+    found = Terminal(group=False).has_told(same_group.pid, received)
+    same_group.kill()
+    same_group.wait()
+
+    assert told == found
+
+
+def test_child_that_was_reaped_stops_nobody():
+    """A stop is looked for once too often where the child has just ended."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+
+    assert Terminal(group=False).follow_stop(gone.pid) is None
+
+
+def test_closed_stdout_is_no_pipe():
+    """Where 1 is closed nobody reads what a job with -g writes."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    before = _is_pipe(writer)
+    os.close(writer)
+
+    assert (True, False) == (before, _is_pipe(writer))
 
 
 # --- signals of the terminal ---
