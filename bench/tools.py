@@ -56,6 +56,7 @@ def run(words: tuple[str, ...], stdout: int) -> subprocess.CompletedProcess[str]
             text=True,
             timeout=SECONDS,
             env=ENVIRONMENT,
+            start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
         message = f"{' '.join(words)}: it does not end"

@@ -117,7 +117,8 @@ class Screen:
         for stream in ("stdin", "stdout", "stderr"):
             popen.setdefault(stream, self.slave)
         try:
-            self.run = Run(line, namespace=namespace, pass_fds=(self._leased,), **popen)
+            how = {"pass_fds": (self._leased,), "start_new_session": False, **popen}
+            self.run = Run(line, namespace=namespace, **how)
         finally:
             os.close(self._leased)
         return self.run

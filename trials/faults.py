@@ -260,7 +260,11 @@ class Trial:
             with open(folder / "err", "wb") as err:
                 command = self._command(fault, folder)
                 process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=err,
+                    start_new_session=True,
                 )
                 code = _wait(process, folder)
             return Outcome(

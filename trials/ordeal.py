@@ -239,6 +239,7 @@ def _start(
             pass_fds=(CHANNEL, *stage.descriptors),
             env=stage.environment,
             cwd=stage.folder,
+            start_new_session=True,
         )
     os.close(CHANNEL)
     return ours, process

@@ -65,6 +65,7 @@ class Run:
             stderr=subprocess.PIPE,
             pass_fds=[self._end],
             env={**ENVIRONMENT, **plan.environment},
+            start_new_session=True,
         )
         assert self._process.stderr
         self._watch = Watch(told, os.dup(self._process.stderr.fileno()), self._process.pid)
@@ -112,7 +113,9 @@ class Run:
     def _bring_guests(self, pid: int) -> None:
         for node in self._plan.guests:
             words = self._words("enter", pid, node.id)
-            self._guests.append(subprocess.Popen(words, pass_fds=[self._end]))
+            self._guests.append(
+                subprocess.Popen(words, pass_fds=[self._end], start_new_session=True)
+            )
         numbers = {node.id for node in self._plan.guests}
         self._await("guests", lambda: self._came(numbers) >= len(numbers))
 

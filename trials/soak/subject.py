@@ -37,7 +37,9 @@ class Subject:
         """Start it, and read its stderr from now on."""
         command = [*UNSHARE, PYINIT, *options, "--", sys.executable, "-IS", str(WORKLOAD)]
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe)
+        self._process = subprocess.Popen(
+            command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        )
         self._unread = b""
         self._news = threading.Condition()
         self.told: collections.Counter[str] = collections.Counter()
@@ -103,7 +105,7 @@ class Subject:
     def guest(self, script: str) -> "subprocess.Popen[bytes]":
         """Start a shell in the namespace, as `docker exec` does: its parent is outside."""
         command = [*ENTER, "--target", str(self.init), "sh", "-c", script]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def finish(self) -> int:
         """Let the workload leave, wait until nobody is left, and return pyinit's code."""
