@@ -57,6 +57,7 @@ class Child:
         """
         ignore_sigchld = signals.default_sigchld()
         failure = self._failure_in
+        terminal.note_pending()
         self.pid = posix.fork()
         if self.pid == 0:
             _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)

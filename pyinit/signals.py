@@ -101,10 +101,10 @@ def take_pending() -> "_signal.struct_siginfo | None":
     Returns:
         What was sent, its sender being UNKNOWN; None where nothing is pending.
     """
-    pending = _signal.sigpending() - NEVER_RECEIVED - {_signal.SIGCHLD}
-    if not pending:
+    left = pending() - NEVER_RECEIVED - {SIGCHLD}
+    if not left:
         return None
-    signum = int(min(pending))
+    signum = int(min(left))
     _signal.signal(signum, _signal.SIG_IGN)
     _signal.signal(signum, _signal.SIG_DFL)
     return _signal.struct_siginfo((signum, 0, 0, UNKNOWN, UNKNOWN, 0, 0))
@@ -117,6 +117,11 @@ def send(descriptor: int, signum: int) -> None:
         OSError: ESRCH where it is gone, EPERM, ENOSYS before Linux 5.1.
     """
     _signal.pidfd_send_signal(descriptor, signum)
+
+
+def pending() -> "set[int]":
+    """Return the signals that were sent and not yet taken."""
+    return set(_signal.sigpending())
 
 
 def suspend() -> None:

@@ -79,7 +79,7 @@ class Supervisor:
         self._gave_up = False
         self._begun = self._left = False
         self._owed: tuple[int, ...] = ()  # signals that everyone is still to get
-        self._interrupted = False  # by ^C, which the child got as well
+        self._interrupted = False  # by ^C, which a script around pyinit hears as well
         self._retry: float | None = None  # seconds to when there is more to do without a signal
 
     def supervise(self) -> int:
@@ -164,11 +164,10 @@ class Supervisor:
         return left if self._retry is None else min(left, self._retry)
 
     def _pass_on(self, received: "struct_siginfo") -> None:
-        is_of_kernel = received.si_code > 0  # sigaction(2)
-        lives = self._status is None
-        if is_of_kernel and lives and self._terminal.has_told(self._process.pid, received):
+        if received.si_code > 0 and self._terminal.is_job:  # from the kernel (sigaction(2))
             self._interrupted |= received.si_signo == signals.SIGINT
-            return
+            if self._status is None and self._terminal.has_told(self._process.pid, received):
+                return
         order = self._life.receive(received.si_signo, monotonic())
         if order is None:
             self._telling.dropped(received)

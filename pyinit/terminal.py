@@ -34,7 +34,7 @@ class Terminal:
         descriptor: one of a terminal whose foreground process group is pyinit's; None if it is not.
     """
 
-    __slots__ = ("descriptor", "is_job", "own_group")
+    __slots__ = ("_early", "descriptor", "is_job", "own_group")
 
     def __init__(self, *, group: bool) -> None:
         """Look around.
@@ -45,6 +45,15 @@ class Terminal:
         self.is_job = posix.getsid(0) != posix.getpid() and _has_terminal()
         self.own_group = group or not self.is_job
         self.descriptor = _foreground()
+        self._early: set[int] = set()
+
+    def note_pending(self) -> None:
+        """Note which signals came before there was a child that could get them, too.
+
+        To be called right before the fork.
+        """
+        if self.is_job:
+            self._early = signals.pending()
 
     def hand_over(self, group: int) -> None:
         """Make the child's own group the foreground group, where that hurts nobody else.
@@ -83,9 +92,11 @@ class Terminal:
         """
         if received.si_signo in signals.BACKGROUND:
             return True
-        if received.si_signo not in signals.OF_TERMINAL:
+        if received.si_signo not in signals.OF_TERMINAL or posix.getpgid(child) != posix.getpgrp():
             return False
-        return posix.getpgid(child) == posix.getpgrp()
+        is_early = received.si_signo in self._early
+        self._early.discard(received.si_signo)
+        return not is_early
 
     def follow_stop(self, child: int) -> None:
         """Stop if the child was stopped, so that the shell sees the whole job stop; go on with it.

@@ -103,8 +103,9 @@ class Run:
 
     def enter(self, *command: str) -> subprocess.Popen:
         """Start a command in pyinit's namespaces and talk to it; its parent is outside of them."""
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self._guests.append(subprocess.Popen(self._entering(command), **pipes))
+        how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        how["start_new_session"] = True
+        self._guests.append(subprocess.Popen(self._entering(command), **how))
         return self._guests[-1]
 
     def _entering(self, command: tuple[str, ...]) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ def converse(commands: list[str], environment: dict[str, str]) -> list[tuple[str
         check=False,
         cwd=ROOT_DIRECTORY,
         env=environment,
+        start_new_session=True,  # without a terminal, whatever this is run from
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

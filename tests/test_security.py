@@ -213,7 +213,7 @@ def test_files_are_only_read(launcher, tmp_path, which):
     calls = "trace=%file,%network,write,writev,pwrite64,kill,tkill,tgkill,pidfd_send_signal"
     strace = ["strace", "-f", "-Y", "-qq", "-s", "400", "-o", str(trace), "-e", calls]
     words = [*strace, *UNSHARE, command, *OPTIONS, "--", *life(b"plain")]
-    done = subprocess.run(words, check=False, capture_output=True)
+    done = subprocess.run(words, check=False, capture_output=True, start_new_session=True)
     made = calls_of(command, trace.read_text().splitlines())
     opened = opened_by(made)
     written = {path for path, flags in opened if not flags.startswith("O_RDONLY")}

@@ -521,7 +521,7 @@ def test_script_reads_beside_a_background_command(terminal, init):
 def test_script_beside_a_background_command_hears_the_interrupt_key(terminal, init):
     """`sh -c 'init app & sleep 12'` hears ^C."""
     terminal.shell()
-    script = f"{shlex.join([*init, *WAITER])} & trap 'echo heard; read x' INT; read x"
+    script = f"trap 'echo heard; read x' INT; {shlex.join([*init, *WAITER])} & read x"
     terminal.ask(shlex.join(["dash", "-c", script]) + "\n", "ready\r\n")
     terminal.ask(INTERRUPT, "heard\r\n")
 
@@ -640,6 +640,31 @@ def test_key_reaches_child_of_job_once(terminal, key):
     terminal.ask(shlex.join([PYINIT, "--", *victim("listener")]) + "\n", "ready (pid")
     terminal.ask(key, f"got {TYPED[key]:d}\r\n")
     os.kill(only_child(shell.process.pid), signal.SIGRTMAX)  # the marker, by way of pyinit
+
+    assert "" == terminal.see(f"got {signal.SIGRTMAX:d}\r\n")
+
+
+WAIT_FOR_KEY = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+print("waiting", flush=True)
+while not signal.sigpending() & {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}:
+    os.sched_yield()
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("key", TYPED, ids=lambda key: TYPED[key].name)
+def test_key_that_came_before_the_child_reaches_it(terminal, key):
+    """What was typed while pyinit started has reached no child, and is passed on, once."""
+    shell = terminal.shell()
+    wait = [*PYTHON, "-c", WAIT_FOR_KEY, PYINIT, "--", *victim("listener")]
+    terminal.ask(shlex.join(wait) + "\n", "waiting\r\n")
+    terminal.ask(key, f"got {TYPED[key]:d}\r\n")
+    os.kill(only_child(shell.process.pid), signal.SIGRTMAX)
+    assert "" == terminal.see(f"got {signal.SIGRTMAX:d}\r\n")
+    terminal.ask(key, f"got {TYPED[key]:d}\r\n")
+    os.kill(only_child(shell.process.pid), signal.SIGRTMAX)
 
     assert "" == terminal.see(f"got {signal.SIGRTMAX:d}\r\n")
 
