@@ -8,16 +8,15 @@ from pyinit import signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
     from pyinit.terminal import Terminal
 
+STDERR = 2
 SHELL = b"/bin/sh"
 LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes two without a reader
-HIGHEST_DESCRIPTOR = (
-    1 << 16
-)  # that is looked for; where the kernel has close_range(2) it costs nothing
+USUAL_DESCRIPTORS = 1024  # where /proc does not tell which there are
 DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) of the GNU C library searches without PATH
 SEARCH_GOES_ON = frozenset({EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT})
 COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
@@ -74,15 +73,19 @@ class Child:
 
         Both are the child's. Somebody may be waiting for the end of a pipe, or want to unmount.
         """
-        posix.closerange(3, self._failure)
-        posix.closerange(self._failure + 1, HIGHEST_DESCRIPTOR)
+        for descriptor in _inherited():
+            if descriptor != self._failure:
+                try:
+                    posix.close(descriptor)
+                except OSError:  # that by which they were listed
+                    pass
         posix.chdir("/")
 
-    def exec_failure(self) -> tuple[int, bytes, bytes] | None:
-        """Return errno, path and working directory of a failed exec, None if the program began.
+    def exec_failure(self) -> tuple[int, bytes, bytes, bool] | None:
+        """Return what is known of a failed exec; None if the program began.
 
-        The path is empty where the search through PATH found no file, the working directory where
-        it is deleted.
+        That is its errno; the path, empty where the search through PATH found no file; the working
+        directory, empty where it is deleted; and whether that may not be searched.
 
         To be asked once the child is dead: then all that it told is in the pipe.
         """
@@ -91,8 +94,17 @@ class Child:
         except OSError:
             return None
         number, _, paths = told.partition(b" ")
-        path, _, folder = paths.partition(b"\0")
-        return (int(number), path, folder) if told else None
+        path, _, rest = paths.partition(b"\0")
+        folder, _, is_closed = rest.partition(b"\0")
+        return (int(number), path, folder, is_closed == b"1") if told else None
+
+
+def _inherited() -> "Iterable[int]":
+    # Not closerange: without close_range(2), before Linux 5.9 or by a filter, it tries each number.
+    try:
+        return [number for name in posix.listdir("/proc/self/fd") if (number := int(name)) > STDERR]
+    except OSError:
+        return range(STDERR + 1, USUAL_DESCRIPTORS)
 
 
 def exit_code(status: int) -> int:
@@ -149,7 +161,9 @@ def _become(
         signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
         signals.set_mask(mask)  # from here on it may be killed like any other program
         error, path = _exec(arguments)
-        posix.write(failure, b"%d %s\0%s" % (error, path[:LONGEST_PATH], _folder()))
+        is_closed = not posix.access(b".", posix.X_OK, effective_ids=True)
+        told = error, path[:LONGEST_PATH], _folder(), is_closed
+        posix.write(failure, b"%d %s\0%s\0%d" % told)
     finally:
         posix._exit(127)  # noqa: SLF001 - the parent, told why, has the better code
 

@@ -59,7 +59,7 @@ def send(signums: tuple[int, ...], *, besides: int | None) -> None:
 
 
 def stats() -> "dict[int, Stat] | None":
-    """Return what the kernel tells of all below pyinit, zombies too; None as `procfs.stats`."""
+    """Return what the kernel tells of all below pyinit, zombies too, as `procfs.stats` does."""
     found = procfs.stats()
     if found is None:
         return None

@@ -23,7 +23,9 @@ MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: 
 MACHINES |= {243: "riscv64", 8: "mips", 258: "loongarch64"}
 
 
-def explain(name: str, error: int, path: bytes, folder: bytes) -> tuple[int, str]:
+def explain(
+    name: str, error: int, path: bytes, folder: bytes, *, is_closed: bool = False
+) -> tuple[int, str]:
     """Return the code to leave with and the reason why ``name`` could not be run.
 
     Args:
@@ -31,14 +33,17 @@ def explain(name: str, error: int, path: bytes, folder: bytes) -> tuple[int, str
         error: the errno of exec.
         path: the file that failed; empty where the search through PATH found none.
         folder: the working directory that it was to begin in; empty where that is deleted.
+        is_closed: whether that may not be searched.
     """
     refusal = _go_to(folder)  # pyinit has left it
     try:
         is_nowhere = refusal and not path.startswith(b"/")
         if error in {ENOENT, ENOTDIR} and (is_nowhere or not os.path.lexists(path)):
-            return NOT_FOUND, _not_found(name, folder, is_closed=refusal == EACCES)
+            return NOT_FOUND, _not_found(name, folder, is_closed=is_closed)
         if is_nowhere:
-            return NOT_EXECUTABLE, f"{show(path)} cannot be looked at: {os.strerror(refusal)}"
+            where = "" if is_closed else f"working directory {show(folder)}: "
+            reason = f"cannot be looked at: {where}{os.strerror(refusal)}"
+            return NOT_EXECUTABLE, f"{show(path)} {reason}"
         return NOT_EXECUTABLE, f"{show(path)} {_unusable(error, path)}"
     finally:
         os.chdir("/")

@@ -12,7 +12,9 @@ from pyinit.settings import INFO, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyinit.procfs import Stat
     from pyinit.report import Keys, Report
+    from pyinit.terminal import Terminal
 
 NAMING_SECONDS = 0.2  # SIGKILL waits for it, and then the end
 LOOKING_SECONDS = 0.2
@@ -69,29 +71,40 @@ class Drain:
         if self._killing and was_killed and pid not in self._killed:
             self._tell_survivor(pid, name, procfs.STATES["X"])
 
-    def look(self) -> None:
-        """Reach processes that SIGTERM does not, soon after all were asked.
+    def look(self, terminal: "Terminal") -> bool:
+        """Reach processes that SIGTERM does not, some time after all were asked.
 
-        Interactive shells ignore SIGTERM, and what ^Z stopped on a terminal stops again when it is
-        continued there: both end when the terminal hangs up, so they get the SIGHUP of a hang-up
-        (and SIGCONT, as from the kernel). A process that works on after a SIGTERM does not get it.
+        Interactive shells ignore SIGTERM, and what ^Z stopped stops again when it is continued in
+        the background: both end when their terminal hangs up, so they get the SIGHUP of a hang-up,
+        and SIGCONT, as from the kernel. A shell hands SIGHUP on to its jobs. So nobody gets it in a
+        session where a process works on after its SIGTERM.
 
         PID 1 of a nested PID namespace without a handler is deaf to SIGTERM (pid_namespaces(7)).
-        Where nobody is below it, whose end it may be waiting for, it is killed now.
+        Where it is alone in there it is killed now; else that may be what it waits for.
+
+        Returns:
+            Whether to look again: there was somebody on a terminal, or deaf and not alone.
         """
         end = monotonic() + LOOKING_SECONDS
         found = dict(everyone.alive(LOOKING_SECONDS))
-        parents = {stat.parent for stat in found.values()}
-        is_all = monotonic() < end
-        for pid, stat in found.items():
-            if stat.has_terminal and (stat.is_stopped() or _has_sigterm(stat.ignored)):
+        on_terminals = {pid: stat for pid, stat in found.items() if stat.has_terminal}
+        unheard = {pid for pid, stat in on_terminals.items() if _does_not_hear(stat)}
+        busy = {on_terminals[pid].session for pid in on_terminals.keys() - unheard}
+        for pid in unheard:
+            stat = on_terminals[pid]
+            if stat.session not in busy:
+                if stat.is_stopped():
+                    terminal.lend(stat.group)
                 descendants.send_to(pid, stat.birth, (signals.SIGHUP, signals.SIGCONT))
-            if _has_sigterm(stat.ignored | stat.caught) or not _is_deaf(pid):
-                continue
-            self._deaf.add(pid)
-            if is_all and pid not in parents:
-                self._tell_survivor(pid, procfs.name(pid), procfs.state(pid))
-                descendants.send_to(pid, stat.birth, (signals.SIGKILL,))
+        for pid, stat in found.items():
+            if monotonic() > end:  # nor was everybody seen, perhaps
+                break
+            if _is_deaf(pid, stat):
+                self._deaf.add(pid)
+                if _is_alone(pid, found):
+                    self._tell_survivor(pid, procfs.name(pid), procfs.state(pid))
+                    descendants.send_to(pid, stat.birth, (signals.SIGKILL,))
+        return bool(on_terminals or self._deaf - self._killed)
 
     def lost_patience(self) -> None:
         """Name each one that is still there; before SIGKILL, after which there is less to see."""
@@ -131,9 +144,13 @@ def _has_sigterm(bitmap: int) -> bool:
     return bool(bitmap >> (signals.SIGTERM - 1) & 1)
 
 
-def _is_deaf(pid: int) -> bool:
+def _does_not_hear(stat: "Stat") -> bool:
+    return stat.is_stopped() or _has_sigterm(stat.ignored)
+
+
+def _is_deaf(pid: int, stat: "Stat") -> bool:
     """Tell whether a process is an init below this namespace that surely drops a SIGTERM."""
-    if not procfs.is_nested_init(pid):
+    if _has_sigterm(stat.ignored | stat.caught) or not procfs.is_nested_init(pid):
         return False
     try:
         from pyinit import inspection, verdicts
@@ -142,3 +159,13 @@ def _is_deaf(pid: int) -> bool:
     except Exception:  # noqa: BLE001 - gone, or not to be looked at: then it may hear
         return False
     return verdict == verdicts.Verdict(verdicts.DROPPED)
+
+
+def _is_alone(init: int, found: "dict[int, Stat]") -> bool:
+    """Tell whether nobody is below an init, nor in its namespace, as `docker exec` brings in."""
+    own = procfs.pid_namespace(init)
+    return own is not None and not any(
+        stat.parent == init or procfs.pid_namespace(pid) in {own, None}
+        for pid, stat in found.items()
+        if pid != init
+    )

@@ -17,16 +17,29 @@ if TYPE_CHECKING:
 class Ending:
     """What is noted of the child from its start on, to be told at its end."""
 
-    __slots__ = ("_command", "_killed", "_oom_kills", "_process", "_report", "_started", "_usage")
+    __slots__ = (
+        "_command",
+        "_killed",
+        "_oom_kills",
+        "_plain",
+        "_process",
+        "_report",
+        "_started",
+        "_usage",
+    )
 
-    def __init__(self, process: "Child", command: str, report: "Report") -> None:
+    def __init__(
+        self, process: "Child", command: str, report: "Report", *, is_job: bool = False
+    ) -> None:
         """Note the time.
 
         Args:
             process: the child, just forked.
             command: what it was told to run.
             report: takes the events.
+            is_job: whether it is part of a shell's job: a pipeline ends by SIGPIPE.
         """
+        self._plain = signals.PLAIN_STOPS | ({signals.SIGPIPE} if is_job else set())
         self._process = process
         self._command = command
         self._report = report
@@ -56,7 +69,7 @@ class Ending:
         """Tell how the child ended; return the code that this is worth."""
         failure = self._process.exec_failure()
         if failure is not None:
-            return self._explain_exec(*failure)
+            return self._explain_exec(failure)
         seconds = monotonic() - self._started
         level = self._level(status)
         self._report.tell(level, "child_exited", lambda: self._keys(status, seconds))
@@ -65,7 +78,7 @@ class Ending:
     def _level(self, status: int) -> int:
         # Whoever runs the container must know of a crash, and not of a stop. A shell may have
         # made a plain code of a SIGKILL for want of memory.
-        is_crash = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) not in signals.PLAIN_STOPS
+        is_crash = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) not in self._plain
         return WARNING if is_crash or (status and self._count_oom_kills()) else INFO
 
     def _count_oom_kills(self) -> int:
@@ -89,10 +102,11 @@ class Ending:
             **events.out_of_memory(self._count_oom_kills()),
         }
 
-    def _explain_exec(self, error: int, path: bytes, folder: bytes) -> int:
+    def _explain_exec(self, failure: tuple[int, bytes, bytes, bool]) -> int:
         from pyinit import diagnosis
 
-        code, reason = diagnosis.explain(self._command, error, path, folder)
+        error, path, folder, is_closed = failure
+        code, reason = diagnosis.explain(self._command, error, path, folder, is_closed=is_closed)
         symbol = diagnosis.symbol(error)
         self._report.tell(
             ERROR,

@@ -9,8 +9,9 @@ Rules, whatever comes in and in whatever order:
    know: kill(-1) is its alone, and there only as PID 1.
 4. SIGKILL is decided on when a deadline has passed, and never for a signal that came in unless the
    user had it rewritten so: once while running, and while draining until nobody is left.
-5. Some that remain cannot hear a SIGTERM, whatever time they get. So there is one LOOK at who is
-   left soon after all were asked: ``drain`` knows how to reach these.
+5. Some that remain do not hear a SIGTERM, whatever time they get. So there is a LOOK at what is
+   left soon after all were asked, and again, each time after twice as long, if ``drain``, which
+   knows how to reach these, wants another one.
 6. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
 """
 
@@ -47,6 +48,7 @@ class Lifecycle:
         "_last",
         "_next",
         "_patience",
+        "_pause",
         "_rewrite",
         "deadline",
         "state",
@@ -67,6 +69,7 @@ class Lifecycle:
         self._patience = settings.kill_after
         self._drain = settings.drain if may_drain else 0.0
         self._next = LOST_PATIENCE
+        self._pause = LOOK_SECONDS  # until the next look
         self._last: float  # when those that remain are killed; after that, when a drain ends
         self.state = RUNNING
         self.deadline: float | None = None
@@ -107,7 +110,7 @@ class Lifecycle:
     def due(self, now: float) -> "Step | None":
         """Return what is due by now: why, to whom, which signals. None if nothing is.
 
-        Each step is returned once, but for KILL_AGAIN.
+        Each step is returned once, but for LOOK and KILL_AGAIN.
         """
         if self.deadline is None or now < self.deadline:
             return None
@@ -120,6 +123,7 @@ class Lifecycle:
             return step, EVERYONE, (signals.SIGTERM, signals.SIGCONT)
         if step == LOOK:
             self._next, self.deadline = KILL, self._last
+            self._pause *= 2
             return step, EVERYONE, ()
         if step in {KILL, KILL_AGAIN}:
             return self._kill(step, now)
@@ -131,14 +135,17 @@ class Lifecycle:
 
         To find and count them takes a while where there are very many processes.
         """
-        if self.state == DRAINING and self._next == LOOK:
+        if self.state == DRAINING and self._next in {LOOK, KILL}:
             self._give_time(now)
-        elif self.state == DRAINING and self._next == KILL:
-            self._last = self.deadline = now + self._drain
+
+    def look_again(self, now: float) -> None:
+        """Note that another look may reach a process that the last one did not."""
+        if self.state == DRAINING and self._next == KILL and now + self._pause < self._last:
+            self._next, self.deadline = LOOK, now + self._pause
 
     def _give_time(self, now: float) -> None:
-        self._last = now + self._drain
-        self._next, self.deadline = LOOK, now + min(LOOK_SECONDS, self._drain)
+        self._last, self._pause = now + self._drain, LOOK_SECONDS
+        self._next, self.deadline = LOOK, now + min(self._pause, self._drain)
 
     def _kill(self, step: int, now: float) -> "Step":
         if step == KILL:

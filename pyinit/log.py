@@ -26,6 +26,7 @@ QUEUE_LIMIT = 4096
 CROWDED = 256  # more than are told while structlog is loaded: short runs come in order
 LOADING_SECONDS = 5.0
 FLUSH_SECONDS = 0.6  # for all that is queued
+LAST_URGENT = 16
 LAST_SECONDS = 0.4  # for warnings, what was dropped and the last event, to a reader that is slow
 SWITCH_SECONDS = 0.0005
 ATTEMPTS = 20  # at a descriptor that looks ready and is not: others write to it as well
@@ -85,13 +86,24 @@ class Queue:
         self._wake()
 
     def drop_all_but_last(self) -> None:
-        """Keep what is urgent, and the last event of all."""
-        try:
-            last = self._waiting.pop()  # out of the thread's reach
-        except IndexError:
-            return
+        """Keep the last event of all, and the last of the urgent ones."""
+        self._closed = False  # or the thread might end while the last ones are out of its reach
+        last = self._take_last(self._waiting, 1)
         self._drop(self._waiting, len(self._waiting))
-        self._waiting.append(last)
+        urgent = self._take_last(self._urgent, LAST_URGENT)
+        self._drop(self._urgent, len(self._urgent))
+        self._urgent.extend(urgent)
+        self._waiting.extend(last)
+        self.close()
+
+    def _take_last(self, events: "deque[Event]", most: int) -> "list[Event]":
+        taken: list[Event] = []
+        try:
+            while len(taken) < most:
+                taken.insert(0, events.pop())
+        except IndexError:
+            pass
+        return taken
 
     def _wake(self) -> None:
         if self._more.locked():  # it is the thread alone that locks it

@@ -61,8 +61,8 @@ class Stat:
         self.caught = int(fields[31])
 
     def is_stopped(self) -> bool:
-        """Tell whether a signal, or a tracer, has stopped it."""
-        return self.state in {b"T", b"t"}
+        """Tell whether a signal has stopped it; not so where a tracer holds it for a moment."""
+        return self.state == b"T"
 
     def is_dead(self) -> bool:
         """Tell whether it is a zombie; not so where the first thread alone has ended."""
@@ -101,6 +101,14 @@ def is_nested_init(pid: int) -> bool:
             pids = line.split()[1:]  # by namespace, from here inwards
             return len(pids) > 1 and pids[-1] == b"1"
     return False
+
+
+def pid_namespace(pid: int) -> str | None:
+    """Return what tells the PID namespace of ``pid`` from others; None where it cannot be read."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
 
 
 def state(pid: int) -> str | None:

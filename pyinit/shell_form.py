@@ -3,14 +3,11 @@
 Loaded where pyinit is a child of PID 1.
 """
 
-from itertools import pairwise
-from shlex import shlex
-
 from pyinit import procfs, signals
 
 SHELLS = frozenset({b"ash", b"bash", b"busybox", b"dash", b"ksh", b"mksh", b"sh", b"zsh"})
 OWN_NAME = b"pyinit"
-SEPARATORS = frozenset(";&|()")  # of commands
+SEPARATORS = ";&|()\n"  # of commands
 
 REASON = (
     "PID 1 is a shell without a handler for SIGTERM, so a SIGTERM for the container is dropped and "
@@ -32,7 +29,7 @@ def shell() -> str | None:
     words = procfs.command(1)
     if _name(words[0]) not in SHELLS:
         return None
-    texts = (text for option, text in pairwise(words) if _is_command(option))
+    texts = (text for option, text in zip(words, words[1:], strict=False) if _is_command(option))  # noqa: RUF007 - only here itertools would be needed
     return procfs.name(1) if _runs_pyinit(next(texts, b"")) else None
 
 
@@ -43,12 +40,15 @@ def _is_command(option: bytes) -> bool:
 
 def _runs_pyinit(text: bytes) -> bool:
     """Tell whether the first or the last command of a shell's text is pyinit."""
-    words = shlex(text.decode("utf-8", "surrogateescape"), posix=True, punctuation_chars=True)
-    words.whitespace_split = True
+    from shlex import shlex  # here, as it takes a while
+
+    decoded = text.decode("utf-8", "surrogateescape").strip()
+    words = shlex(decoded, posix=True, punctuation_chars=SEPARATORS)
+    words.whitespace_split, words.whitespace = True, " \t\r"
     commands: list[list[str]] = [[]]
     try:
         for word in words:
-            if SEPARATORS.issuperset(word):
+            if not word.strip(SEPARATORS):
                 commands.append([])
             elif commands[-1] or "=" not in word:  # that would set a variable
                 commands[-1].append(word)

@@ -20,9 +20,9 @@ def _of(*words: str) -> frozenset[int]:
     return frozenset(int(getattr(_signal, f"SIG{word}")) for word in words)
 
 
-SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM = (
+SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGSTOP, SIGTERM = (
     int(getattr(_signal, f"SIG{word}"))
-    for word in ("CHLD", "CONT", "HUP", "INT", "KILL", "STOP", "TERM")
+    for word in ("CHLD", "CONT", "HUP", "INT", "KILL", "PIPE", "STOP", "TERM")
 )
 
 # What people, terminals and container engines send to have a program end.
@@ -124,13 +124,16 @@ def pending() -> "set[int]":
     return set(_signal.sigpending())
 
 
-def suspend() -> None:
+def suspend(whom: int) -> None:
     """Stop this process as ^Z does; return when it is continued, or at once if nobody would do so.
 
     For that SIGTSTP has its default action: in an orphaned process group, and for PID 1, there is
     none (kernel/signal.c, get_signal()). A SIGCONT that comes meanwhile stays pending.
+
+    Args:
+        whom: the own pid, or 0 for all of the own process group (kill(2)).
     """
-    _signal.raise_signal(_signal.SIGTSTP)
+    posix.kill(whom, _signal.SIGTSTP)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTSTP})
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTSTP})
 

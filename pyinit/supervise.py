@@ -71,7 +71,8 @@ class Supervisor:
         self._terminal = terminal
         self._telling = Telling(report, settings)
         self._process = process
-        self._ending = Ending(process, settings.command[0], report)
+        command = settings.command[0]
+        self._ending = Ending(process, command, report, is_job=terminal.is_job)
         self._status: int | None = None  # of the child, once it is dead
         self._reaped = False  # the child; its pid may be another's from then on
         self._code: int | None = None
@@ -92,9 +93,15 @@ class Supervisor:
         code = self._code or 0
         if code in self._settings.expected_codes:
             return 0
-        if self._interrupted and self._status == signals.SIGINT:
-            signals.die_of(signals.SIGINT)  # a script goes on if what it runs only says 130
+        if self._status == signals.SIGINT:
+            self._guard(self._die_as_child_did)
         return code
+
+    def _die_as_child_did(self) -> None:
+        # A script goes on if what it runs only says 130.
+        is_pending = self._terminal.is_job and signals.SIGINT in signals.pending()
+        if self._interrupted or is_pending:
+            signals.die_of(signals.SIGINT)
 
     def _live(self) -> None:
         begin, turn, end = self._acts
@@ -133,7 +140,7 @@ class Supervisor:
             self._guard(pass_on, received)
         if not self._guard(reap):
             self._retry = RETRY_SECONDS  # there may be dead that were not taken
-        if self._terminal.is_job and self._status is None:
+        if self._terminal.may_stop and self._status is None:
             self._guard(self._terminal.follow_stop, self._process.pid)
         self._guard(note_end)
         self._guard(ask_again)
@@ -173,6 +180,8 @@ class Supervisor:
             self._telling.dropped(received)
             return
         target, signum = order
+        if self._terminal.may_stop and self._status is None:
+            self._terminal.passes(signum, self._process.pid)
         refusal = self._kill(target, (signum,))
         whom = (target, self._process.pid)
         if refusal is None:
@@ -276,8 +285,7 @@ class Supervisor:
 
     def _take_step(self, step: int, target: int, signums: tuple[int, ...]) -> None:
         if step == lifecycle.LOOK:
-            if self._drain is not None:
-                self._guard(self._drain.look)
+            self._guard(self._look)
             return
         self._gave_up = step == lifecycle.GIVE_UP
         whom = (target, self._process.pid)
@@ -293,6 +301,10 @@ class Supervisor:
             self._telling.refused_kill(signums[0], whom, refusal)
         if step == lifecycle.ASK:
             self._note_asked(signums, refusal)
+
+    def _look(self) -> None:
+        if self._drain is not None and self._drain.look(self._terminal):
+            self._life.look_again(monotonic())
 
     def _note_asked(self, signums: tuple[int, ...], refusal: OSError | None) -> None:
         if refusal is not None and refusal.errno == ENOENT:
@@ -325,6 +337,7 @@ class Supervisor:
         self._guard(self._note_end)  # an error came between, perhaps
         if self._drain is not None:
             self._drain.finished(gave_up=self._gave_up)
+            self._terminal.take_back(self._process.pid)  # if it was lent
 
 
 def _kill_group(child: int, signum: int) -> None:

@@ -1,15 +1,18 @@
-"""The terminal: who is in its foreground, and what its keys have told the child already.
+"""The terminal: which process group has the foreground, and what its keys have told the child.
 
-Two ways to live with a terminal:
+There are two ways to live with a terminal:
 
-1. pyinit leads the session, as in ``docker run --tty``. Nobody else is there, so the child gets a
-   process group of its own and, if pyinit had it, the foreground. Without a terminal the group is
-   the child's own, too.
+1. pyinit leads the session, as in ``docker run --tty``. No other process is there, so the child
+   gets a process group of its own and, if pyinit had it, the foreground. Without a terminal the
+   child has a group of its own, too.
 2. pyinit is part of a job: a shell or a script leads the session. The child stays in pyinit's
    process group. A group of its own would have to take the foreground from the rest of the job (a
    pipeline's `less`, the script itself) or could not read. So the terminal treats the child as it
-   would without an init, keys and all, and pyinit passes on nothing that the child has got already.
-   ``-g`` asks for a group nevertheless.
+   would without an init, and pyinit forwards nothing that the child has got already. ``-g`` asks
+   for a group nevertheless.
+
+A stopped child is never left alone: a job is stopped as a whole, so that the shell can continue it,
+and where no shell is, in a session that pyinit leads, pyinit continues it.
 """
 
 import posix
@@ -29,12 +32,12 @@ class Terminal:
     """What pyinit and its child have of a terminal.
 
     Attributes:
-        is_job: whether somebody else leads the session, on a terminal: a shell or a script.
+        is_job: whether another process leads the session, on a terminal: a shell or a script.
         own_group: whether the child gets a process group of its own.
         descriptor: one of a terminal whose foreground process group is pyinit's; None if it is not.
     """
 
-    __slots__ = ("_early", "descriptor", "is_job", "own_group")
+    __slots__ = ("_early", "_stop_was_sent", "descriptor", "is_job", "own_group")
 
     def __init__(self, *, group: bool) -> None:
         """Look around.
@@ -42,10 +45,16 @@ class Terminal:
         Args:
             group: whether the child must have a process group of its own (``-g``).
         """
-        self.is_job = posix.getsid(0) != posix.getpid() and _has_terminal()
+        self.is_job = not _leads_session() and _has_terminal()
         self.own_group = group or not self.is_job
         self.descriptor = _foreground()
         self._early: set[int] = set()
+        self._stop_was_sent = False
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether a key can stop the child, so that stops are to be looked for."""
+        return self.is_job or self.descriptor is not None
 
     def note_pending(self) -> None:
         """Note which signals came before there was a child that could get them, too.
@@ -56,7 +65,7 @@ class Terminal:
             self._early = signals.pending()
 
     def hand_over(self, group: int) -> None:
-        """Make the child's own group the foreground group, where that hurts nobody else.
+        """Make the child's own group the foreground group, where that hurts no other process.
 
         In a job with ``-g`` the rest of a pipeline may want to read: only a pyinit that reads from
         the terminal itself, and does not write to a pipe, is taken to be alone.
@@ -69,7 +78,7 @@ class Terminal:
     def take_back(self, child: int) -> None:
         """Take the foreground back from the child's group, or from a job that it left behind.
 
-        Anybody else's is left alone: pyinit may have been sent to the background meanwhile.
+        Another group's is left alone: pyinit may have been sent to the background meanwhile.
         """
         if self.descriptor is None:
             return
@@ -98,20 +107,57 @@ class Terminal:
         self._early.discard(received.si_signo)
         return not is_early
 
-    def follow_stop(self, child: int) -> None:
-        """Stop if the child was stopped, so that the shell sees the whole job stop; go on with it.
+    def passes(self, signum: int, child: int) -> None:
+        """Note a signal that is about to be forwarded to the child.
 
-        Returns once the job is continued. As PID 1 pyinit cannot be stopped from here, and in an
-        orphaned process group the kernel stops nobody (POSIX): no shell would continue it.
+        SIGCONT is how a shell continues a job: `fg` has brought pyinit to the front, `bg` has not.
+        """
+        if signum in signals.JOB_CONTROL:
+            self._stop_was_sent = True
+        elif signum == signals.SIGCONT:
+            self._stop_was_sent = False
+            if self.is_job:
+                self.descriptor = _foreground()
+                self.hand_over(child)
+
+    def follow_stop(self, child: int) -> None:
+        """Look whether the terminal has stopped the child, and see that it is continued.
+
+        In a job pyinit stops as well, which the shell sees; this returns once it is continued. With
+        ``-g`` the rest of the job did not hear the key, and is stopped with it. PID 1 cannot be
+        stopped from here. In an orphaned process group the kernel stops nobody (POSIX): where
+        nobody could continue a child it is continued at once. What SIGSTOP has stopped, or in
+        pyinit's own session a signal that pyinit forwarded, is stopped on purpose.
         """
         try:
-            if posix.waitid(posix.P_PID, child, STOPPED) is None:
-                return
+            found = posix.waitid(posix.P_PID, child, STOPPED)
         except ChildProcessError:  # it was reaped
             return
-        signals.suspend()
-        self.descriptor = _foreground()  # `fg` may have brought it to the front, `bg` not
-        self.hand_over(child)
+        if found is None or found.si_status not in signals.JOB_CONTROL:
+            return
+        if self.is_job:
+            signals.suspend(0 if self.own_group else posix.getpid())
+            if posix.getpid() == 1 or signals.SIGCONT in signals.pending():
+                return
+        if self.is_job or not self._stop_was_sent:
+            self._continue(child)
+
+    def _continue(self, child: int) -> None:
+        try:
+            if self.descriptor is not None and posix.tcgetpgrp(self.descriptor) == child:
+                posix.kill(-child, signals.SIGCONT)
+        except OSError:  # it hung up, or may not be signalled
+            pass
+
+    def lend(self, group: int) -> None:
+        """Make a stopped group that was left behind the foreground group, if pyinit has that.
+
+        It is about to be continued in order to end. A process that restores the terminal's settings
+        in the background would be stopped again.
+        """
+        terminal = _foreground()
+        if terminal is not None and group:
+            take_foreground(terminal, group)
 
 
 def take_foreground(terminal: int, group: int) -> None:
@@ -160,6 +206,13 @@ def _may_read_terminal() -> bool:
         return True
     finally:
         posix.close(terminal)
+
+
+def _leads_session() -> bool:
+    try:
+        return posix.getsid(0) == posix.getpid()
+    except OSError:  # a seccomp filter: as if it were alone
+        return True
 
 
 def _has_terminal() -> bool:

@@ -112,10 +112,27 @@ def test_time_of_a_drain_begins_when_they_were_asked():
     life.asked(4.0)
     assert [None, LOOK] == [life.due(now) for now in (4.04, 4.06)]
     life.asked(5.0)
+    assert [None, LOOK] == [life.due(now) for now in (5.04, 5.06)]
     assert [None, KILL] == [life.due(now) for now in (9.9, 10.0)]
     life.asked(10.0)
 
     assert 10.0 + lifecycle.AGAIN_SECONDS == life.deadline
+
+
+def test_looks_become_rare():
+    """Another look comes after twice as long each time, and none after the deadline."""
+    life = new(drain=1.0)
+    life.child_gone(0.0)
+    life.due(0.0)
+    looks = []
+    while (step := life.due(now := life.deadline))[0] == lifecycle.LOOK:
+        looks.append(now)
+        life.look_again(now)
+
+    assert KILL == step
+    assert [0.05, 0.15, 0.35, 0.75] == [pytest.approx(now) for now in looks]
+    life.look_again(1.0)
+    assert lifecycle.KILL_AGAIN == life.due(2.0)[0]
 
 
 def test_short_drain_looks_before_it_kills():
@@ -225,6 +242,10 @@ class AnyOrder(RuleBasedStateMachine):
         self.life.asked(self.now)
         self.asked = self.now if lifecycle.KILL not in self.steps else self.asked
 
+    @rule()
+    def another_look_is_wanted(self):
+        self.life.look_again(self.now)
+
     @precondition(lambda self: self.gone is not None)
     @rule()
     def last_one_goes(self):
@@ -275,7 +296,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.states.append(self.life.state)
         assert self.states == sorted(self.states)
         assert self.steps == sorted(self.steps)
-        once = [step for step in self.steps if step != lifecycle.KILL_AGAIN]
+        often = {lifecycle.LOOK, lifecycle.KILL_AGAIN}
+        once = [step for step in self.steps if step not in often]
         assert len(once) == len(set(once))
 
     @invariant()

@@ -259,6 +259,22 @@ def test_last_event_is_kept():
     assert ([1000, 2000], log.CROWDED) == (all_of(queue), queue.dropped)
 
 
+def test_log_that_has_no_time_for_all_keeps_the_last(monkeypatch):
+    """Where what is queued is not written in time the last events get some more."""
+    monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
+    monkeypatch.setattr(log, "FLUSH_SECONDS", 0)
+    monkeypatch.setattr(log, "LAST_SECONDS", 0)
+    stalled = log.Log("json")
+    stalled._loaded.set()
+    put(stalled, log.CROWDED)
+    put(stalled, 2 * log.LAST_URGENT, level=WARNING, first=1000)
+    put(stalled, 1, first=2000)
+    stalled.close()
+    kept = [*range(1000 + log.LAST_URGENT, 1000 + 2 * log.LAST_URGENT), 2000]
+
+    assert (kept, log.CROWDED + log.LAST_URGENT) == (all_of(stalled._queue), stalled._queue.dropped)
+
+
 def test_nothing_is_left_of_nothing():
     """Where the thread has taken all, there is nothing to keep and nothing to drop."""
     queue = log.Queue()
@@ -283,12 +299,14 @@ def test_slow_reader_gets_the_end_and_the_count_of_what_it_missed(start):
             run.line()
             if number % 50 == 0:  # some 10 KiB of events, of which it reads less than half
                 text += stderr.read(PAGE)
+        text_before = text
         os.kill(only_child(run.init), signal.SIGKILL)
         text += stderr.read()
     events = [json.loads(line) for line in text.splitlines()]
     told = [event["event"] for event in events]
     dropped = sum(event["count"] for event in events if event["event"] == "events_dropped")
 
+    assert b"events_dropped" in text_before  # as soon as there was room, not at the end alone
     assert "SIGKILL" == next(e["signal"] for e in events if e["event"] == "child_exited")
     assert dropped >= QUEUE_LIMIT // 2
     # child_started, the forwards, child_exited

@@ -29,6 +29,7 @@ def below():
         f"cd / && {PYINIT} -- {APP}",
         f"NAME=value {PYINIT} -- {APP}",
         f"{PYINIT} -- {APP}; echo over",
+        f"cd /\n{PYINIT} -- {APP}\n",
     ],
 )
 def test_shell_around_pyinit_is_told(below, text):
@@ -57,8 +58,20 @@ def test_shell_around_pyinit_is_told(below, text):
         ["dash", "-c", f"{PYINIT} -- cat <<END\nit's\nEND"],
         ["dash", "-c", f": {PYINIT}; sh -c '{PYINIT} -- true; :'; :"],
         ["env", PYINIT, "--", "sh", "-c", "echo ready; read x"],
+        ["bash", "-c", f'exec -a other dash -c "{PYINIT} -- true; :"'],
     ],
-    ids=["exec", "trap", "ignored", "script", "deeper", "typed", "quote", "word", "no-shell"],
+    ids=[
+        "exec",
+        "trap",
+        "ignored",
+        "script",
+        "deeper",
+        "typed",
+        "quote",
+        "word",
+        "no-shell",
+        "other",
+    ],
 )
 def test_other_surroundings_are_not_told_of(below, shell):
     """Where SIGTERM comes through, or pyinit is a part of a script, there is nothing to say."""

@@ -29,7 +29,7 @@ from pyinit.settings import DEBUG, Settings
 PID = 7
 ORPHAN = 8
 TERM, CONT = signal.SIGTERM, signal.SIGCONT
-NO_TERMINAL = SimpleNamespace(is_job=False, take_back=lambda _: None)
+NO_TERMINAL = SimpleNamespace(is_job=False, may_stop=False, take_back=lambda _: None)
 NO_CHILDREN = ChildProcessError(errno.ECHILD, "none")
 
 
@@ -399,14 +399,18 @@ def test_survivors_are_named_once(step):
     assert (["named"] if step == KILL else []) == calls
 
 
-@pytest.mark.parametrize("drain", [None, SimpleNamespace(look=lambda: None)])
-def test_look_sends_nothing_to_all(kernel, drain):
-    """A step of its own, which leaves alone what is still owed; without a drain it is none."""
-    made = draining()
-    made._drain, made._owed = drain, (TERM,)
+@pytest.mark.parametrize("wants_more", [None, False, True])
+def test_look_sends_nothing_to_all(kernel, monkeypatch, wants_more):
+    """A step of its own, which leaves alone what is still owed; another follows if it is wanted."""
+    monkeypatch.setattr(supervise, "monotonic", lambda: 1.0)
+    made = draining(drain=5.0)
+    made._life.due(0.05)
+    made._owed = (TERM,)
+    made._drain = wants_more if wants_more is None else SimpleNamespace(look=lambda _: wants_more)
     made._take_step(LOOK, EVERYONE, ())
 
     assert ([], (TERM,)) == (kernel.signals, made._owed)
+    assert (1.0 + 2 * lifecycle.LOOK_SECONDS if wants_more else 5.0) == made._life.deadline
 
 
 def test_refusal_names_the_first_signal(kernel):

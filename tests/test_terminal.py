@@ -462,6 +462,7 @@ OURS = {
     "pid1": (*UNSHARE, PYINIT, "--"),
 }
 NONE = {"none": ()}
+PID1_GROUP = (*UNSHARE, PYINIT, "-g", "--")
 PEERS = {"tini": ("tini", "-s", "--"), "dumb-init": ("dumb-init", "--")}
 
 
@@ -539,17 +540,18 @@ def test_python_prompt_goes_on_beside_a_popen(terminal, init):
         terminal.ask(f"{number} * 7\n", f"\n{number * 7}\r\n", ">>> ")
 
 
-@beside(**NONE, **OURS, dumb_init=PEERS["dumb-init"])
+@beside(**NONE, **OURS, pid1_group=PID1_GROUP, dumb_init=PEERS["dumb-init"])
 def test_suspend_key_gives_the_shell_its_terminal(terminal, init):
     """^Z stops the command, and the shell knows of it."""
     terminal.shell()
     terminal.job("cat", init)
     terminal.ask("one\n", "one\r\none\r\n")
     terminal.ask(SUSPEND, "Stopped", PROMPT)
-    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+    if init != PEERS["dumb-init"]:  # which is stopped before its child is: that may read on
+        terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
 
 
-@beside(**NONE, **OURS)
+@beside(**NONE, **OURS, pid1_group=PID1_GROUP)
 def test_suspended_job_is_continued(terminal, init):
     """fg continues a command in the foreground, each time that it was stopped."""
     terminal.shell()
@@ -587,7 +589,7 @@ def test_background_job_that_reads_is_stopped(terminal, init):
     terminal.ask(INTERRUPT, PROMPT)
 
 
-@beside(**NONE, pyinit=OURS["pyinit"])
+@beside(**NONE, pyinit=OURS["pyinit"], group=OURS["group"])
 def test_script_around_it_is_suspended(terminal, init):
     """^Z stops a script with all that it runs, and fg continues them."""
     terminal.shell()
@@ -597,6 +599,74 @@ def test_script_around_it_is_suspended(terminal, init):
     terminal.ask("fg\n", ":'\r\n")
     terminal.ask("two\n", "two\r\ntwo\r\n")
     terminal.ask(INTERRUPT, PROMPT)
+
+
+@every_option
+def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal, options):
+    """Where somebody stops the child alone, as cpulimit does, pyinit does not stop: who would
+    continue it?
+    """  # noqa: D205, D400
+    shell = terminal.shell()
+    terminal.ask(shlex.join([PYINIT, *options, "--", *SLEEPER]) + "; echo code=$?\n", "ready\r\n")
+    child, pyinit = innermost(shell), only_child(shell.process.pid)
+    os.kill(child, signal.SIGSTOP)
+    assert until(lambda: "T (stopped)" in Path(f"/proc/{child}/status").read_text())
+    os.kill(child, signal.SIGCONT)
+    os.kill(pyinit, signal.SIGTERM)
+
+    terminal.see("code=143\r\n")
+
+
+@pytest.mark.parametrize("options", [(), ("-g",)], ids=["shared", "group"])
+@pytest.mark.parametrize("script", ['exec "$@"', '"$@"; exit $?'], ids=["leader", "script"])
+@every_leader
+def test_suspend_key_does_nothing_without_a_shell(terminal, kind, script, options):
+    """Where nobody could continue it the child goes on, as without an init."""
+    terminal.start(kind, ["cat"], options, script=script)
+    terminal.ask("one\n", "one\r\none\r\n")
+    terminal.type(SUSPEND)
+    terminal.ask("two\n", "two\r\ntwo\r\n")
+
+
+@every_leader
+def test_stop_signal_that_was_sent_stops_the_child(terminal, kind):
+    """What somebody sends to pyinit stops the child until a SIGCONT is sent, terminal or not."""
+    run = terminal.start(kind, ["cat"])
+    terminal.ask("one\n", "one\r\none\r\n")
+    run.send(signal.SIGTSTP)
+    child = innermost(run)
+    assert until(lambda: "T (stopped)" in Path(f"/proc/{child}/status").read_text())
+    run.send(signal.SIGWINCH)  # after which it would have been continued
+    terminal.type("two\n")
+    run.send(signal.SIGCONT)
+    terminal.see("two\r\ntwo\r\n")
+    terminal.type(SUSPEND)
+    terminal.ask("three\n", "three\r\nthree\r\n")
+
+
+@every_leader
+def test_suspended_editors_do_not_hold_up_the_end(terminal, kind):
+    """What ^Z stopped in pyinit's own session restores the terminal in its foreground, and ends."""
+    shell = ("bash", "--norc", "-i")
+    options = ["-d", "100"]
+    run = terminal.start(kind, shell, options, env=os.environ | SHELL_ENVIRONMENT)
+    terminal.see(PROMPT)
+    for _ in range(2):
+        terminal.ask(shlex.join(victim("editor")) + "\n", "\nediting\r\n")
+        terminal.ask(SUSPEND, "Stopped", PROMPT)
+    terminal.ask("exit\n", PROMPT)  # there are stopped jobs
+    terminal.type("exit 3\n")
+
+    assert 3 == run.finish().code
+
+
+@beside(**NONE, **OURS)
+def test_pipeline_that_ends_by_a_closed_pipe_is_no_news(terminal, init):
+    """SIGPIPE is how `init seq | head -1` ends."""
+    terminal.shell()
+    terminal.type(shlex.join([*init, "yes"]) + " | head -n 1; echo over\n")
+
+    assert "child_exited" not in terminal.see("\nover\r\n")
 
 
 @pytest.mark.parametrize(

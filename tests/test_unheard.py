@@ -50,6 +50,15 @@ def on_terminal(command, redirections):
     return f"setsid --ctty {command} {redirections}"
 
 
+def nested(command):
+    """Return, as a word for a shell, what runs a command as PID 1 of a PID namespace below."""
+    # unshare complains when that is killed.
+    return f"{shlex.join([*UNSHARE, *command])} 2>/dev/null"
+
+
+DEAF = nested(["sh", "-c", "echo deaf; exec sleep 100"])
+
+
 @BOTH
 @pytest.mark.parametrize("shell", ["bash --norc -i", "dash -i"])
 def test_open_shell_ends_at_once(leave, terminal, shell, namespace):
@@ -102,11 +111,7 @@ def test_suspended_editor_ends_without_its_shell(leave, terminal, namespace):
     assert (3, "") == (result.code, result.err)
 
 
-@BOTH
-def test_who_works_on_after_sigterm_is_not_hung_up(leave, terminal, namespace):
-    """A process on a terminal that has heard SIGTERM has its time: SIGHUP would end its work."""
-    redirections, screen = terminal
-    lines = """
+WORKER = """
 import signal
 every = {signal.SIGHUP, signal.SIGTERM}
 signal.pthread_sigmask(signal.SIG_BLOCK, every)
@@ -115,29 +120,36 @@ print("got", int(signal.sigwait(every)), flush=True)
 input()
 print("pending", *signal.sigpending(), flush=True)
 """
-    worker = on_terminal(shlex.join([*PYTHON, "-c", lines]), redirections)
-    run = leave(worker, nested(["sleep", "100"]), namespace=namespace)
-    screen.expect_exact("ready\r\n")
+
+
+@BOTH
+@pytest.mark.parametrize("shell", [False, True], ids=["alone", "below-a-shell"])
+def test_who_works_on_after_sigterm_is_not_hung_up(leave, terminal, shell, namespace):
+    """A process on a terminal that has heard SIGTERM has its time, and so has its shell."""
+    redirections, screen = terminal
+    worker = shlex.join([*PYTHON, "-c", WORKER])
+    command = "bash --norc -i" if shell else worker
+    run = leave(on_terminal(command, redirections), DEAF, namespace=namespace)
+    assert "deaf" == run.line()
+    if shell:
+        screen.expect_exact(PROMPT)
+        screen.send(f"{worker}\n")
+    screen.expect_exact("\nready\r\n" if shell else "ready\r\n")
     run.close_stdin()
     screen.expect_exact(f"got {signal.SIGTERM:d}\r\n")
     run.event("drain_survivor")  # of the nested init: those on a terminal were looked at with it
     screen.send("\n")
     screen.expect_exact("pending\r\n")
+    result = run.finish()  # with the shell, which is hung up by a later look
 
-    assert 3 == run.finish().code
-
-
-def nested(command):
-    """Return what runs a command as PID 1 of a PID namespace below."""
-    # unshare complains when that is killed.
-    return f"{shlex.join([*UNSHARE, *command])} 2>/dev/null"
+    assert (3, "") == (result.code, result.err)
 
 
 @BOTH
 def test_deaf_nested_init_does_not_take_all_the_time(leave, namespace):
     """PID 1 of a namespace below without a handler is killed at once, and the reason told."""
-    run = leave(nested(["sh", "-c", "echo ready; exec sleep 100"]), namespace=namespace)
-    assert "ready" == run.line()
+    run = leave(DEAF, namespace=namespace)
+    assert "deaf" == run.line()
     result = end(run)
     (event,) = result.named("drain_survivor")
 
@@ -145,36 +157,64 @@ def test_deaf_nested_init_does_not_take_all_the_time(leave, namespace):
     assert "has no handler for SIGTERM" in event["reason"]
 
 
+@pytest.fixture
+def gate(tmp_path):
+    """Make a FIFO that a worker waits at."""
+    os.mkfifo(tmp_path / "gate")
+    return tmp_path / "gate"
+
+
+WORK = "trap 'read x <\"$0\"; echo done; exit' TERM; echo ready; while :; do sleep 0.1; done"
+
+
+def ready(run, *words):
+    """Wait for a word from each of those that were left behind."""
+    assert sorted(words) == sorted(run.line() for _ in words)
+
+
 @BOTH
-def test_deaf_nested_init_with_somebody_below_has_its_time(leave, namespace):
-    """What runs in its namespace may finish, and then it ends by itself."""
-    work = "trap 'read x <\"$0\"; echo done; exit' TERM; echo ready; while :; do sleep 100; done"
-    reader, writer = os.pipe()
-    deaf = nested(["sleep", "100"])
-    gate = f"/proc/{os.getpid()}/fd/{reader}"
-    script = shlex.join(["bash", "-c", work, gate])
-    run = leave(nested(["sh", "-c", f"{script}; :"]), deaf, namespace=namespace)
-    assert "ready" == run.line()
+def test_what_is_below_a_deaf_nested_init_has_its_time(leave, gate, namespace):
+    """It may finish its work, and then that init ends by itself."""
+    worker = shlex.join(["bash", "-c", WORK, str(gate)])
+    run = leave(nested(["sh", "-c", f"{worker}; :"]), DEAF, namespace=namespace)
+    ready(run, "ready", "deaf")
     run.close_stdin()
     assert "sleep" == run.event("drain_survivor")["name"]  # the other one: all were looked at
-    os.write(writer, b"\n")
+    gate.write_text("\n")
     result = run.finish()
-    for descriptor in (reader, writer):
-        os.close(descriptor)
 
     assert (3, "done\n", "") == (result.code, result.out, result.err)
 
 
 @BOTH
+def test_what_was_brought_into_a_deaf_namespace_has_its_time(leave, gate, namespace):
+    """A process with a parent elsewhere may finish as well; the init is killed after it."""
+    worker = shlex.join(["bash", "-c", WORK, str(gate)])
+    init = "$(cat /proc/$!/task/$!/children)"
+    bring = f"until nsenter --target {init} --pid true; do :; done; nsenter --target {init} --pid"
+    guest = f"{{ {nested(['sleep', '99'])} & {bring} {worker}; }} 2>/dev/null"
+    run = leave(guest, DEAF, namespace=namespace)
+    ready(run, "ready", "deaf")
+    run.close_stdin()
+    assert "sleep" == run.event("drain_survivor")["name"]
+    gate.write_text("\n")
+    result = run.finish()
+
+    assert (3, "done\n") == (result.code, result.out)
+    assert ["sleep"] == [event["name"] for event in result.named("drain_survivor")]
+
+
+@BOTH
 def test_nested_init_that_waits_for_signals_is_not_deaf(leave, namespace):
     """Without a handler it hears by sigwait, and is not taken for deaf."""
-    run = leave(nested(victim("listener")), nested(["sleep", "100"]), namespace=namespace)
-    run.ready()
+    run = leave(nested(victim("listener")), DEAF, namespace=namespace)
+    ready(run, "ready (pid: 1)", "deaf")
+    listener = next(
+        pid for pid in reversed(descendants(run.process.pid)) if b"listener" in cmdline(pid)
+    )
     run.close_stdin()
     assert f"got {signal.SIGTERM:d}" == run.line()
     run.event("drain_survivor")
-    below = descendants(run.process.pid)
-    listener = next(pid for pid in reversed(below) if b"listener" in cmdline(pid))
     os.kill(listener, signal.SIGUSR1)
     while (line := run.line()) != f"got {signal.SIGUSR1:d}":
         assert f"got {signal.SIGCONT:d}" == line
