@@ -656,3 +656,5 @@ def test_init_that_cannot_be_looked_at_is_not_deaf(monkeypatch):
 def test_who_is_gone_is_no_init():
     """Where /proc does not tell of a process it is taken for one of this namespace."""
     assert not procfs.is_nested_init(4194305)
+    assert procfs.pid_namespace(4194305) is None
+    assert procfs.pid_namespace(os.getpid()).startswith("pid:[")

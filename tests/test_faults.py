@@ -15,6 +15,7 @@ from pyinit import supervise
 from pyinit.lifecycle import Lifecycle
 from pyinit.report import Report
 from pyinit.settings import Settings
+from pyinit.terminal import Terminal
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 LAST_ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
@@ -206,7 +207,7 @@ def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch):
     settings = Settings(("app",))
     life = Lifecycle(settings, may_drain=False)
 
-    assert 0 == Failing(settings, Report(settings), life, None, None).supervise()
+    assert 0 == Failing(settings, Report(settings), life, None, Terminal(group=False)).supervise()
     assert [supervise.PAUSE_SECONDS] * 4 == pauses
 
 
@@ -224,7 +225,8 @@ def test_log_is_opened_although_the_beginning_failed(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyinit.log", None)
     settings = Settings(("app",))
     report = Report(settings)
-    Failing(settings, report, Lifecycle(settings, may_drain=False), None, None).supervise()
+    life = Lifecycle(settings, may_drain=False)
+    Failing(settings, report, life, None, Terminal(group=False)).supervise()
 
     assert (True, ["internal_error"]) == (report._opened, [event[2] for event in report.backlog])
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import posix
 import re
 import select
 import shlex
@@ -30,6 +31,7 @@ from harness import (
 )
 from pexpect.fdpexpect import fdspawn
 
+from pyinit import signals
 from pyinit.terminal import Terminal, _is_pipe
 
 BACKSTOP = 30  # seconds; nothing here takes one
@@ -603,9 +605,7 @@ def test_script_around_it_is_suspended(terminal, init):
 
 @every_option
 def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal, options):
-    """Where somebody stops the child alone, as cpulimit does, pyinit does not stop: who would
-    continue it?
-    """  # noqa: D205, D400
+    """Where the child alone is stopped, as cpulimit does, nobody would continue pyinit."""
     shell = terminal.shell()
     terminal.ask(shlex.join([PYINIT, *options, "--", *SLEEPER]) + "; echo code=$?\n", "ready\r\n")
     child, pyinit = innermost(shell), only_child(shell.process.pid)
@@ -786,6 +786,70 @@ def test_only_a_terminal_signals_whole_groups(signum, told):
     same_group.wait()
 
     assert told == found
+
+
+CHILD = 4194305  # no process has such a pid
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Return what looks at a child that a key has stopped, and tells what was done then."""
+
+    def look(*, is_job, own_group=True, pid=7, pending=(), sent=(), foreground=CHILD):
+        done = []
+        terminal = Terminal(group=False)
+        terminal.is_job, terminal.own_group, terminal.descriptor = is_job, own_group, 0
+        for signum in sent:
+            terminal.passes(signum, CHILD)
+        tell = SimpleNamespace(si_status=int(signal.SIGTSTP))
+        with monkeypatch.context() as patch:
+            patch.setattr(posix, "waitid", lambda *_: tell)
+            patch.setattr(posix, "getpid", lambda: pid)
+            patch.setattr(
+                posix, "tcgetpgrp", foreground if callable(foreground) else lambda _: foreground
+            )
+            patch.setattr(posix, "kill", lambda *what: done.append(what))
+            patch.setattr(signals, "suspend", lambda whom: done.append(f"suspend {whom}"))
+            patch.setattr(signals, "pending", lambda: set(pending))
+            terminal.follow_stop(CHILD)
+        return done
+
+    return look
+
+
+CONTINUED = (-CHILD, signal.SIGCONT)
+
+
+def hung_up(_descriptor):
+    """Fail as tcgetpgrp(3) does on a terminal that hung up."""
+    raise OSError(5, "hung up")
+
+
+@pytest.mark.parametrize(
+    ("how", "done"),
+    [
+        ({"is_job": True, "own_group": False, "pending": {18}}, ["suspend 7"]),
+        ({"is_job": True, "pending": {18}}, ["suspend 0"]),
+        ({"is_job": True, "pid": 1}, ["suspend 0"]),
+        ({"is_job": True}, ["suspend 0", CONTINUED]),
+        ({"is_job": False}, [CONTINUED]),
+        ({"is_job": False, "foreground": 5}, []),
+        ({"is_job": False, "foreground": hung_up}, []),
+        ({"is_job": False, "sent": (signal.SIGTSTP,)}, []),
+        ({"is_job": False, "sent": (signal.SIGTSTP, signal.SIGCONT)}, [CONTINUED]),
+        ({"is_job": False, "sent": (signal.SIGHUP,)}, [CONTINUED]),
+    ],
+)
+def test_stop_is_followed_or_undone(stopped, how, done):
+    """A job stops as a whole; where nobody could continue the child pyinit does."""
+    assert done == stopped(**how)
+
+
+def test_session_that_is_not_told_is_taken_for_its_own(monkeypatch):
+    """Where a filter refuses getsid(2) pyinit starts all the same, as without a job."""
+    monkeypatch.setattr(posix, "getsid", hung_up)
+
+    assert not Terminal(group=False).is_job
 
 
 def test_child_that_was_reaped_stops_nobody():
