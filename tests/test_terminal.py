@@ -795,22 +795,22 @@ CHILD = 4194305  # no process has such a pid
 def stopped(monkeypatch):
     """Return what looks at a child that a key has stopped, and tells what was done then."""
 
-    def look(*, is_job, own_group=True, pid=7, pending=(), sent=(), foreground=CHILD):
+    def look(*, is_job, **how):
         done = []
+        how = {"own_group": True, "pid": 7, "pending": (), "sent": (), "foreground": CHILD} | how
         terminal = Terminal(group=False)
-        terminal.is_job, terminal.own_group, terminal.descriptor = is_job, own_group, 0
-        for signum in sent:
+        terminal.is_job, terminal.own_group, terminal.descriptor = is_job, how["own_group"], 0
+        for signum in how["sent"]:
             terminal.passes(signum, CHILD)
-        tell = SimpleNamespace(si_status=int(signal.SIGTSTP))
+        given = how["foreground"]
+        stop = SimpleNamespace(si_status=int(signal.SIGTSTP))
         with monkeypatch.context() as patch:
-            patch.setattr(posix, "waitid", lambda *_: tell)
-            patch.setattr(posix, "getpid", lambda: pid)
-            patch.setattr(
-                posix, "tcgetpgrp", foreground if callable(foreground) else lambda _: foreground
-            )
+            patch.setattr(posix, "waitid", lambda *_: stop)
+            patch.setattr(posix, "getpid", lambda: how["pid"])
+            patch.setattr(posix, "tcgetpgrp", given if callable(given) else lambda _: given)
             patch.setattr(posix, "kill", lambda *what: done.append(what))
             patch.setattr(signals, "suspend", lambda whom: done.append(f"suspend {whom}"))
-            patch.setattr(signals, "pending", lambda: set(pending))
+            patch.setattr(signals, "pending", lambda: set(how["pending"]))
             terminal.follow_stop(CHILD)
         return done
 
