@@ -26,9 +26,13 @@ DEAF = (
 
 
 class Drain:
-    """What is known of those that the child left behind."""
+    """What is known of those that the child left behind.
 
-    __slots__ = ("_began", "_deaf", "_grace", "_killed", "_killing", "_known", "_report")
+    Attributes:
+        is_killing: whether their time is over, so that each one that is reaped may be a survivor.
+    """
+
+    __slots__ = ("_began", "_deaf", "_grace", "_killed", "_known", "_report", "is_killing")
 
     def __init__(self, report: "Report", grace: float) -> None:
         """Count those that remain, before they are asked to go; zombies count as well.
@@ -43,7 +47,7 @@ class Drain:
         self._known: set[int] | None = None  # who was there at some time
         self._killed: set[int] = set()
         self._deaf: set[int] = set()  # which drop a SIGTERM
-        self._killing = False
+        self.is_killing = False
         if report.wants(INFO):
             found = everyone.pids()  # nobody: they are hidden (hidepid), for somebody remains
             self._known = set(found) if found else None
@@ -57,7 +61,7 @@ class Drain:
 
     def wants_the_dead(self) -> bool:
         """Tell whether there is anything to note of who ends: they are counted, or being killed."""
-        return self._known is not None or self._killing
+        return self._known is not None or self.is_killing
 
     def reaped(self, pid: int, name: str | None, status: int) -> None:
         """Note that ``pid`` has ended.
@@ -68,7 +72,7 @@ class Drain:
         if self._known is not None:
             self._known.add(pid)
         was_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signals.SIGKILL
-        if self._killing and was_killed and pid not in self._killed:
+        if self.is_killing and was_killed and pid not in self._killed:
             self._tell_survivor(pid, name, procfs.STATES["X"])
 
     def look(self, terminal: "Terminal") -> bool:
@@ -108,7 +112,7 @@ class Drain:
 
     def lost_patience(self) -> None:
         """Name each one that is still there; before SIGKILL, after which there is less to see."""
-        self._killing = True
+        self.is_killing = True
         for pid, _ in everyone.alive(NAMING_SECONDS):
             self._tell_survivor(pid, procfs.name(pid), procfs.state(pid))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyinit.settings import Settings
     from pyinit.terminal import Terminal
 
+UNKNOWN_CODE = 1  # where the kernel never told how the child ended
 REAPED_AT_ONCE = 64
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 RETRY_SECONDS = 1.0
@@ -90,7 +91,7 @@ class Supervisor:
                 self._live()
             except BaseException:  # noqa: BLE001 - without memory even a guard may fail
                 _pause()
-        code = self._code or 0
+        code = UNKNOWN_CODE if self._code is None else self._code
         if code in self._settings.expected_codes:
             return 0
         if self._status == signals.SIGINT:
@@ -267,7 +268,10 @@ class Supervisor:
 
     def _take_orphan(self, pid: int) -> bool:
         stopping = self._life.stopping
-        name = self._telling.orphan_name(pid, stopping=stopping)
+        is_named = self._telling.wants_orphans(stopping=stopping) or (
+            self._drain is not None and self._drain.is_killing
+        )
+        name = self._telling.orphan_name(pid) if is_named else None
         status = reaping.take(pid)
         if status is None:
             return False

@@ -101,10 +101,8 @@ class Telling:
         """Tell whether anybody wants to know of orphans that are reaped."""
         return self._report.wants(self._orphan_level(stopping=stopping))
 
-    def orphan_name(self, pid: int, *, stopping: bool) -> str | None:
-        """Return the name of a zombie, if it will be told; the last chance before it is reaped."""
-        if not self.wants_orphans(stopping=stopping):
-            return None
+    def orphan_name(self, pid: int) -> str | None:
+        """Return the name of a zombie; the last chance to ask is before it is reaped."""
         try:
             from pyinit import procfs
 

@@ -136,6 +136,7 @@ def test_nobody_escapes_by_forking(leave, namespace):
     result = end(leave(["-d", "0.1"], 1, "escape", code=7, namespace=namespace))
 
     assert (7, False) == (result.code, "escaped" in result.out)  # nobody holds stdout any more
+    assert {"helpers"} == {event["name"] for event in result.named("drain_survivor")}
 
 
 @BOTH

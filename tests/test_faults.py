@@ -207,7 +207,7 @@ def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch):
     settings = Settings(("app",))
     life = Lifecycle(settings, may_drain=False)
 
-    assert 0 == Failing(settings, Report(settings), life, None, Terminal(group=False)).supervise()
+    assert 1 == Failing(settings, Report(settings), life, None, Terminal(group=False)).supervise()
     assert [supervise.PAUSE_SECONDS] * 4 == pauses
 
 

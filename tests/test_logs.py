@@ -7,13 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import types
+from datetime import datetime, timedelta
 
 import pytest
 import structlog
 from harness import PYTHON, full_pipe, import_that_exits, only_child, until, victim
 
-from pyinit import log
+from pyinit import events, log
 from pyinit.report import BACKLOG, RESERVE, Report
 from pyinit.settings import INFO, WARNING, Settings
 
@@ -40,6 +42,31 @@ def test_death_by_signal_is_told_with_v(run):
 
     assert "SIGKILL" == exited["signal"]
     assert "code" not in exited
+
+
+@pytest.mark.parametrize(("bit", "told"), [(0, False), (0x80, True)])
+def test_core_dump_is_told(bit, told):
+    """Whether a process left a core dump is in its status (wait(2), WCOREDUMP)."""
+    keys = {"signal": "SIGSEGV", "core_dumped": told}
+
+    assert keys == events.fate(signal.SIGSEGV | bit)
+
+
+def test_usage_is_told_as_the_kernel_has_it():
+    """Seconds in user mode and in the kernel are not mixed up."""
+    used = types.SimpleNamespace(ru_utime=1.0, ru_stime=2.0, ru_maxrss=3)
+
+    assert {"user_seconds": 1.0, "system_seconds": 2.0, "max_rss_kib": 3} == events.usage(used)
+
+
+def test_timestamp_is_in_utc(run):
+    """Whatever time zone the workload has, what is labelled as UTC is UTC."""
+    before = time.time()
+    (event,) = run(command=["nowhere"], wrap=["env", "TZ=Asia/Tokyo"]).events
+    told = datetime.fromisoformat(event["timestamp"])
+
+    assert timedelta(0) == told.utcoffset()
+    assert before - 1 < told.timestamp() < time.time() + 1
 
 
 FAULTS = ["ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "SYS", "TRAP"]
