@@ -59,7 +59,7 @@ class Run:
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
         # Without a terminal, whatever the tests are run from; those about one make their own.
-        popen.setdefault("start_new_session", True)
+        popen.setdefault("start_new_session", "process_group" not in popen)
         self.process = subprocess.Popen(command, **popen)
         self.namespace = namespace
         self._init = 0 if namespace else self.process.pid

@@ -686,11 +686,19 @@ def test_interrupt_key_ends_script_around_it(terminal, shell, init, goes_on):
     assert goes_on == ("\non\r\n" in before)
 
 
+HANDLES_INTERRUPT = """
+import os, signal
+signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
 def test_handled_interrupt_key_ends_no_script(terminal):
     """A command that takes ^C for its own, and ends with a code, leaves that to its script."""
     terminal.shell()
-    handles = "trap 'exit 130' INT; echo ready; while :; do sleep 100; done"
-    script = shlex.join([PYINIT, "--", "bash", "-c", handles]) + "; echo code=$?"
+    script = shlex.join([PYINIT, "--", *PYTHON, "-c", HANDLES_INTERRUPT]) + "; echo code=$?"
     terminal.ask(bash(script) + "\n", "\nready\r\n")
     terminal.ask(INTERRUPT, "code=130\r\n", PROMPT)
 
