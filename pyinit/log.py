@@ -86,21 +86,21 @@ class Queue:
         self._wake()
 
     def drop_all_but_last(self) -> None:
-        """Keep the last event of all, and the last of the urgent ones."""
-        self._closed = False  # or the thread might end while the last ones are out of its reach
-        last = self._take_last(self._waiting, 1)
+        """Keep the last event of all and the last of the urgent ones, the newest first."""
+        self._closed = False  # or the thread might end while these are out of its reach
+        kept = self._take_last(self._waiting, 1)
         self._drop(self._waiting, len(self._waiting))
-        urgent = self._take_last(self._urgent, LAST_URGENT)
+        kept += self._take_last(self._urgent, LAST_URGENT)
         self._drop(self._urgent, len(self._urgent))
-        self._urgent.extend(urgent)
-        self._waiting.extend(last)
+        kept.sort(key=lambda event: -event[1])
+        self._urgent.extend(kept)
         self.close()
 
     def _take_last(self, events: "deque[Event]", most: int) -> "list[Event]":
         taken: list[Event] = []
         try:
             while len(taken) < most:
-                taken.insert(0, events.pop())
+                taken.append(events.pop())
         except IndexError:
             pass
         return taken

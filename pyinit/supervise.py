@@ -341,7 +341,7 @@ class Supervisor:
         self._guard(self._note_end)  # an error came between, perhaps
         if self._drain is not None:
             self._drain.finished(gave_up=self._gave_up)
-            self._terminal.take_back(self._process.pid)  # if it was lent
+            self._guard(self._terminal.end_loan, self._process.pid)
 
 
 def _kill_group(child: int, signum: int) -> None:

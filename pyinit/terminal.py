@@ -22,10 +22,11 @@ from pyinit import signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from signal import struct_siginfo
+    from typing import Any
 
 PIPES = frozenset({0o010000, 0o140000})  # FIFOs, and the sockets that some shells use (inode(7))
 FILE_TYPE = 0o170000
-STOPPED = posix.WSTOPPED | posix.WNOHANG
+STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # as long as it is
 
 
 class Terminal:
@@ -37,7 +38,15 @@ class Terminal:
         descriptor: one of a terminal whose foreground process group is pyinit's; None if it is not.
     """
 
-    __slots__ = ("_early", "_stop_was_sent", "descriptor", "is_job", "own_group")
+    __slots__ = (
+        "_early",
+        "_key_was_pressed",
+        "_settings",
+        "_stop_was_sent",
+        "descriptor",
+        "is_job",
+        "own_group",
+    )
 
     def __init__(self, *, group: bool) -> None:
         """Look around.
@@ -50,6 +59,8 @@ class Terminal:
         self.descriptor = _foreground()
         self._early: set[int] = set()
         self._stop_was_sent = False
+        self._key_was_pressed = False  # ^Z, since the child was continued
+        self._settings: list[Any] | None = None  # of a terminal that was lent
 
     @property
     def may_stop(self) -> bool:
@@ -101,6 +112,7 @@ class Terminal:
         """
         if received.si_signo in signals.BACKGROUND:
             return True
+        self._key_was_pressed |= received.si_signo in signals.JOB_CONTROL
         if received.si_signo not in signals.OF_TERMINAL or posix.getpgid(child) != posix.getpgrp():
             return False
         is_early = received.si_signo in self._early
@@ -115,7 +127,7 @@ class Terminal:
         if signum in signals.JOB_CONTROL:
             self._stop_was_sent = True
         elif signum == signals.SIGCONT:
-            self._stop_was_sent = False
+            self._stop_was_sent = self._key_was_pressed = False
             if self.is_job:
                 self.descriptor = _foreground()
                 self.hand_over(child)
@@ -126,28 +138,47 @@ class Terminal:
         In a job pyinit stops as well, which the shell sees; this returns once it is continued. With
         ``-g`` the rest of the job did not hear the key, and is stopped with it. PID 1 cannot be
         stopped from here. In an orphaned process group the kernel stops nobody (POSIX): where
-        nobody could continue a child it is continued at once. What SIGSTOP has stopped, or in
-        pyinit's own session a signal that pyinit forwarded, is stopped on purpose.
+        nobody could continue a child it is continued at once. A child that was stopped on purpose,
+        by SIGSTOP or in pyinit's own session by a signal that pyinit forwarded, is left alone.
         """
         try:
             found = posix.waitid(posix.P_PID, child, STOPPED)
         except ChildProcessError:  # it was reaped
             return
-        if found is None or found.si_status not in signals.JOB_CONTROL:
+        if found is None or not self._is_by_terminal(found.si_status, child):
             return
-        if self.is_job:
+        if self.is_job and not _is_continued():
             signals.suspend(0 if self.own_group else posix.getpid())
-            if posix.getpid() == 1 or signals.SIGCONT in signals.pending():
-                return
-        if self.is_job or not self._stop_was_sent:
+        is_sent = self._stop_was_sent and not self.is_job
+        if not is_sent and not _is_continued() and (posix.getpid() != 1 or not self.is_job):
             self._continue(child)
 
-    def _continue(self, child: int) -> None:
+    def _is_by_terminal(self, signum: int, child: int) -> bool:
+        """Tell whether a stop has to do with the terminal.
+
+        Programs that catch ^Z, such as top, stop by SIGSTOP then. So does a shell's `suspend`,
+        which gives the foreground back before.
+        """
+        if signum in signals.JOB_CONTROL:
+            return True
+        if not self.is_job:
+            return False
+        if posix.getpgid(child) == posix.getpgrp():
+            return self._key_was_pressed
+        return _foreground() is not None or self._has_foreground(child)
+
+    def _has_foreground(self, group: int) -> bool:
         try:
-            if self.descriptor is not None and posix.tcgetpgrp(self.descriptor) == child:
+            return self.descriptor is not None and posix.tcgetpgrp(self.descriptor) == group
+        except OSError:  # it hung up
+            return False
+
+    def _continue(self, child: int) -> None:
+        if self._has_foreground(child):
+            try:
                 posix.kill(-child, signals.SIGCONT)
-        except OSError:  # it hung up, or may not be signalled
-            pass
+            except OSError:  # it may not be signalled
+                pass
 
     def lend(self, group: int) -> None:
         """Make a stopped group that was left behind the foreground group, if pyinit has that.
@@ -155,9 +186,31 @@ class Terminal:
         It is about to be continued in order to end. A process that restores the terminal's settings
         in the background would be stopped again.
         """
-        terminal = _foreground()
-        if terminal is not None and group:
-            take_foreground(terminal, group)
+        if self._settings is None:
+            self.descriptor = _foreground()
+        if self.descriptor is None or not group:
+            return
+        from termios import tcgetattr
+
+        self._settings = self._settings or tcgetattr(self.descriptor)
+        take_foreground(self.descriptor, group)
+
+    def end_loan(self, child: int) -> None:
+        """Take back a terminal that was lent, with the settings that it had.
+
+        What it was lent to may have set it up for itself, and been killed.
+        """
+        if self._settings is None or self.descriptor is None:
+            return
+        from termios import TCSANOW, tcsetattr
+
+        self.take_back(child)
+        tcsetattr(self.descriptor, TCSANOW, self._settings)
+
+
+def _is_continued() -> bool:
+    """Tell whether a shell has continued pyinit, and so will the child be in a moment."""
+    return signals.SIGCONT in signals.pending()
 
 
 def take_foreground(terminal: int, group: int) -> None:

@@ -140,6 +140,15 @@ class Screen:
         for answer in answers:
             self.see(answer)
 
+    def suspend(self, shell: Run) -> None:
+        """Press ^Z, and wait for the shell's prompt and until the command can read no more.
+
+        A process that is about to be stopped still reads what is there already.
+        """
+        reader = innermost(shell)
+        self.ask(SUSPEND, "Stopped", PROMPT)
+        assert until(lambda: "T (stopped)" in Path(f"/proc/{reader}/status").read_text())
+
     def job(self, command: str, prefix=()) -> None:
         """Have a shell run a command and wait until that is in the foreground."""
         line = shlex.join([*prefix, "sh", "-c", f"echo ready; exec {command}"])
@@ -545,26 +554,62 @@ def test_python_prompt_goes_on_beside_a_popen(terminal, init):
 @beside(**NONE, **OURS, pid1_group=PID1_GROUP, dumb_init=PEERS["dumb-init"])
 def test_suspend_key_gives_the_shell_its_terminal(terminal, init):
     """^Z stops the command, and the shell knows of it."""
-    terminal.shell()
+    shell = terminal.shell()
     terminal.job("cat", init)
     terminal.ask("one\n", "one\r\none\r\n")
-    terminal.ask(SUSPEND, "Stopped", PROMPT)
-    if init != PEERS["dumb-init"]:  # which is stopped before its child is: that may read on
-        terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+    terminal.suspend(shell)
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
 
 
 @beside(**NONE, **OURS, pid1_group=PID1_GROUP)
 def test_suspended_job_is_continued(terminal, init):
     """fg continues a command in the foreground, each time that it was stopped."""
-    terminal.shell()
+    shell = terminal.shell()
     terminal.job("cat", init)
     for word in ("one", "two"):
         terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
-        terminal.ask(SUSPEND, "Stopped", PROMPT)
+        terminal.suspend(shell)
         terminal.ask("fg\n", "exec cat'\r\n")
     terminal.ask("three\n", "three\r\nthree\r\n")
     terminal.ask(INTERRUPT, PROMPT)
     terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
+
+
+STOPS_ITSELF = """
+import os, signal
+signal.signal(signal.SIGTSTP, lambda *_: os.kill(os.getpid(), signal.SIGSTOP))
+print("ready", flush=True)
+while True:
+    print(input(), flush=True)
+"""
+
+
+@beside(**NONE, pyinit=OURS["pyinit"], group=OURS["group"])
+def test_program_that_catches_the_suspend_key_is_suspended(terminal, init):
+    """A program that stops by SIGSTOP at ^Z, as top does, gives the shell its terminal, too."""
+    shell = terminal.shell()
+    terminal.ask(shlex.join([*init, *PYTHON, "-c", STOPS_ITSELF]) + "\n", "\nready\r\n")
+    for word in ("one", "two"):
+        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
+        terminal.suspend(shell)
+        terminal.type("fg\n")
+        terminal.see("\r\n")
+    terminal.ask("three\n", "three\r\nthree\r\n")
+
+
+@beside(**NONE, pyinit=OURS["pyinit"], group=OURS["group"])
+def test_inner_shell_may_suspend_itself(terminal, init):
+    """`suspend` in an inner shell gets back to the outer one, and fg returns."""
+    shell = terminal.shell()
+    inner = ["env", "PS1=INNER> ", "bash", "--norc", "-i"]
+    terminal.ask(shlex.join([*init, *inner]) + "\n", "\nINNER> ")
+    terminal.ask("suspend\n", "Stopped", PROMPT)
+    terminal.ask("echo $((6 * 7))\n", "\n42\r\n", PROMPT)
+    terminal.ask("fg\n", "INNER> ")
+    terminal.ask("echo $((7 * 7))\n", "\n49\r\n", "INNER> ")
+    terminal.ask("exit\n", f"\n{PROMPT}")
+
+    assert shell.process.pid == terminal.foreground
 
 
 @beside(**NONE, **OURS)
@@ -594,20 +639,19 @@ def test_background_job_that_reads_is_stopped(terminal, init):
 @beside(**NONE, pyinit=OURS["pyinit"], group=OURS["group"])
 def test_script_around_it_is_suspended(terminal, init):
     """^Z stops a script with all that it runs, and fg continues them."""
-    terminal.shell()
+    shell = terminal.shell()
     terminal.ask(bash(shlex.join([*init, "cat"]) + "; :") + "\n", "\r\n")
     terminal.ask("one\n", "one\r\none\r\n")
-    terminal.ask(SUSPEND, "Stopped", PROMPT)
+    terminal.suspend(shell)
     terminal.ask("fg\n", ":'\r\n")
     terminal.ask("two\n", "two\r\ntwo\r\n")
     terminal.ask(INTERRUPT, PROMPT)
 
 
-@every_option
-def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal, options):
+def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal):
     """Where the child alone is stopped, as cpulimit does, nobody would continue pyinit."""
     shell = terminal.shell()
-    terminal.ask(shlex.join([PYINIT, *options, "--", *SLEEPER]) + "; echo code=$?\n", "ready\r\n")
+    terminal.ask(shlex.join([PYINIT, "--", *SLEEPER]) + "; echo code=$?\n", "ready\r\n")
     child, pyinit = innermost(shell), only_child(shell.process.pid)
     os.kill(child, signal.SIGSTOP)
     assert until(lambda: "T (stopped)" in Path(f"/proc/{child}/status").read_text())
@@ -652,12 +696,15 @@ def test_suspended_editors_do_not_hold_up_the_end(terminal, kind):
     run = terminal.start(kind, shell, options, env=os.environ | SHELL_ENVIRONMENT)
     terminal.see(PROMPT)
     for _ in range(2):
-        terminal.ask(shlex.join(victim("editor")) + "\n", "\nediting\r\n")
+        terminal.ask(shlex.join(victim("editor", "hup")) + "\n", "\nediting\r\n")
         terminal.ask(SUSPEND, "Stopped", PROMPT)
+    settings = termios.tcgetattr(terminal.slave)
     terminal.ask("exit\n", PROMPT)  # there are stopped jobs
     terminal.type("exit 3\n")
 
     assert 3 == run.finish().code
+    assert settings != termios.tcgetattr(terminal.slave)  # readline's
+    assert termios.tcgetattr(terminal.slave)[3] & termios.ICANON
 
 
 @beside(**NONE, **OURS)
@@ -805,20 +852,24 @@ def stopped(monkeypatch):
 
     def look(*, is_job, **how):
         done = []
-        how = {"own_group": True, "pid": 7, "pending": (), "sent": (), "foreground": CHILD} | how
+        how = {"own_group": True, "pid": 7, "sent": (), "foreground": CHILD} | how
+        how = {"before": (), "pending": (), "signum": signal.SIGTSTP} | how
         terminal = Terminal(group=False)
         terminal.is_job, terminal.own_group, terminal.descriptor = is_job, how["own_group"], 0
         for signum in how["sent"]:
             terminal.passes(signum, CHILD)
         given = how["foreground"]
-        stop = SimpleNamespace(si_status=int(signal.SIGTSTP))
+        stop = SimpleNamespace(si_status=int(how["signum"]))
         with monkeypatch.context() as patch:
             patch.setattr(posix, "waitid", lambda *_: stop)
             patch.setattr(posix, "getpid", lambda: how["pid"])
+            patch.setattr(posix, "getpgid", lambda _: CHILD)
             patch.setattr(posix, "tcgetpgrp", given if callable(given) else lambda _: given)
             patch.setattr(posix, "kill", lambda *what: done.append(what))
             patch.setattr(signals, "suspend", lambda whom: done.append(f"suspend {whom}"))
-            patch.setattr(signals, "pending", lambda: set(how["pending"]))
+            patch.setattr(
+                signals, "pending", lambda: set(how["pending"] if done else how["before"])
+            )
             terminal.follow_stop(CHILD)
         return done
 
@@ -840,6 +891,9 @@ def hung_up(_descriptor):
         ({"is_job": True, "pending": {18}}, ["suspend 0"]),
         ({"is_job": True, "pid": 1}, ["suspend 0"]),
         ({"is_job": True}, ["suspend 0", CONTINUED]),
+        ({"is_job": True, "before": {18}, "pending": {18}}, []),
+        ({"is_job": True, "foreground": hung_up, "signum": signal.SIGSTOP}, []),
+        ({"is_job": False, "signum": signal.SIGSTOP}, []),
         ({"is_job": False}, [CONTINUED]),
         ({"is_job": False, "foreground": 5}, []),
         ({"is_job": False, "foreground": hung_up}, []),

@@ -77,7 +77,7 @@ def test_suspended_editor_ends_at_once(leave, terminal, namespace):
     redirections, screen = terminal
     run = leave(on_terminal("bash --norc -i", redirections), namespace=namespace)
     screen.expect_exact(PROMPT)
-    screen.send(shlex.join(victim("editor")) + "\n")
+    screen.send(shlex.join(victim("editor", "hup")) + "\n")
     screen.expect_exact("\nediting\r\n")
     screen.send(SUSPEND)
     screen.expect_exact("Stopped")
