@@ -853,7 +853,12 @@ def stopped(monkeypatch):
     def look(*, is_job, **how):
         done = []
         how = {"own_group": True, "pid": 7, "sent": (), "foreground": CHILD} | how
-        how = {"before": (), "pending": (), "signum": signal.SIGTSTP} | how
+        how = {"before": (), "pending": (), "signum": signal.SIGTSTP, "keys": ()} | how
+
+        def kill(*what):
+            done.append(what)
+            raise PermissionError
+
         terminal = Terminal(group=False)
         terminal.is_job, terminal.own_group, terminal.descriptor = is_job, how["own_group"], 0
         for signum in how["sent"]:
@@ -864,8 +869,11 @@ def stopped(monkeypatch):
             patch.setattr(posix, "waitid", lambda *_: stop)
             patch.setattr(posix, "getpid", lambda: how["pid"])
             patch.setattr(posix, "getpgid", lambda _: CHILD)
+            patch.setattr(posix, "getpgrp", lambda: 5 if how["own_group"] else CHILD)
+            for key in how["keys"]:
+                terminal.has_told(CHILD, SimpleNamespace(si_signo=key))
             patch.setattr(posix, "tcgetpgrp", given if callable(given) else lambda _: given)
-            patch.setattr(posix, "kill", lambda *what: done.append(what))
+            patch.setattr(posix, "kill", kill)
             patch.setattr(signals, "suspend", lambda whom: done.append(f"suspend {whom}"))
             patch.setattr(
                 signals, "pending", lambda: set(how["pending"] if done else how["before"])
@@ -894,6 +902,17 @@ def hung_up(_descriptor):
         ({"is_job": True, "before": {18}, "pending": {18}}, []),
         ({"is_job": True, "foreground": hung_up, "signum": signal.SIGSTOP}, []),
         ({"is_job": False, "signum": signal.SIGSTOP}, []),
+        ({"is_job": True, "own_group": False, "signum": signal.SIGSTOP}, []),
+        (
+            {
+                "is_job": True,
+                "own_group": False,
+                "signum": signal.SIGSTOP,
+                "keys": [signal.SIGTSTP],
+                "pending": {18},
+            },
+            ["suspend 7"],
+        ),
         ({"is_job": False}, [CONTINUED]),
         ({"is_job": False, "foreground": 5}, []),
         ({"is_job": False, "foreground": hung_up}, []),
