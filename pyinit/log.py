@@ -60,8 +60,8 @@ class Queue:
 
     def put(self, event: "Event") -> None:
         """Add one."""
-        is_urgent = event[0] <= WARNING and len(self._waiting) >= CROWDED
-        events = self._urgent if is_urgent else self._waiting
+        is_passing = _is_urgent(event) and len(self._waiting) >= CROWDED
+        events = self._urgent if is_passing else self._waiting
         if len(events) >= QUEUE_LIMIT:
             self._drop_half(events)
         events.append(event)
@@ -119,10 +119,16 @@ class Queue:
                 event = events.popleft()
             except IndexError:  # the thread has taken them
                 return
-            if event[0] <= WARNING and events is not self._urgent:
+            if _is_urgent(event) and events is not self._urgent:
                 self._urgent.append(event)
             else:
                 self.dropped += 1
+
+
+def _is_urgent(event: "Event") -> bool:
+    """Tell whether a person must know of it; not of each of many orphans (``-w``)."""
+    level, _, name, _ = event
+    return level <= WARNING and name != "orphan_reaped"
 
 
 class Log:

@@ -275,6 +275,20 @@ def test_warnings_pass_a_crowd(others, first):
     assert first == all_of(queue)[0]
 
 
+def test_orphans_do_not_hide_a_crash():
+    """With -w a storm of orphans is one of warnings, and what killed the child passes it."""
+    queue = log.Queue()
+    for number in range(2 * QUEUE_LIMIT):
+        queue.put((WARNING, float(number), "orphan_reaped", {}))
+    queue.put((WARNING, 0.0, "child_exited", {}))
+    for number in range(2 * QUEUE_LIMIT):
+        queue.put((WARNING, float(number), "orphan_reaped", {}))
+    queue.drop_all_but_last()
+    queue.close()
+
+    assert ["orphan_reaped", "child_exited"] == [event[2] for event in iter(queue.take, None)]
+
+
 def test_last_event_is_kept():
     """Where there is no time for all, warnings and the last event are left."""
     queue = log.Queue()
