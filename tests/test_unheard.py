@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import pytest
-from harness import PYTHON, UNSHARE, descendants, victim
+from harness import PYTHON, ROOT, UNSHARE, descendants, victim
 from pexpect.fdpexpect import fdspawn
 
 BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
@@ -191,7 +191,9 @@ def test_what_was_brought_into_a_deaf_namespace_has_its_time(leave, gate, namesp
     """A process with a parent elsewhere may finish as well; the init is killed after it."""
     worker = shlex.join(["bash", "-c", WORK, str(gate)])
     init = "$(cat /proc/$!/task/$!/children)"
-    bring = f"until nsenter --target {init} --pid true; do :; done; nsenter --target {init} --pid"
+    user = "" if ROOT else "--user --preserve-credentials "  # as another user it takes that one's
+    enter = f"nsenter --target {init} {user}--pid"
+    bring = f"until {enter} true; do :; done; {enter}"
     guest = f"{{ {nested(['sleep', '99'])} & {bring} {worker}; }} 2>/dev/null"
     run = leave(guest, DEAF, namespace=namespace)
     ready(run, "ready", "deaf")
