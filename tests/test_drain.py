@@ -8,8 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import MAY_READ, PYTHON, ROOT, children, status_of, until, victim
-from harness import descendants as descendants_of
+
+from testkit.namespaces import MAY_READ, ROOT
+from testkit.processes import children, status_of, until
+from testkit.processes import descendants as descendants_of
+from testkit.programs import PYTHON, victim
 
 from pyinit import descendants, everyone, procfs
 from pyinit.drain import Drain, _is_deaf

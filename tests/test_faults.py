@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import command_line, full_pipe, victim
+
+from testkit.pipes import full_pipe
+from testkit.programs import victim
+from testkit.running import command_line
 
 from pyinit import supervise
 from pyinit.lifecycle import Lifecycle

@@ -9,18 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import (
-    PYINIT,
-    ROOT,
-    UNSHARE,
-    Run,
-    children,
-    only_child,
-    signal_set,
-    status_of,
-    tool,
-    until,
-)
+
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.processes import children, only_child, status_of, until
+from testkit.programs import PYINIT, tool
+from testkit.running import Run
+from testkit.signalsets import signal_set
 
 LABS = Path(__file__).parent.parent / "docs" / "labs"
 RUNS = sorted(LABS.glob("*/run"))

@@ -11,20 +11,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import (
-    PYINIT,
-    PYTHON,
-    ROOT,
-    UNSHARE,
-    Run,
-    children,
-    fill,
-    signal_set,
-    status_of,
-    tool,
-    until,
-    victim,
-)
+
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.pipes import fill
+from testkit.processes import children, status_of, until
+from testkit.programs import PYINIT, PYTHON, tool, victim
+from testkit.running import Run
+from testkit.signalsets import signal_set
 
 TINI, DUMB_INIT, CATATONIT, OURS = ("tini",), ("dumb-init",), ("catatonit",), (PYINIT,)
 NOT_TINI = [DUMB_INIT, CATATONIT, OURS]

@@ -14,7 +14,10 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, PYTHON, ROOT, UNSHARE, only_child, status_of, until, victim
+
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.processes import only_child, status_of, until
+from testkit.programs import PYINIT, PYTHON, victim
 
 from pyinit import log
 

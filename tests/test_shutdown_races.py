@@ -10,7 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import FORWARDED, ROOT, children, signal_set, status_of, until, victim
+
+from testkit.namespaces import ROOT
+from testkit.processes import children, status_of, until
+from testkit.programs import victim
+from testkit.signalsets import FORWARDED, signal_set
 
 TIMES = 200
 AT_ONCE = 4

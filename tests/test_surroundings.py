@@ -1,13 +1,10 @@
 """pyinit survives the hostile surroundings of `make survive`, or refuses to start where it may."""
 
-import sys
 from pathlib import Path
 
 import pytest
-from harness import PYINIT
 
-sys.path.append(str(Path(__file__).parent.parent))  # last: pyinit itself is the installed one
-
+from testkit.programs import PYINIT
 from trials import survive
 from trials.ordeal import OK, REFUSES
 from trials.surroundings import SURROUNDINGS

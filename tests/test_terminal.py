@@ -16,20 +16,12 @@ from types import SimpleNamespace
 
 import pexpect
 import pytest
-from harness import (
-    INSTALLED,
-    PYINIT,
-    PYTHON,
-    UNSHARE,
-    Run,
-    children,
-    command_line,
-    descendants,
-    only_child,
-    until,
-    victim,
-)
 from pexpect.fdpexpect import fdspawn
+
+from testkit.namespaces import UNSHARE
+from testkit.processes import children, descendants, only_child, until
+from testkit.programs import INSTALLED, PYINIT, PYTHON, victim
+from testkit.running import Run, command_line
 
 from pyinit import signals
 from pyinit.terminal import Terminal, _is_pipe

@@ -13,18 +13,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import (
-    INSTALLED,
-    PYTHON,
-    ROOT,
-    children,
-    command_line,
-    full_pipe,
-    signal_set,
-    status_of,
-    until,
-    victim,
-)
+
+from testkit.namespaces import ROOT
+from testkit.pipes import full_pipe
+from testkit.processes import children, status_of, until
+from testkit.programs import INSTALLED, PYTHON, victim
+from testkit.running import command_line
+from testkit.signalsets import signal_set
 
 SILENT_STRACE = ("strace", "-qq", "-o", "/dev/null")
 

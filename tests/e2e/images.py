@@ -5,7 +5,8 @@ import subprocess
 
 import base
 from engines import APP, BASE, DOCKER, FILES, PODMAN, REPOSITORY, TINI, TINI_APP, build
-from harness import VICTIMS
+
+from testkit.programs import VICTIMS
 
 EXAMPLE = REPOSITORY / "Dockerfile.example"
 TINI_DOCKERFILE = f"""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-sys.path.append(os.path.dirname(os.path.dirname(__file__)))
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))  # for testkit
 
 import prepare
 from engines import DOCKER, FILES, write_configuration
