@@ -37,6 +37,24 @@ def descendants(pid: int) -> list[int]:
     return below + [further for child in below for further in descendants(child)]
 
 
-def status_of(text: str) -> dict[str, str]:
+def state(pid: int) -> str:
+    """Return the letter of the state of a process; none where it is gone."""
+    try:
+        return stat(pid)[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def stat(pid: int | str) -> list[str]:
+    """Return the fields of a /proc/PID/stat from the third on; a name may have anything in it."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+
+
+def status(pid: int | str) -> dict[str, str]:
     """Return the fields of a /proc/PID/status."""
+    return status_of(Path(f"/proc/{pid}/status").read_text(errors="replace"))
+
+
+def status_of(text: str) -> dict[str, str]:
+    """Return the fields of a /proc/PID/status that somebody has read."""
     return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from testkit.namespaces import ROOT
-from testkit.processes import children, status_of, until
+from testkit.processes import children, status, until
 from testkit.programs import victim
 from testkit.signalsets import FORWARDED, signal_set
 
@@ -124,5 +124,5 @@ def has_begun(run):
     """Tell whether pyinit has blocked the signals; while it waits for some, these are not shown."""
     if run.namespace and not children(run.process.pid):
         return False
-    blocked = status_of(Path(f"/proc/{run.init}/status").read_text())["SigBlk"]
+    blocked = status(run.init)["SigBlk"]
     return set(FORWARDED) <= signal_set(blocked) or children(run.init)

@@ -10,21 +10,19 @@ import collections
 import concurrent.futures
 import dataclasses
 import json
-import os
 import random
 import re
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
-UNSHARE: tuple[str, ...] = ("unshare", "--pid", "--fork", "--mount-proc")
-if os.geteuid():
-    UNSHARE = ("unshare", "--user", "--map-root-user", *UNSHARE[1:])
+from testkit.namespaces import UNSHARE
+from testkit.programs import PYINIT, compile_c
+
+SOURCES = Path(__file__).parent
 CODE = 7  # of the workload
 PID1_SHARE = 0.5
 PATIENCE = 40  # seconds, for what takes one or two mostly
@@ -196,15 +194,8 @@ class Trial:
             folder: where everything is kept.
         """
         self._folder = folder
-        self._workload = str(folder / "faulted")
-        source = Path(__file__).with_name("faulted.c")
-        self._no_memory = str(folder / "nomemory.so")
-        no_memory = str(source.with_name("nomemory.c"))
-        compiling = ["gcc", "-O2", "-Wall"]
-        subprocess.run([*compiling, "-static", "-o", self._workload, str(source)], check=True)
-        subprocess.run(
-            [*compiling, "-shared", "-fPIC", "-o", self._no_memory, no_memory], check=True
-        )
+        self._workload = str(compile_c(SOURCES / "faulted.c", folder, "-static"))
+        self._no_memory = str(compile_c(SOURCES / "nomemory.c", folder, "-shared", "-fPIC"))
         self._known: dict[tuple[Kind, bool], int] = {}
         self.counts: collections.Counter[str] = collections.Counter()
 

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,7 +11,9 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.inits import INIT, PEERS, all_inits
 from bench.tables import table
-from trials.case import ROOT, Case, Stage, Surrounding
+from testkit.namespaces import ROOT
+from testkit.programs import compile_c
+from trials.case import Case, Stage, Surrounding
 from trials.ordeal import OK, REFUSES, Unavailable, endure
 from trials.surroundings import SURROUNDINGS
 
@@ -60,8 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 def compile_programs(folder: Path) -> None:
     """Compile the workload and what applies a seccomp filter; both are static."""
     for name in ("guest", "confine"):
-        program, source = str(folder / name), str(SOURCES / f"{name}.c")
-        subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", program, source], check=True)
+        compile_c(SOURCES / f"{name}.c", folder, "-static")
 
 
 def _paths(folder: Path) -> dict[str, str]:
