@@ -15,7 +15,7 @@ from typing import NoReturn
 from bench import proc
 from testkit.namespaces import UNSHARE_TIED
 from testkit.processes import children, only_child
-from trials.case import CODE, Case, Stage
+from trials.survive.case import CODE, Case, Stage
 
 OK, REFUSES = "ok", "refuses"
 CHANNEL = 1000  # of guest.c
@@ -233,7 +233,8 @@ def _start(
         wrapping = [given.replace(word, place) for given in wrapping]
     with stderr.open("ab") as file:
         process = subprocess.Popen(
-            [f"/usr/bin/{UNSHARE_TIED[0]}", *UNSHARE_TIED[1:], *case.namespaces, "--", *wrapping, *words],
+            [*UNSHARE_TIED, *case.namespaces, "--", *wrapping, *words],
+            executable="/usr/bin/unshare",  # the case may have another PATH
             stdin=subprocess.DEVNULL if stage.stdin is None else stage.stdin,
             stdout=subprocess.DEVNULL,
             stderr=file if stage.stderr is None else stage.stderr,

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from testkit.processes import state, status
-from trials.case import CODE, Case, Stage, Surrounding
-from trials.ordeal import Ordeal, Unavailable
+from trials.survive.case import CODE, Case, Stage, Surrounding
+from trials.survive.ordeal import Ordeal, Unavailable
 
 CGROUPS = Path("/sys/fs/cgroup")
 PACKAGES = ("pyinit", "structlog", "prctl.py", "_prctl*")

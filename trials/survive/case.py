@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.tools import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from trials.ordeal import Ordeal
+    from trials.survive.ordeal import Ordeal
 
 CODE = 37  # of the workload
 

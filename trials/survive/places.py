@@ -8,7 +8,7 @@ from functools import partial
 
 from testkit.namespaces import MAY_READ
 from testkit.pipes import fill
-from trials.case import Case, Stage, Surrounding
+from trials.survive.case import Case, Stage, Surrounding
 
 ALL_CLOSED = "<&- >&- 2>&-"
 UID = 54321  # nobody has it
