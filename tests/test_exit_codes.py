@@ -21,7 +21,7 @@ DEADLY = sorted({*range(1, 32), *range(34, 65)} - HARMLESS)
 
 
 @pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
-@pytest.mark.parametrize("code", [0, 1, 2, 42, 126, 127, 128, 137, 143, 255])
+@pytest.mark.parametrize("code", [0, 126, 137, 255])
 def test_code_of_the_child_comes_back(run, code, namespace):
     """The child's code is pyinit's code, and pyinit adds nothing to the output."""
     result = run(command=["sh", "-c", f"exit {code}"], namespace=namespace)

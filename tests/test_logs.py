@@ -371,20 +371,6 @@ def test_stderr_that_cannot_be_written_is_survived(start, options, redirection):
     assert 6 == run.stop().code
 
 
-def test_reader_that_left_is_survived(start):
-    """EPIPE costs the log; the SIGPIPE that comes with it is not forwarded."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    run = start(["-v"], victim("listener", 6), stderr=writer)
-    os.close(writer)
-    run.ready()
-    for signum in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGRTMIN):
-        run.send(signum)
-        assert f"got {int(signum)}" == run.line()
-
-    assert (6, f"got {int(signal.SIGTERM)}\n") == (run.stop().code, run.finish().out)
-
-
 def test_nonblocking_stderr_loses_nothing(start):
     """A descriptor that somebody made non-blocking is waited for, not given up."""
     reader, writer = full_pipe()

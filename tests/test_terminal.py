@@ -206,7 +206,7 @@ def end_job(shell: Run) -> None:
 # --- job control ---
 
 
-@pytest.mark.parametrize("error", ["ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH"])
+@pytest.mark.parametrize("error", ["ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH", "EIO"])
 def test_terminal_that_cannot_be_handed_over(terminal, error, tmp_path):
     """Whatever tcsetpgrp(3) fails with, the child runs, and its code comes out."""
     calls = tmp_path / "calls"
