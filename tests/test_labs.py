@@ -7,35 +7,24 @@ import os
 import re
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from testkit.namespaces import ROOT, UNSHARE
 from testkit.processes import state, status, until
-from testkit.programs import PYINIT, tool
+from testkit.programs import PYINIT, ROOT_DIRECTORY, tool
 from testkit.running import Run
 from testkit.signalsets import signal_set
 
-LABS = Path(__file__).parent.parent / "docs" / "labs"
+LABS = ROOT_DIRECTORY / "docs" / "labs"
 RUNS = sorted(LABS.glob("*/run"))
 ECHO = ("sh", "-c", "echo ready; exec cat")
 
 
 @pytest.fixture
-def begin():
-    """Start an init without pyinit, with or without a namespace."""
-    runs = []
-
-    def begin_one(*command: str, namespace: bool = True, **popen) -> Run:
-        popen.setdefault("stdin", subprocess.PIPE)
-        line = [*(UNSHARE if namespace else ()), *command]
-        runs.append(Run(line, namespace=namespace, **popen))
-        return runs[-1]
-
-    yield begin_one
-    for run in runs:
-        run.kill()
+def begin(launch):
+    """Start an init without pyinit."""
+    return lambda *command: launch([*UNSHARE, *command], stdin=subprocess.PIPE)
 
 
 def still_answers(run: Run) -> bool:
@@ -55,12 +44,12 @@ def test_kill_init_is_stopped_from_outside_alone(begin):
     assert until(lambda: state(run.init) == "T")
 
 
-def test_kill_init_under_strace(begin, tmp_path):
+def test_kill_init_under_strace(begin, launch, tmp_path):
     """A tracer is shown what is dropped: a SIGTERM that changes nothing."""
     run = begin(*ECHO)
     assert "ready" == run.line()
     log = tmp_path / "strace"
-    tracer = begin(tool("strace"), "-p", str(run.init), "-o", str(log), namespace=False)
+    tracer = launch([tool("strace"), "-p", str(run.init), "-o", str(log)], namespace=False)
     assert until(lambda: status(run.init)["TracerPid"] == str(tracer.init))
 
     run.enter("sh", "-c", "kill 1").wait()

@@ -17,6 +17,7 @@ import structlog
 from testkit.pipes import full_pipe
 from testkit.processes import only_child, until
 from testkit.programs import PYTHON, victim
+from testkit.refusals import refusing
 from testkit.running import import_that_exits
 
 from pyinit import events, log
@@ -431,8 +432,8 @@ def test_log_that_cannot_be_loaded_is_survived(run, sabotage):
 
 def test_thread_that_cannot_be_had_is_tried_again(run):
     """Where the system has no thread now, the events wait for the next one."""
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=clone3:error=EAGAIN:when=1"]
-    result = run(["-v"], ["sh", "-c", "exit 3"], wrap=strace, namespace=False)
+    wrap = refusing("clone3:error=EAGAIN:when=1")
+    result = run(["-v"], ["sh", "-c", "exit 3"], wrap=wrap, namespace=False)
 
     assert ["not_pid1", "child_started", "child_exited"] == [e["event"] for e in result.events]
 

@@ -16,12 +16,12 @@ from testkit.namespaces import ROOT, UNSHARE
 from testkit.pipes import fill
 from testkit.processes import children, stat, state, status, until
 from testkit.programs import PYINIT, PYTHON, tool, victim
+from testkit.refusals import MAY_NOT_KILL, OTHER_USER, STRACE
 from testkit.running import Run
-from testkit.signalsets import signal_set
+from testkit.signalsets import pending, signal_set
 
 TINI, DUMB_INIT, CATATONIT, OURS = ("tini",), ("dumb-init",), ("catatonit",), (PYINIT,)
 NOT_TINI = [DUMB_INIT, CATATONIT, OURS]
-STRACE = ("strace", "-qq", "-o", "/dev/null")
 
 
 def of(*inits: tuple[str, ...]):
@@ -30,36 +30,18 @@ def of(*inits: tuple[str, ...]):
 
 
 @pytest.fixture
-def begin():
-    """Start a command under an init, the child of `outer`; what is left at the end is killed."""
-    runs = []
+def begin(launch):
+    """Start a command under an init, the child of `outer`."""
 
     def begin_one(init, command, *, outer=UNSHARE, wrap=(), **popen) -> Run:
-        line = [*outer, *wrap, tool(init[0]), *init[1:], "--", *command]
-        runs.append(Run(line, namespace=True, **popen))
-        return runs[-1]
+        return launch([*outer, *wrap, tool(init[0]), *init[1:], "--", *command], **popen)
 
-    yield begin_one
-    for run in runs:
-        run.kill()
+    return begin_one
 
 
 def switches(pid: int) -> int:
     """Return how often a process has waited for something."""
     return int(status(pid)["voluntary_ctxt_switches"])
-
-
-def have_pending(signum: int) -> list[str]:
-    """Return the command that runs another one with this signal pending and all blocked."""
-    return [*PYTHON, "-c", PENDING, str(int(signum))]
-
-
-PENDING = """
-import _signal, os, sys
-_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
-os.kill(os.getpid(), int(sys.argv[1]))
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 
 def turn(run: Run, times: int = 2) -> None:
@@ -97,10 +79,8 @@ def test_ignored_sigchld_does_not_hang_it(begin, init):
 @pytest.mark.parametrize(("init", "code"), [(TINI, 1), (DUMB_INIT, 9), (OURS, 9)])
 def test_refused_forward(begin, init, code):
     """A signal for a child that may not be signalled ends tini, and the container with it."""
-    wrap = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
-    other = ["setpriv", "--reuid=65534", "--clear-groups"]
     script = "echo 'ready (pid: 2)'; read x; exit 9"
-    run = begin(init, [*other, "sh", "-c", script], wrap=wrap, stdin=subprocess.PIPE)
+    run = begin(init, [*OTHER_USER, "sh", "-c", script], wrap=MAY_NOT_KILL, stdin=subprocess.PIPE)
     run.ready()
     run.send(signal.SIGUSR1)
     if init != TINI:
@@ -142,7 +122,7 @@ def test_dumb_init_spins_and_sees_no_death():
 
         assert until(lambda: ticks(process.pid) > before + 20)
         assert ["Z"] == [state(child) for child in children(process.pid)]
-        assert signal.SIGCHLD in pending(process.pid)
+        assert signal.SIGCHLD in not_taken(process.pid)
         process.kill()
 
 
@@ -157,7 +137,7 @@ def ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def pending(pid: int) -> set[int]:
+def not_taken(pid: int) -> set[int]:
     """Return the signals that a process has not taken yet."""
     return signal_set(status(pid)["ShdPnd"])
 
@@ -170,7 +150,7 @@ def test_dumb_init_stalls_where_stderr_is_full(begin):
     (listener,) = children(run.init)
     fill(writer)
     run.send(signal.SIGUSR1)
-    assert until(lambda: signal.SIGUSR1 not in pending(run.init))
+    assert until(lambda: signal.SIGUSR1 not in not_taken(run.init))
     os.kill(listener, signal.SIGUSR2)
     assert f"got {int(signal.SIGUSR2)}" == run.line()
     os.read(reader, 1 << 20)
@@ -188,7 +168,7 @@ EARLY += [((*OURS, "-g"), True), (TINI, True), (CATATONIT, True), ((*DUMB_INIT, 
 def test_signal_before_the_childs_setpgid(begin, init, arrives):
     """What comes before the child has a group of its own, or is the program, is lost."""
     slow = ["-f", "-e", "inject=setpgid,setsid,rt_sigprocmask:delay_enter=300000"]
-    wrap = have_pending(signal.SIGTERM)
+    wrap = pending(signal.SIGTERM)
     run = begin(init, victim("listener"), outer=[*STRACE, *slow], wrap=wrap)
     run.ready()
     run.send(signal.SIGRTMIN)

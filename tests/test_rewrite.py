@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
+from testkit.marks import BOTH
 from testkit.programs import victim
 
-BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 PAIRS = [
     ("TERM:QUIT", signal.SIGTERM, signal.SIGQUIT),
     ("RTMIN+3:RTMAX", signal.SIGRTMIN + 3, signal.SIGRTMAX),
