@@ -14,11 +14,12 @@ import pytest
 
 from testkit.namespaces import ROOT, UNSHARE
 from testkit.pipes import fill
-from testkit.processes import children, stat, state, status, until
+from testkit.processes import children, state, status, until
 from testkit.programs import PYINIT, PYTHON, tool, victim
 from testkit.refusals import MAY_NOT_KILL, OTHER_USER, STRACE
 from testkit.running import Run
 from testkit.signalsets import pending, signal_set
+from testkit.usage import ticks, wakeups
 
 TINI, DUMB_INIT, CATATONIT, OURS = ("tini",), ("dumb-init",), ("catatonit",), (PYINIT,)
 NOT_TINI = [DUMB_INIT, CATATONIT, OURS]
@@ -39,17 +40,12 @@ def begin(launch):
     return begin_one
 
 
-def switches(pid: int) -> int:
-    """Return how often a process has waited for something."""
-    return int(status(pid)["voluntary_ctxt_switches"])
-
-
 def turn(run: Run, times: int = 2) -> None:
     """Have an init that waits for signals take some, and wait again."""
     for _ in range(times):
-        before = switches(run.init)
+        before = wakeups(run.init)
         run.send(signal.SIGWINCH)
-        assert until(lambda before=before: switches(run.init) > before)
+        assert until(lambda before=before: wakeups(run.init) > before)
 
 
 @of(TINI, CATATONIT)
@@ -129,12 +125,6 @@ def test_dumb_init_spins_and_sees_no_death():
 # CPython ignores SIGPIPE, and subprocess gives it back its default only in what it runs itself.
 AS_C_PROGRAMS = "import os, _signal, sys; _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL);"
 AS_C_PROGRAMS += "os.execv(sys.argv[1], sys.argv[1:])"
-
-
-def ticks(pid: int) -> int:
-    """Return how long a process has been on a CPU."""
-    fields = stat(pid)
-    return int(fields[11]) + int(fields[12])
 
 
 def not_taken(pid: int) -> set[int]:
@@ -253,9 +243,9 @@ def test_tini_wakes_up_for_nothing(begin):
     """While nothing happens it waits again and again."""
     run = begin(TINI, victim("listener"))
     run.ready()
-    before = switches(run.init)
+    before = wakeups(run.init)
 
-    assert until(lambda: switches(run.init) > before + 1)
+    assert until(lambda: wakeups(run.init) > before + 1)
 
 
 @of(TINI, DUMB_INIT, CATATONIT)
