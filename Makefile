@@ -13,7 +13,7 @@ PYTEST := $(VENV)/bin/pytest -n 2
 USER_NAMESPACE := $(if $(filter-out 0,$(shell id -u)),--user --map-root-user)
 UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
 # With the directories, whose time changes when a file in them goes.
-SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit scripts ! -path '*__pycache__*')
+SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
 
 help:
 	@echo 'make run                run a small workload under pyinit, stop it, show what happened'
@@ -88,7 +88,7 @@ do-e2e: $(VENV)/installed-e2e
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit scripts bench trials docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/mypy pyinit launcher bench trials docs/labs/lab.py docs/labs/look.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

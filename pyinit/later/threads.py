@@ -10,7 +10,7 @@ import sys
 from time import monotonic
 
 from pyinit import signals
-from pyinit.verdicts import Thread
+from pyinit.later.verdicts import Thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

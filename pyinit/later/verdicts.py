@@ -21,6 +21,7 @@ They are those of kernel/signal.c, for a signal that kill(2) sends and that the 
 from dataclasses import dataclass
 
 from pyinit import signals
+from pyinit.rare import names
 
 DELIVERED, TAKEN, HELD, IGNORED, DROPPED = "delivered", "taken", "held", "ignored", "dropped"
 KILLS, STOPS, CONTINUES = "kills", "stops", "continues"
@@ -33,7 +34,7 @@ _BY_DEFAULT = {
     IGNORE: ("CHLD", "URG", "WINCH"),
     CONTINUE: ("CONT",),
 }
-DEFAULTS = {signals.number(name): act for act, names in _BY_DEFAULT.items() for name in names}
+DEFAULTS = {names.number(name): act for act, called in _BY_DEFAULT.items() for name in called}
 
 ALL = range(1, 65)
 _PRIVILEGED = frozenset({signals.SIGKILL, signals.SIGSTOP})

@@ -17,16 +17,25 @@ and where no shell is, in a session that pyinit leads, pyinit continues it.
 
 import posix
 
-from pyinit import signals
+from pyinit import processes, signals
+from pyinit.signals import JOB_CONTROL, SIGCONT, SIGINT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from signal import struct_siginfo
     from typing import Any
+else:
+    import _signal
+
+# What the group of a background process gets that reads from the terminal, or writes to it.
+BACKGROUND = frozenset({_signal.SIGTTIN, _signal.SIGTTOU})
+
+# What a terminal sends to whole process groups: keys, another window size, its end.
+OF_TERMINAL = JOB_CONTROL | {SIGCONT, SIGINT, _signal.SIGQUIT, _signal.SIGHUP, _signal.SIGWINCH}
 
 PIPES = frozenset({0o010000, 0o140000})  # FIFOs, and the sockets that some shells use (inode(7))
 FILE_TYPE = 0o170000
-STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # as long as it is
 
 
 class Terminal:
@@ -40,9 +49,9 @@ class Terminal:
 
     __slots__ = (
         "_early",
-        "_key_was_pressed",
         "_settings",
-        "_stop_was_sent",
+        "_was_asked_to_stop",
+        "_was_interrupted",
         "descriptor",
         "is_job",
         "own_group",
@@ -58,14 +67,9 @@ class Terminal:
         self.own_group = group or not self.is_job
         self.descriptor = _foreground()
         self._early: set[int] = set()
-        self._stop_was_sent = False
-        self._key_was_pressed = False  # ^Z, since the child was continued
+        self._was_asked_to_stop = False  # by a key or a signal, since the child was continued
+        self._was_interrupted = False  # by ^C, which a script around pyinit hears as well
         self._settings: list[Any] | None = None  # of a terminal that was lent
-
-    @property
-    def may_stop(self) -> bool:
-        """Whether a key can stop the child, so that stops are to be looked for."""
-        return self.is_job or self.descriptor is not None
 
     def note_pending(self) -> None:
         """Note which signals came before there was a child that could get them, too.
@@ -104,19 +108,29 @@ class Terminal:
             pass
 
     def has_told(self, child: int, received: "struct_siginfo") -> bool:
-        """Tell whether a signal that the kernel sent is not to be passed on to the living child.
+        """Tell whether the terminal sent a signal that is not to be passed on to the child.
 
         A terminal signals whole process groups (tty_ioctl(4)), and the child may be in pyinit's. If
         it is not, SIGTTIN and SIGTTOU are still not meant for it: another process of pyinit's group
         wanted to read or write in the background.
+
+        Args:
+            child: its pid; 0 once it is dead.
+            received: the signal.
         """
-        if received.si_signo in signals.BACKGROUND:
-            return True
-        self._key_was_pressed |= received.si_signo in signals.JOB_CONTROL
-        if received.si_signo not in signals.OF_TERMINAL or posix.getpgid(child) != posix.getpgrp():
+        if received.si_code <= 0 or not self.is_job:  # not from the kernel (sigaction(2))
             return False
-        is_early = received.si_signo in self._early
-        self._early.discard(received.si_signo)
+        signum = received.si_signo
+        self._was_interrupted |= signum == SIGINT
+        if not child:
+            return False
+        if signum in BACKGROUND:
+            return True
+        self._was_asked_to_stop |= signum in JOB_CONTROL
+        if signum not in OF_TERMINAL or posix.getpgid(child) != posix.getpgrp():
+            return False
+        is_early = signum in self._early
+        self._early.discard(signum)
         return not is_early
 
     def passes(self, signum: int, child: int) -> None:
@@ -124,10 +138,10 @@ class Terminal:
 
         SIGCONT is how a shell continues a job: `fg` has brought pyinit to the front, `bg` has not.
         """
-        if signum in signals.JOB_CONTROL:
-            self._stop_was_sent = True
-        elif signum == signals.SIGCONT:
-            self._stop_was_sent = self._key_was_pressed = False
+        if signum in JOB_CONTROL:
+            self._was_asked_to_stop = True
+        elif signum == SIGCONT:
+            self._was_asked_to_stop = False
             if self.is_job:
                 self.descriptor = _foreground()
                 self.hand_over(child)
@@ -141,15 +155,12 @@ class Terminal:
         nobody could continue a child it is continued at once. A child that was stopped on purpose,
         by SIGSTOP or in pyinit's own session by a signal that pyinit forwarded, is left alone.
         """
-        try:
-            found = posix.waitid(posix.P_PID, child, STOPPED)
-        except ChildProcessError:  # it was reaped
-            return
-        if found is None or not self._is_by_terminal(found.si_status, child):
+        signum = processes.stopped_by(child)
+        if not signum or not self._is_by_terminal(signum, child):
             return
         if self.is_job and not _is_continued():
-            signals.suspend(0 if self.own_group else posix.getpid())
-        is_sent = self._stop_was_sent and not self.is_job
+            _suspend(0 if self.own_group else posix.getpid())
+        is_sent = self._was_asked_to_stop and not self.is_job
         if not is_sent and not _is_continued() and (posix.getpid() != 1 or not self.is_job):
             self._continue(child)
 
@@ -159,12 +170,12 @@ class Terminal:
         Programs that catch ^Z, such as top, stop by SIGSTOP then. So does a shell's `suspend`,
         which gives the foreground back before.
         """
-        if signum in signals.JOB_CONTROL:
+        if signum in JOB_CONTROL:
             return True
         if not self.is_job:
             return False
         if posix.getpgid(child) == posix.getpgrp():
-            return self._key_was_pressed
+            return self._was_asked_to_stop
         return _foreground() is not None or self._has_foreground(child)
 
     def _has_foreground(self, group: int) -> bool:
@@ -175,10 +186,7 @@ class Terminal:
 
     def _continue(self, child: int) -> None:
         if self._has_foreground(child):
-            try:
-                posix.kill(-child, signals.SIGCONT)
-            except OSError:  # it may not be signalled
-                pass
+            processes.continue_group(child)
 
     def lend(self, group: int) -> None:
         """Make a stopped group that was left behind the foreground group, if pyinit has that.
@@ -207,10 +215,34 @@ class Terminal:
         self.take_back(child)
         tcsetattr(self.descriptor, TCSANOW, self._settings)
 
+    def die_as_child_did(self) -> None:
+        """Die of ^C in a job, where the child did: a script goes on if pyinit only says 130.
+
+        Returns where that is not possible, as for PID 1.
+        """
+        if self.is_job and (self._was_interrupted or SIGINT in signals.pending()):
+            _signal.signal(SIGINT, _signal.SIG_DFL)
+            _signal.raise_signal(SIGINT)
+            _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {SIGINT})
+
+
+def _suspend(whom: int) -> None:
+    """Stop this process as ^Z does; return when it is continued, or at once if nobody would do so.
+
+    For that SIGTSTP has its default action: in an orphaned process group, and for PID 1, there is
+    none (kernel/signal.c, get_signal()). A SIGCONT that comes meanwhile stays pending.
+
+    Args:
+        whom: the own pid, or 0 for all of the own process group (kill(2)).
+    """
+    processes.send_to(whom, None, _signal.SIGTSTP)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTSTP})
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTSTP})
+
 
 def _is_continued() -> bool:
     """Tell whether a shell has continued pyinit, and so will the child be in a moment."""
-    return signals.SIGCONT in signals.pending()
+    return SIGCONT in signals.pending()
 
 
 def take_foreground(terminal: int, group: int) -> None:
@@ -295,16 +327,12 @@ def _is_left_behind(group: int) -> bool:
     # A job of a shell that was killed is a child of ours by now: pyinit adopts orphans.
     if group == 0:
         return False
-    try:
-        posix.waitid(posix.P_PGID, group, posix.WEXITED | posix.WNOHANG | posix.WNOWAIT)
-    except ChildProcessError:
-        return not _exists(group)
-    return True
+    return processes.is_group_of_ours(group) or not _exists(group)
 
 
 def _exists(group: int) -> bool:
     try:
-        posix.killpg(group, 0)  # asks, and sends nothing
+        processes.send_to_whole_group(group, 0)  # asks, and sends nothing
     except ProcessLookupError:
         return False
     except PermissionError:

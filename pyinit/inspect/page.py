@@ -9,20 +9,22 @@ import os
 import textwrap
 from dataclasses import dataclass
 
-from pyinit import inspection, sentences, signals, usage
-from pyinit.sentences import MEANINGS
-from pyinit.verdicts import ALL, Process, Thread, Verdict, default_action, judge
+from pyinit.inspect import sentences
+from pyinit.inspect.sentences import MEANINGS
+from pyinit.later import look
+from pyinit.rare import names, usage
+from pyinit.later.verdicts import ALL, Process, Thread, Verdict, default_action, judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pyinit.settings import Inspection
+    from pyinit.cli import Inspection
 
 WIDTH = 80
 HERE_WIDTH = 25
 NUMBERED = 32  # from here on signals have no names of their own
-REALTIME, LAST = signals.number("RTMIN"), signals.number("RTMAX")
+REALTIME, LAST = names.number("RTMIN"), names.number("RTMAX")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 COLOURS = {"kills": RED, "delivered": GREEN, "taken": GREEN, "continues": GREEN}
 COLOURS |= {"dropped": YELLOW, "held": YELLOW, "stops": YELLOW, "ignored": DIM}
@@ -61,8 +63,8 @@ def show(wish: "Inspection") -> int:
     Raises:
         InspectionError: it cannot be looked at.
     """
-    process = inspection.look(wish.pid)
-    children = inspection.children(wish.pid)
+    process = look.look(wish.pid)
+    children = look.children(wish.pid)
     if wish.as_json:
         return usage.put(json.dumps(as_data(process, children)) + "\n")
     return usage.put(page(process, children, is_coloured=_wants_colour()))
@@ -108,7 +110,7 @@ def _signal_as_data(row: Row) -> dict[str, object]:
     states = ("pending", "blocked", "awaited", "ignored", "caught")
     return {
         "number": row.signum,
-        "name": signals.name(row.signum),
+        "name": names.name(row.signum),
         "default": default_action(row.signum),
         **{state: state in row.here for state in states},
         "inside": row.inside.word if row.inside else None,
@@ -188,10 +190,10 @@ def _paint(text: str, colour: str) -> str:
 
 def _names(first: int, last: int) -> str:
     if first == last:
-        return signals.name(first)
+        return names.name(first)
     if first < REALTIME:
         return f"signal {first}, {last}"
-    begin = signals.name(first).removeprefix("SIG")
+    begin = names.name(first).removeprefix("SIG")
     end = "RTMAX" if last == LAST else f"+{last - REALTIME}"
     return f"{begin}..{end}"
 
@@ -257,7 +259,7 @@ def _some(found: "Iterable[int]") -> str:
 
 
 def _named(some: set[int]) -> str:
-    return " ".join(signals.name(signum).removeprefix("SIG") for signum in sorted(some))
+    return " ".join(names.name(signum).removeprefix("SIG") for signum in sorted(some))
 
 
 def _wrap(text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """What an inspected process makes of SIGTERM, in plain words, and what to do about it."""
 
 from pyinit import signals
-from pyinit.verdicts import (
+from pyinit.rare import names
+from pyinit.later.verdicts import (
     CONTINUES,
     DELIVERED,
     DROPPED,
@@ -148,7 +149,7 @@ def _advice_for_other(word: str) -> str:
 
 
 def _other_endings(process: Process) -> str:
-    caught = [name for name in ENDINGS if signals.number(name) in process.caught]
+    caught = [name for name in ENDINGS if names.number(name) in process.caught]
     if not caught:
         return ""
     return f" It handles {', '.join(caught)}: if {caught[0]} ends it, pyinit -r TERM:{caught[0]}."

@@ -3,7 +3,7 @@
 ROOT = "/sys/fs/cgroup"
 
 
-def oom_kills() -> int | None:
+def kills() -> int | None:
     """Return how many processes of pyinit's cgroup the kernel has killed for want of memory.
 
     None where nobody tells: no memory controller, or no /sys/fs/cgroup. Version 1 counts since

@@ -39,21 +39,17 @@ def is_alone() -> bool:
         return True
 
 
-if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.restart
+if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.rare.restart
     inherited_mask = set(map(int, filter(None, sys.argv[2].split(","))))
     sys.path[:] = sys.argv[3].split(os.pathsep)
     del sys.argv[1:4]
 else:
     forget_workload_modules()
     if not is_alone():
-        from pyinit.restart import restart
+        from pyinit.rare.restart import restart
 
         restart(__file__, inherited_mask)  # does not return
 
-from pyinit.quick import load_hot
-
-load_hot()
-
-from pyinit.cli import main
+from pyinit.init import main
 
 main(inherited_mask)

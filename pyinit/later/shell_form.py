@@ -3,7 +3,13 @@
 Loaded where pyinit is a child of PID 1.
 """
 
-from pyinit import procfs, signals
+from pyinit import signals
+from pyinit.later import proc
+from pyinit.settings import WARNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyinit.report import Report
 
 SHELLS = frozenset({b"ash", b"bash", b"busybox", b"dash", b"ksh", b"mksh", b"sh", b"zsh"})
 OWN_NAME = b"pyinit"
@@ -17,20 +23,27 @@ REASON = (
 )
 
 
+def tell(report: "Report") -> None:
+    """Tell that a shell was put around pyinit, and keeps SIGTERM from it; nothing if none was."""
+    name = shell()
+    if name is not None:
+        report.tell(WARNING, "shell_is_pid1", name, REASON)
+
+
 def shell() -> str | None:
     """Return the name of the shell that is PID 1, has pyinit for its command and drops SIGTERM.
 
     None where PID 1 is something else: a shell that people type at, one that has a trap, or one
     that runs a script of which pyinit is only a part.
     """
-    stat = procfs.stat(1)
+    stat = proc.stat(1)
     if stat is None or (stat.ignored | stat.caught) >> (signals.SIGTERM - 1) & 1:
         return None
-    words = procfs.command(1)
+    words = proc.command(1)
     if _name(words[0]) not in SHELLS:
         return None
     texts = (text for option, text in zip(words, words[1:], strict=False) if _is_command(option))  # noqa: RUF007 - only here itertools would be needed
-    return procfs.name(1) if _runs_pyinit(next(texts, b"")) else None
+    return proc.name(1) if _runs_pyinit(next(texts, b"")) else None
 
 
 def _is_command(option: bytes) -> bool:

@@ -1,21 +1,18 @@
-"""Look at a process, and at what it does with signals. Loaded for ``--inspect`` only."""
+"""Look at a process, and at what it does with signals: for ``--inspect``, and for the deaf."""
 
 import os
 
-from pyinit import diagnosis, procfs, threads
-from pyinit.start import StartError
-from pyinit.verdicts import Process
+from pyinit import processes
+from pyinit.later import exec_failure, proc, threads
+from pyinit.later.verdicts import Process
+from pyinit.rare.errors import InspectionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyinit.threads import Fields
-    from pyinit.verdicts import Thread
+    from pyinit.later.threads import Fields
+    from pyinit.later.verdicts import Thread
 
 MACHINES_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of include/linux/proc_ns.h
-
-
-class InspectionError(StartError):
-    """A process cannot be looked at; the text says why and what to do."""
 
 
 def look(pid: int) -> Process:
@@ -45,7 +42,7 @@ def look(pid: int) -> Process:
 
 def children(pid: int) -> list[int]:
     """Return the pids of the children of a process, as far as /proc tells."""
-    stats = procfs.stats() or {}
+    stats = proc.stats() or {}
     return sorted(child for child, stat in stats.items() if stat.parent == pid)
 
 
@@ -55,8 +52,8 @@ def _process(pid: int, fields: "Fields", found: "tuple[Thread, ...]") -> Process
     return Process(
         pid=pid,
         namespace_pid=int(pids[-1]),
-        name=diagnosis.show((procfs.name(pid) or "?").encode()),
-        state=procfs.STATES.get(state, state),
+        name=exec_failure.show((proc.name(pid) or "?").encode()),
+        state=proc.STATES.get(state, state),
         is_machines_init=_is_machines_init(pid),
         in_orphaned_group=_is_group_orphaned(pid),
         ignored=threads.bits(fields["SigIgn"]),
@@ -67,7 +64,7 @@ def _process(pid: int, fields: "Fields", found: "tuple[Thread, ...]") -> Process
 
 
 def _check_proc() -> None:
-    if procfs.is_ours():
+    if proc.is_ours():
         return
     if not os.path.lexists("/proc/self"):
         msg = "there is no /proc here, which is where this is to be seen: mount -t proc proc /proc"
@@ -101,7 +98,7 @@ def _threads(pid: int) -> "tuple[Thread, ...]":
 
 def _absence(pid: int) -> str:
     try:
-        os.kill(pid, 0)  # asks, and sends nothing
+        processes.send_to(pid, None, 0)  # asks, and sends nothing
     except ProcessLookupError:
         return f"there is no process {pid} in this PID namespace"
     except PermissionError:
@@ -122,7 +119,7 @@ def _is_group_orphaned(pid: int) -> bool | None:
     That is how POSIX defines an orphaned process group. None where somebody's parent is not seen,
     or there may be members who are not.
     """
-    stats = procfs.stats() or {}
+    stats = proc.stats() or {}
     own = stats.get(pid)
     if own is None or 0 in {own.group, own.session}:  # 0 is any of an outer namespace
         return None

@@ -22,13 +22,15 @@ import os
 from errno import EAGAIN, ENOENT, EPERM, ESRCH
 from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
-from pyinit import procfs, signals
+from pyinit import processes
+from pyinit.later import proc
+from pyinit.signals import SIGKILL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pyinit.procfs import Stat
+    from pyinit.later.proc import Stat
 
     Known = tuple[int, int]  # pid and birth
     Moment = tuple[int, int]  # in ticks since boot, and the last pid given out by then
@@ -36,31 +38,43 @@ if TYPE_CHECKING:
 WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
 
 
-def send(signums: tuple[int, ...], *, besides: int | None) -> None:
-    """Send signals, in their order, to all below pyinit, parents first.
+def send(signums: tuple[int, ...], child: int) -> None:
+    """Send signals, in their order, to the child and all others below pyinit, parents first.
 
     Args:
         signums: the signals.
-        besides: the pid of a child to leave out; None to leave out nobody.
+        child: the child's pid while it lives, else 0; it gets them whatever becomes of the others.
 
     Raises:
         OSError: ENOENT where /proc does not tell who they are, EAGAIN where it cannot be read just
             now, ESRCH where there is nobody, EPERM where some may not be signalled.
     """
-    sending = Sending(signums, besides)
+    refusal = _send_to_child(signums, child) if child else None
+    sending = Sending(signums, besides=child)
     # SIGKILL is sent again by who calls this, after the dead were reaped: they slow down a walk.
-    end = monotonic() + (0 if signals.SIGKILL in signums else WALKING_SECONDS)
+    end = monotonic() + (0 if SIGKILL in signums else WALKING_SECONDS)
     while sending.walk() and monotonic() < end:
         pass
+    if refusal is not None:
+        raise refusal
     if sending.refused:
         raise OSError(EPERM, os.strerror(EPERM))
-    if not sending.reached:
+    if not sending.reached and not child:
         raise OSError(ESRCH, os.strerror(ESRCH))
 
 
+def _send_to_child(signums: tuple[int, ...], child: int) -> OSError | None:
+    try:
+        for signum in signums:
+            processes.send_to(child, None, signum)
+    except OSError as error:
+        return error
+    return None
+
+
 def stats() -> "dict[int, Stat] | None":
-    """Return what the kernel tells of all below pyinit, zombies too, as `procfs.stats` does."""
-    found = procfs.stats()
+    """Return what the kernel tells of all below pyinit, zombies too, as `proc.stats` does."""
+    found = proc.stats()
     if found is None:
         return None
     return {pid: found[pid] for pid, _ in _down(os.getpid(), _children_by_parent(found))}
@@ -80,11 +94,11 @@ def send_to(pid: int, birth: int, signums: tuple[int, ...]) -> bool:
     try:
         descriptor = _open(pid)
         try:
-            now = procfs.stat(pid)
+            now = proc.stat(pid)
             if now is None or now.birth != birth:
                 return False
             for signum in signums:
-                _kill(pid, descriptor, signum)
+                processes.send_to(pid, descriptor, signum)
         finally:
             if descriptor is not None:
                 os.close(descriptor)
@@ -103,7 +117,7 @@ class Sending:
 
     __slots__ = ("_besides", "_looked", "_met", "_own", "_signums", "reached", "refused")
 
-    def __init__(self, signums: tuple[int, ...], besides: int | None) -> None:
+    def __init__(self, signums: tuple[int, ...], besides: int) -> None:
         """Begin with nobody."""
         self._signums = signums
         self._besides = besides
@@ -120,11 +134,11 @@ class Sending:
         Raises:
             OSError: ENOENT where /proc does not tell, EAGAIN where it cannot be read just now.
         """
-        stats = procfs.stats()
+        stats = proc.stats()
         if stats is None:
             raise _unreadable()
         children = _children_by_parent(stats)
-        if signals.SIGKILL in self._signums:
+        if SIGKILL in self._signums:
             self._kill_groups(stats, children)
         is_first = len(self._met) == 1
         # Once: where others are hidden (hidepid) there is always somebody without a parent.
@@ -157,7 +171,7 @@ class Sending:
         groups = {stat.group for stat in own_children if stat.session not in {0, session}}
         for group in groups - others - {0, 1}:  # 0 is one of an outer PID namespace
             try:
-                os.kill(-group, signals.SIGKILL)
+                processes.send_to_whole_group(group, SIGKILL)
             except OSError:  # not all may be signalled: each one will be, or be refused
                 pass
         # They are counted when they are met: as zombies, too, for it is pyinit that reaps them.
@@ -167,7 +181,7 @@ class Sending:
             self._met[process] = self._met[self._own]
             return
         late = not is_first and not _is_older(process, self._met.get(parent, (0, 0)))
-        if late and signals.SIGKILL not in self._signums:
+        if late and SIGKILL not in self._signums:
             self._met[process] = (0, 0)  # and all below it are late, too
             return
         self._met[process] = _now()
@@ -189,24 +203,24 @@ class Sending:
             if parent != self._own and not self._is_below(process, parent):
                 return False
             for signum in self._signums:
-                _kill(pid, descriptor, signum)
+                processes.send_to(pid, descriptor, signum)
         finally:
             if descriptor is not None:
                 os.close(descriptor)
         return True
 
     def _is_below(self, process: "Known", parent: "Known") -> bool:
-        now = procfs.stat(process[0])
+        now = proc.stat(process[0])
         if now is None or now.birth != process[1]:
             return False
         if now.parent == self._own[0]:  # an orphan of the last moments
             return True
-        above = procfs.stat(parent[0])
+        above = proc.stat(parent[0])
         return now.parent == parent[0] and above is not None and above.birth == parent[1]
 
 
 def _unreadable() -> OSError:
-    if procfs.is_ours():
+    if proc.is_ours():
         return OSError(EAGAIN, "/proc cannot be read just now")
     msg = "/proc does not show the processes of this PID namespace: mount one that does"
     return OSError(ENOENT, msg)
@@ -221,21 +235,8 @@ def _open(pid: int) -> int | None:
         return None
 
 
-def _kill(pid: int, descriptor: int | None, signum: int) -> None:
-    if descriptor is not None:
-        try:
-            signals.send(descriptor, signum)
-        except ProcessLookupError:
-            raise
-        except OSError:  # no such call, or forbidden: then kill(2) says which
-            pass
-        else:
-            return
-    os.kill(pid, signum)
-
-
 def _now() -> "Moment":
-    last_pid = procfs.last_pid()
+    last_pid = proc.last_pid()
     return int(clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")), last_pid
 
 

@@ -49,7 +49,7 @@ import sys
 stdlib = sys.path[:]
 sys.path[:0] = {folders!r}  # first, so that no other is searched for pyinit
 
-from pyinit.quick import begin
+from pyinit.init import begin
 
 sys.path[:] = [*stdlib, *{folders!r}]  # and last for all the rest
 begin({mask})

@@ -3,7 +3,7 @@
 import os
 import stat
 import struct
-from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR, errorcode
+from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
 
 from pyinit.child import DEFAULT_PATH, SHELL, candidates
 
@@ -24,7 +24,11 @@ MACHINES |= {243: "riscv64", 8: "mips", 258: "loongarch64"}
 
 
 def explain(
-    name: str, error: int, path: bytes, folder: bytes, *, is_closed: bool = False
+    name: str,
+    error: int,
+    path: bytes,
+    folder: bytes,
+    is_closed: bool,  # noqa: FBT001 - as the child told it
 ) -> tuple[int, str]:
     """Return the code to leave with and the reason why ``name`` could not be run.
 
@@ -56,11 +60,6 @@ def _go_to(folder: bytes) -> int:
     except OSError as error:
         return error.errno or ENOENT
     return 0
-
-
-def symbol(error: int) -> str:
-    """Return the name of an errno, such as ``ENOENT``."""
-    return errorcode.get(error, str(error))
 
 
 def show(path: bytes) -> str:

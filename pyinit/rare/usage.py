@@ -5,8 +5,7 @@ from difflib import get_close_matches
 from select import POLLOUT, poll
 
 from pyinit import __version__
-from pyinit.cli import UsageError
-from pyinit.start import StartError
+from pyinit.rare.errors import RefusalError, UsageError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200
@@ -147,7 +146,7 @@ def complain(error: BaseException) -> int:
     """Write one line to stderr on why nothing was started; return the code to leave with."""
     if isinstance(error, UsageError):
         _complain(sentence(error))
-    elif isinstance(error, StartError):
+    elif isinstance(error, RefusalError):
         _complain(str(error))
     else:
         _complain(f"internal error, nothing was started: {error!r}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-    from pyinit.report import Event
+    from pyinit.settings import Event
 
 LONGEST_VALUE = 1000
 AMBIGUOUS = frozenset(" =\"'")

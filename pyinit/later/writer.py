@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyinit.report import Event
+    from pyinit.settings import Event
 
 QUEUE_LIMIT = 4096
 CROWDED = 256  # more than are told while structlog is loaded: short runs come in order
@@ -53,6 +53,7 @@ class Queue:
         self._urgent: deque[Event] = deque()
         self._more = allocate_lock()  # held while there is nothing to take
         self._more.acquire()
+        self._hands = allocate_lock()  # held to take; to put needs none
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -70,12 +71,11 @@ class Queue:
     def take(self) -> "Event | None":
         """Return the next one, waiting for it if need be; None once there will be no more."""
         while True:
-            is_last = self._closed  # asked first: nothing is put after that
-            for events in (self._urgent, self._waiting):
-                try:
+            with self._hands:
+                is_last = self._closed  # asked first: nothing is put after that
+                events = self._urgent or self._waiting
+                if events:
                     return events.popleft()
-                except IndexError:
-                    pass
             if is_last:
                 return None
             self._more.acquire()
@@ -87,14 +87,14 @@ class Queue:
 
     def drop_all_but_last(self) -> None:
         """Keep the last event of all and the last of the urgent ones, the newest first."""
-        self._closed = False  # or the thread might end while these are out of its reach
-        kept = self._take_last(self._waiting, 1)
-        self._drop(self._waiting, len(self._waiting))
-        kept += self._take_last(self._urgent, LAST_URGENT)
-        self._drop(self._urgent, len(self._urgent))
-        kept.sort(key=lambda event: -event[1])
-        self._urgent.extend(kept)
-        self.close()
+        with self._hands:  # or the thread might end while they are in none of the two
+            kept = self._take_last(self._waiting, 1)
+            self._drop(self._waiting, len(self._waiting))
+            kept += self._take_last(self._urgent, LAST_URGENT)
+            self._drop(self._urgent, len(self._urgent))
+            kept.sort(key=lambda event: -event[1])
+            self._urgent.extend(kept)
+        self._wake()
 
     def _take_last(self, events: "deque[Event]", most: int) -> "list[Event]":
         taken: list[Event] = []
@@ -131,7 +131,7 @@ def _is_urgent(event: "Event") -> bool:
     return level <= WARNING and name != "orphan_reaped"
 
 
-class Log:
+class Writer:
     """A bounded queue of events and the thread that writes them."""
 
     def __init__(self, style: str, when_short: "Callable[[], None] | None" = None) -> None:
@@ -246,7 +246,7 @@ def load_emitter(
     if style == "auto":
         style = "console" if os.isatty(STDERR) else "json"
     try:
-        from pyinit.rendering import structlog_emitter
+        from pyinit.later.lines import structlog_emitter
 
         return structlog_emitter(style, write), None
     except BaseException as error:  # noqa: BLE001 - whatever a broken installation raises
