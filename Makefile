@@ -88,7 +88,7 @@ do-e2e: $(VENV)/installed-e2e
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit launcher bench trials docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/mypy pyinit launcher testkit bench trials docs/labs/lab.py docs/labs/look.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -7,7 +7,8 @@ from pathlib import Path
 from bench.bench import Bench
 from bench.errors import BenchError
 from bench.inits import BARE
-from bench.tools import NAMESPACE, run
+from bench.tools import run
+from testkit.namespaces import UNSHARE_TIED
 
 
 def measure(bench: Bench) -> None:
@@ -27,7 +28,7 @@ def _count(scratch: Path, command: tuple[str, ...]) -> int:
     profile.unlink(missing_ok=True)
     tool = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={scratch}/callgrind.%p")
     follow = ("--trace-children=yes", "--trace-children-skip=*/inside")  # a launcher's exec
-    run(("unshare", *NAMESPACE, "--", *tool, *follow, *command), stdout=subprocess.DEVNULL)
+    run((*UNSHARE_TIED, "--", *tool, *follow, *command), stdout=subprocess.DEVNULL)
     found = re.search(r"^totals: (\d+)", _text(profile), re.MULTILINE)
     if not found:
         message = f"callgrind of {command[0]} counted nothing"

@@ -4,6 +4,7 @@ from bench import proc
 from bench.bench import Bench
 from bench.inits import Init
 from bench.tools import held
+from testkit.processes import children, until
 
 
 def measure(bench: Bench) -> None:
@@ -22,6 +23,6 @@ def _storm(bench: Bench, init: Init, count: int) -> tuple[int, int]:
         before = proc.cpu_ns(pid)
         process.tell()
         process.hear()
-        proc.until(lambda: len(proc.children(pid)) == 1)  # the workload
+        until(lambda: len(children(pid)) == 1)  # the workload
         proc.settle(pid)
-        return proc.cpu_ns(pid) - before, len(proc.children(pid)) - 1
+        return proc.cpu_ns(pid) - before, len(children(pid)) - 1

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from bench import proc
 from bench.errors import BenchError
+from testkit.namespaces import UNSHARE_TIED, USER
+from testkit.processes import only_child
+from testkit.programs import compile_c
 
 SOURCES = Path(__file__).parent
 TOLD = 8  # bytes of a clock, see inside.c
 LINE = 4096
 SECONDS = 120  # for the longest run: what has not ended by then hangs
-USER_NAMESPACE = () if os.geteuid() == 0 else ("--user", "--map-root-user")
-NAMESPACE = (*USER_NAMESPACE, "--pid", "--fork", "--mount-proc", "--kill-child")
 # The same for all, whoever runs the benchmark: as the official images of Python have it.
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
 
@@ -31,8 +31,7 @@ class Tools:
     def compile(self) -> None:
         """Compile them. The workload is static: it begins without a dynamic linker."""
         for name, options in (("inside", ["-static"]), ("outside", [])):
-            source, program = SOURCES / f"{name}.c", self.folder / name
-            subprocess.run(["gcc", "-O2", "-Wall", *options, "-o", program, source], check=True)
+            compile_c(SOURCES / f"{name}.c", self.folder, *options)
 
     def workload(self, *words: object) -> tuple[str, ...]:
         """Return the command of a workload, as inside.c has it."""
@@ -68,7 +67,7 @@ def run(words: tuple[str, ...], stdout: int) -> subprocess.CompletedProcess[str]
 
 
 def _outside() -> tuple[str, ...]:
-    return ("unshare", *USER_NAMESPACE, "--") if USER_NAMESPACE else ()
+    return ("unshare", *USER, "--") if USER else ()
 
 
 class Held:
@@ -77,7 +76,7 @@ class Held:
     def __init__(self, command: tuple[str, ...]) -> None:
         """Start it; it is ready after `hear`."""
         self._process = subprocess.Popen(
-            ("unshare", *NAMESPACE, "--", *command),
+            (*UNSHARE_TIED, "--", *command),
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -110,8 +109,7 @@ class Held:
     @property
     def init(self) -> int:
         """The pid of the init, as seen from here."""
-        (init,) = proc.children(self._process.pid)
-        return init
+        return only_child(self._process.pid)
 
     def fileno(self) -> int:
         """Return what can be read once the workload tells, or nobody is left."""

@@ -5,7 +5,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, ROOT, Run, tool
+
+from testkit.namespaces import ROOT
+from testkit.programs import PYINIT, tool
+from testkit.running import Run
 
 PROGRAMS = Path(__file__).parent / "programs"
 

@@ -1,12 +1,17 @@
 """Fixtures: start pyinit and leave nothing behind."""
 
 import signal
-import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-from harness import VICTIMS, Result, Run, command_line
+
+# For testkit and trials. The last: pyinit itself is the installed one.
+sys.path.append(str(Path(__file__).parent.parent))
+
+from testkit.programs import VICTIMS, compile_c
+from testkit.running import Result, Run, command_line
 
 # Who runs the tests in the background has the first two ignored (a shell) or the last (nohup), and
 # so has all that they start.
@@ -59,8 +64,7 @@ def compiled(tmp_path_factory):
     def compile_one(name: str) -> str:
         program = folder / name
         if not program.exists():
-            source = VICTIMS / f"{name}.c"
-            subprocess.run(["gcc", "-O2", "-Wall", "-pthread", "-o", program, source], check=True)
+            compile_c(VICTIMS / f"{name}.c", folder, "-pthread")
         return str(program)
 
     return compile_one

@@ -27,7 +27,9 @@ from applications import (
     prepare_redis,
     wait_for,
 )
-from harness import Run, tool, victim
+
+from testkit.programs import tool, victim
+from testkit.running import Run
 
 PHP_CONF = """\
 [global]

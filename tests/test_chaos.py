@@ -13,17 +13,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import tool
 
 import pyinit
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
-sys.path.append(str(ROOT_DIRECTORY))  # the last: pyinit itself is the installed one
-
+from testkit.programs import tool
 from trials.chaos.check import failures
 from trials.chaos.plan import Plan, Wishes, make
 from trials.chaos.seen import Seen, parse
 from trials.chaos.tree import LEAVES, STAYS, Node
+
+ROOT_DIRECTORY = Path(__file__).parent.parent
 
 EVENTS = """
 child_started pid=2 command=actor

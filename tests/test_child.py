@@ -6,7 +6,10 @@ import signal
 import subprocess
 
 import pytest
-from harness import PYTHON, signal_set, status_of, until
+
+from testkit.processes import status_of, until
+from testkit.programs import PYTHON
+from testkit.signalsets import signal_set
 
 from pyinit.child import Child
 

@@ -5,9 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import PYINIT
 from hypothesis import given
 from hypothesis import strategies as st
+
+from testkit.programs import PYINIT
 
 import pyinit
 from pyinit import cli, signals, usage

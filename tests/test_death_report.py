@@ -7,7 +7,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from harness import PYTHON, ROOT
+
+from testkit.namespaces import ROOT
+from testkit.programs import PYTHON
 
 CGROUPS = Path("/sys/fs/cgroup")
 LIMIT = "48M"

@@ -5,7 +5,10 @@ import signal
 import subprocess
 
 import pytest
-from harness import INSTALLED, UNSHARE, children, until
+
+from testkit.namespaces import UNSHARE
+from testkit.processes import children, until
+from testkit.programs import INSTALLED
 
 from pyinit import descendants, everyone, procfs
 

@@ -11,7 +11,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, ROOT
+
+from testkit.namespaces import ROOT
+from testkit.programs import PYINIT
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 PAGES = [ROOT_DIRECTORY / "README.md", *sorted((ROOT_DIRECTORY / "docs").rglob("*.md"))]

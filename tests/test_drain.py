@@ -5,11 +5,13 @@ import os
 import re
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
-from harness import MAY_READ, PYTHON, ROOT, children, status_of, until, victim
-from harness import descendants as descendants_of
+
+from testkit.namespaces import MAY_READ, ROOT
+from testkit.processes import children, state, until
+from testkit.processes import descendants as descendants_of
+from testkit.programs import PYTHON, victim
 
 from pyinit import descendants, everyone, procfs
 from pyinit.drain import Drain, _is_deaf
@@ -226,9 +228,7 @@ def test_dead_guest_is_not_waited_for(start):
     guest.send_signal(signal.SIGSTOP)  # nsenter, which would wait for it
     os.waitid(os.P_PID, guest.pid, os.WSTOPPED)
     os.kill(inside, signal.SIGKILL)
-    assert until(
-        lambda: "Z (zombie)" == status_of(Path(f"/proc/{inside}/status").read_text())["State"]
-    )
+    assert until(lambda: state(inside) == "Z")
     run.close_stdin()
     run.event("child_exited")
     assert until(lambda: is_leaving(run.init))

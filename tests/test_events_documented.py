@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, UNSHARE, victim
+
+from testkit.namespaces import UNSHARE
+from testkit.programs import PYINIT, victim
 
 ROOT_DIRECTORY = Path(__file__).parent.parent
 SECTIONS = re.split(r"^###? ", (ROOT_DIRECTORY / "docs/events.md").read_text(), flags=re.MULTILINE)

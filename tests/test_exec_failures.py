@@ -7,7 +7,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from harness import MAY_READ, ROOT
+
+from testkit.namespaces import MAY_READ, ROOT
 
 from pyinit import diagnosis
 

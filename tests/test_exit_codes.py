@@ -3,7 +3,8 @@
 import signal
 
 import pytest
-from harness import ROOT, UNSHARE
+
+from testkit.namespaces import ROOT, UNSHARE
 
 # A process that got one of these by default dies of it; the others stop it or do nothing.
 HARMLESS = {

@@ -1,6 +1,5 @@
 """Calls that the kernel refuses: none ends, hangs or spins PID 1, and each is told once."""
 
-import importlib.util
 import os
 import re
 import signal
@@ -9,7 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import command_line, full_pipe, victim
+
+from testkit.pipes import full_pipe
+from testkit.programs import victim
+from testkit.running import command_line
+from trials.faults.judging import ALL_MARKS, Outcome, judge
+from trials.faults.kinds import parse
 
 from pyinit import supervise
 from pyinit.lifecycle import Lifecycle
@@ -234,20 +238,11 @@ def test_log_is_opened_although_the_beginning_failed(monkeypatch):
 # --- the trial ---
 
 
-@pytest.fixture(scope="module")
-def faults():
-    """Return the module that the trial is in."""
-    spec = importlib.util.spec_from_file_location("faults", ROOT_DIRECTORY / "trials" / "faults.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["faults"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_faults_by_chance(faults):
+def test_faults_by_chance():
     """Calls that fail at random moments cost nobody a code."""
-    command = [sys.executable, faults.__file__, "--sample", "20"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    command = [sys.executable, "-m", "trials.faults", "--sample", "20"]
+    how = {"capture_output": True, "text": True, "cwd": ROOT_DIRECTORY}
+    done = subprocess.run(command, check=False, **how)
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert re.search(r"^faults: 20 runs in \d+ s: ", done.stdout, re.MULTILINE)
@@ -273,26 +268,24 @@ INTERNAL_ERROR = '{"event": "internal_error", "error": "x"}\n'
         ({"err": INTERNAL_ERROR + "Traceback"}, "not an event"),
     ],
 )
-def test_judge_of_faults(faults, changed, complaint):
+def test_judge_of_faults(changed, complaint):
     """What went wrong is seen."""
-    fault = faults.parse("waitid:EPERM:1+:init:not-pid1")
+    fault = parse("waitid:EPERM:1+:init:not-pid1")
     outcome = {
         "code": 7,
-        "marks": frozenset(faults.ALL_MARKS),
+        "marks": frozenset(ALL_MARKS),
         "err": "",
         "calls": {"": 5},
     } | changed
-    found = list(faults.judge(fault, faults.Outcome(**outcome)))
+    found = list(judge(fault, Outcome(**outcome)))
 
     assert str(fault) == "waitid:EPERM:1+:init:not-pid1"
     assert len(found) == (0 if complaint is None else 1)
     assert complaint is None or complaint in found[0]
 
 
-def test_judge_of_memory_notices_silence(faults):
+def test_judge_of_memory_notices_silence():
     """A pyinit that tells of nothing any more after one error is found out."""
-    fault = faults.parse("malloc:ENOMEM:2:init:pid1")
+    fault = parse("malloc:ENOMEM:2:init:pid1")
 
-    assert ["it went silent"] == list(
-        faults.judge(fault, faults.Outcome(7, frozenset({"child"}), "", {"": 5}))
-    )
+    assert ["it went silent"] == list(judge(fault, Outcome(7, frozenset({"child"}), "", {"": 5})))

@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import FORWARDED, PYTHON, victim
+
+from testkit.programs import PYTHON, victim
+from testkit.signalsets import FORWARDED
 
 
 def own_name() -> str:

@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, UNSHARE, children, command_line, until, victim
+
+from testkit.namespaces import UNSHARE
+from testkit.processes import children, until
+from testkit.programs import PYINIT, victim
+from testkit.running import command_line
 
 from pyinit import quick
 

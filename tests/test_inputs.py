@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT_DIRECTORY))
-
 from trials.inputs.trial import OutcomeError, outcome
 from trials.inputs.words import MARKER, Case
+
+ROOT_DIRECTORY = Path(__file__).parent.parent
 
 CASE = Case([b"-v", MARKER, b"a\nb"], [b"X=1", b"X=2", b"no"], as_init=False, launcher=False)
 STARTED = b"started 2\0./marker\0a\nb\0X=1\0X=2\0no\0"

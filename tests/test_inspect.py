@@ -10,7 +10,11 @@ import types
 
 import pexpect
 import pytest
-from harness import MAY_READ, PYINIT, PYTHON, ROOT, UNSHARE, Run, only_child, until, victim
+
+from testkit.namespaces import MAY_READ, ROOT, UNSHARE
+from testkit.processes import only_child, until
+from testkit.programs import PYINIT, PYTHON, victim
+from testkit.running import Run
 
 from pyinit import inspection, listing, procfs, sentences, threads, verdicts
 

@@ -5,7 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import PYTHON, ROOT, victim
+
+from testkit.namespaces import ROOT
+from testkit.programs import PYTHON, victim
 
 BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 

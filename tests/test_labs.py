@@ -9,18 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import (
-    PYINIT,
-    ROOT,
-    UNSHARE,
-    Run,
-    children,
-    only_child,
-    signal_set,
-    status_of,
-    tool,
-    until,
-)
+
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.processes import children, only_child, state, status, until
+from testkit.programs import PYINIT, compile_c, tool
+from testkit.running import Run
+from testkit.signalsets import signal_set
 
 LABS = Path(__file__).parent.parent / "docs" / "labs"
 RUNS = sorted(LABS.glob("*/run"))
@@ -30,12 +24,7 @@ STOPPED_BY_TERM = 128 + TERM
 
 def set_of(pid: int, field: str) -> set[int]:
     """Return a set of signals out of /proc/PID/status; 32 and 33 are the C library's."""
-    return signal_set(status_of(Path(f"/proc/{pid}/status").read_text())[field]) - {32, 33}
-
-
-def state(pid: int) -> str:
-    """Return the letter of a process's state."""
-    return status_of(Path(f"/proc/{pid}/status").read_text())["State"][0]
+    return signal_set(status(pid)[field]) - {32, 33}
 
 
 def zombies(pid: int) -> list[int]:
@@ -53,9 +42,7 @@ def built(tmp_path):
     """Compile a lab's C program; return its path."""
 
     def build(name: str) -> str:
-        program = str(tmp_path / Path(name).name)
-        subprocess.run(["gcc", "-Wall", "-Werror", "-o", program, LABS / f"{name}.c"], check=True)
-        return program
+        return str(compile_c(LABS / f"{name}.c", tmp_path, "-Werror"))
 
     return build
 
@@ -127,8 +114,7 @@ def test_kill_init_under_strace(built, begin, tmp_path):
     assert "ready" == run.line()
     log = tmp_path / "strace"
     tracer = begin(tool("strace"), "-p", str(run.init), "-o", str(log), namespace=False)
-    status = Path(f"/proc/{run.init}/status")
-    assert until(lambda: status_of(status.read_text())["TracerPid"] == str(tracer.init))
+    assert until(lambda: status(run.init)["TracerPid"] == str(tracer.init))
 
     run.enter("sh", "-c", "kill 1").wait()
 

@@ -10,7 +10,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from harness import FORWARDED, PYINIT, UNSHARE, signal_set, status_of, victim
+
+from testkit.namespaces import UNSHARE
+from testkit.processes import status_of
+from testkit.programs import PYINIT, victim
+from testkit.signalsets import FORWARDED, signal_set
 
 import pyinit
 
@@ -161,7 +165,7 @@ def test_working_directory_stays_out(either, tmp_path):
 
 def test_every_signal_is_forwarded(either, start, monkeypatch):
     """That a signal is blocked from the beginning does not keep it from being passed on."""
-    monkeypatch.setattr("harness.PYINIT", either)
+    monkeypatch.setattr("testkit.programs.PYINIT", either)
     child = start(command=victim("listener"))
     child.ready()
     for signum in FORWARDED:

@@ -13,7 +13,11 @@ from datetime import datetime, timedelta
 
 import pytest
 import structlog
-from harness import PYTHON, full_pipe, import_that_exits, only_child, until, victim
+
+from testkit.pipes import full_pipe
+from testkit.processes import only_child, until
+from testkit.programs import PYTHON, victim
+from testkit.running import import_that_exits
 
 from pyinit import events, log
 from pyinit.report import BACKLOG, RESERVE, Report

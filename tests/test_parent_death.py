@@ -5,7 +5,8 @@ import signal
 import subprocess
 
 import pytest
-from harness import PYTHON, victim
+
+from testkit.programs import PYTHON, victim
 
 from pyinit import kernel
 

@@ -11,20 +11,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import (
-    PYINIT,
-    PYTHON,
-    ROOT,
-    UNSHARE,
-    Run,
-    children,
-    fill,
-    signal_set,
-    status_of,
-    tool,
-    until,
-    victim,
-)
+
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.pipes import fill
+from testkit.processes import children, stat, state, status, until
+from testkit.programs import PYINIT, PYTHON, tool, victim
+from testkit.running import Run
+from testkit.signalsets import signal_set
 
 TINI, DUMB_INIT, CATATONIT, OURS = ("tini",), ("dumb-init",), ("catatonit",), (PYINIT,)
 NOT_TINI = [DUMB_INIT, CATATONIT, OURS]
@@ -53,7 +46,7 @@ def begin():
 
 def switches(pid: int) -> int:
     """Return how often a process has waited for something."""
-    return int(status_of(Path(f"/proc/{pid}/status").read_text())["voluntary_ctxt_switches"])
+    return int(status(pid)["voluntary_ctxt_switches"])
 
 
 def have_pending(signum: int) -> list[str]:
@@ -161,20 +154,15 @@ AS_C_PROGRAMS = "import os, _signal, sys; _signal.signal(_signal.SIGPIPE, _signa
 AS_C_PROGRAMS += "os.execv(sys.argv[1], sys.argv[1:])"
 
 
-def state(pid: int) -> str:
-    """Return the letter that says what a process does."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
 def ticks(pid: int) -> int:
     """Return how long a process has been on a CPU."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = stat(pid)
     return int(fields[11]) + int(fields[12])
 
 
 def pending(pid: int) -> set[int]:
     """Return the signals that a process has not taken yet."""
-    return signal_set(status_of(Path(f"/proc/{pid}/status").read_text())["ShdPnd"])
+    return signal_set(status(pid)["ShdPnd"])
 
 
 def test_dumb_init_stalls_where_stderr_is_full(begin):

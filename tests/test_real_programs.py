@@ -18,7 +18,11 @@ from applications import (
     prepare_redis,
     wait_for,
 )
-from harness import ROOT, Run, children, only_child, tool
+
+from testkit.namespaces import ROOT
+from testkit.processes import children, only_child
+from testkit.programs import tool
+from testkit.running import Run
 
 # PostgreSQL refuses to run as root, so it becomes another user, as in its image. Without root it
 # could run as it is, were it not for the namespace in which we are root: in one more we are not.

@@ -7,7 +7,9 @@ import signal
 import subprocess
 
 import pytest
-from harness import INSTALLED, children, until
+
+from testkit.processes import children, until
+from testkit.programs import INSTALLED
 
 from pyinit import reaping
 

@@ -4,7 +4,8 @@ import signal
 import subprocess
 
 import pytest
-from harness import victim
+
+from testkit.programs import victim
 
 BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 PAIRS = [

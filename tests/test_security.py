@@ -14,7 +14,10 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from harness import PYINIT, PYTHON, ROOT, UNSHARE, only_child, status_of, until, victim
+
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.processes import only_child, status, until
+from testkit.programs import PYINIT, PYTHON, compile_c, victim
 
 from pyinit import log
 
@@ -329,7 +332,7 @@ def test_it_needs_no_right(start):
     wrap = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
     run = start(["-v"], victim("listener", 5), wrap=wrap)
     run.ready()
-    fields = status_of(Path(f"/proc/{run.init}/status").read_text())
+    fields = status(run.init)
     run.send(signal.SIGUSR1)
 
     assert ("0" * 16, "1") == (fields["CapEff"], fields["NoNewPrivs"])
@@ -433,8 +436,7 @@ __attribute__((constructor)) static void begin(void)
 def test_who_sets_the_linkers_variables_decides(launcher, tmp_path, which):
     """A library of LD_PRELOAD is in PID 1, whichever command it is."""
     (tmp_path / "it.c").write_text(PRELOADED)
-    library = tmp_path / "it.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "it.c"], check=True)
+    library = compile_c(tmp_path / "it.c", tmp_path, "-shared", "-fPIC")
     command = [
         *UNSHARE,
         "env",

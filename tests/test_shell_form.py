@@ -3,7 +3,10 @@
 import signal
 
 import pytest
-from harness import PYINIT, UNSHARE, Run
+
+from testkit.namespaces import UNSHARE
+from testkit.programs import PYINIT
+from testkit.running import Run
 
 APP = "sh -c 'echo ready; read x'"
 

@@ -7,10 +7,13 @@ import contextlib
 import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from harness import FORWARDED, ROOT, children, signal_set, status_of, until, victim
+
+from testkit.namespaces import ROOT
+from testkit.processes import children, status, until
+from testkit.programs import victim
+from testkit.signalsets import FORWARDED, signal_set
 
 TIMES = 200
 AT_ONCE = 4
@@ -120,5 +123,5 @@ def has_begun(run):
     """Tell whether pyinit has blocked the signals; while it waits for some, these are not shown."""
     if run.namespace and not children(run.process.pid):
         return False
-    blocked = status_of(Path(f"/proc/{run.init}/status").read_text())["SigBlk"]
+    blocked = status(run.init)["SigBlk"]
     return set(FORWARDED) <= signal_set(blocked) or children(run.init)

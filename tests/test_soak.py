@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT_DIRECTORY))
-
 from trials.soak.samples import Sample, judge
+
+ROOT_DIRECTORY = Path(__file__).parent.parent
 
 AT_REST = {"private_dirty": 12000, "rss": 22000, "data": 21000, "threads": 2, "descriptors": 4}
 LEAK = """

@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from harness import import_that_exits
+
+from testkit.running import import_that_exits
 
 ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); read x"]
 REFUSED = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM")

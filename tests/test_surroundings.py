@@ -1,16 +1,13 @@
 """pyinit survives the hostile surroundings of `make survive`, or refuses to start where it may."""
 
-import sys
 from pathlib import Path
 
 import pytest
-from harness import PYINIT
 
-sys.path.append(str(Path(__file__).parent.parent))  # last: pyinit itself is the installed one
-
-from trials import survive
-from trials.ordeal import OK, REFUSES
-from trials.surroundings import SURROUNDINGS
+from testkit.programs import PYINIT
+from trials.survive import attempt
+from trials.survive.ordeal import OK, REFUSES
+from trials.survive.surroundings import SURROUNDINGS
 
 AT_MOST = 3  # cases of a surrounding; make survive has them all
 OPTIONS = ("", "-vv")
@@ -22,7 +19,7 @@ def programs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("programs")
     for path in (folder, *list(folder.parents)[:2]):
         path.chmod(0o755)
-    survive.compile_programs(folder)
+    attempt.compile_programs(folder)
     return folder
 
 
@@ -42,15 +39,15 @@ def test_pyinit_survives(surrounding, programs):
     """The workload starts, gets its signals, leaves no zombie, and its code comes out."""
     found = {}
     for case, option in chosen(surrounding):
-        command = survive.of_init("pyinit", PYINIT)[option]
-        ((what, verdict),) = survive.verdicts([case], "pyinit", {option: command}, programs)
+        command = attempt.of_init("pyinit", PYINIT)[option]
+        ((what, verdict),) = attempt.verdicts([case], "pyinit", {option: command}, programs)
         allowed = {False: {OK}, None: {OK, REFUSES}, True: {REFUSES}}[case.refuses]
         found[what] = OK if verdict in allowed else verdict
     told = set(found.values())
-    if told == {survive.NOT_HERE}:
+    if told == {attempt.NOT_HERE}:
         pytest.skip("it cannot be had here, or takes root")
 
-    assert told <= {OK, survive.NOT_HERE}, found
+    assert told <= {OK, attempt.NOT_HERE}, found
 
 
 def test_what_fails_is_noticed(programs):
@@ -61,7 +58,7 @@ def test_what_fails_is_noticed(programs):
         "exits": ["false"],
     }
     (case,) = next(one for one in SURROUNDINGS if one.name == "RLIMIT_CORE: 0").cases
-    words = dict(survive.verdicts([case], "other", shell, programs, limit=1))
+    words = dict(attempt.verdicts([case], "other", shell, programs, limit=1))
 
     assert OK not in words.values()
     assert len(shell) == len(words)

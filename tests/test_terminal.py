@@ -11,25 +11,16 @@ import struct
 import subprocess
 import sys
 import termios
-from pathlib import Path
 from types import SimpleNamespace
 
 import pexpect
 import pytest
-from harness import (
-    INSTALLED,
-    PYINIT,
-    PYTHON,
-    UNSHARE,
-    Run,
-    children,
-    command_line,
-    descendants,
-    only_child,
-    until,
-    victim,
-)
 from pexpect.fdpexpect import fdspawn
+
+from testkit.namespaces import UNSHARE
+from testkit.processes import children, descendants, only_child, state, until
+from testkit.programs import INSTALLED, PYINIT, PYTHON, victim
+from testkit.running import Run, command_line
 
 from pyinit import signals
 from pyinit.terminal import Terminal, _is_pipe
@@ -147,7 +138,7 @@ class Screen:
         """
         reader = innermost(shell)
         self.ask(SUSPEND, "Stopped", PROMPT)
-        assert until(lambda: "T (stopped)" in Path(f"/proc/{reader}/status").read_text())
+        assert until(lambda: state(reader) == "T")
 
     def job(self, command: str, prefix=()) -> None:
         """Have a shell run a command and wait until that is in the foreground."""
@@ -654,7 +645,7 @@ def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal):
     terminal.ask(shlex.join([PYINIT, "--", *SLEEPER]) + "; echo code=$?\n", "ready\r\n")
     child, pyinit = innermost(shell), only_child(shell.process.pid)
     os.kill(child, signal.SIGSTOP)
-    assert until(lambda: "T (stopped)" in Path(f"/proc/{child}/status").read_text())
+    assert until(lambda: state(child) == "T")
     os.kill(child, signal.SIGCONT)
     os.kill(pyinit, signal.SIGTERM)
 
@@ -679,7 +670,7 @@ def test_stop_signal_that_was_sent_stops_the_child(terminal, kind):
     terminal.ask("one\n", "one\r\none\r\n")
     run.send(signal.SIGTSTP)
     child = innermost(run)
-    assert until(lambda: "T (stopped)" in Path(f"/proc/{child}/status").read_text())
+    assert until(lambda: state(child) == "T")
     run.send(signal.SIGWINCH)  # after which it would have been continued
     terminal.type("two\n")
     run.send(signal.SIGCONT)
@@ -814,7 +805,7 @@ def test_signal_of_the_background_is_not_forwarded(terminal, tmp_path):
     terminal.ask(f"{child} >/dev/tty | {reading} &\n", "ready (pid")
     gate.write_text("\n")
     pyinit, reader = sorted(children(shell.process.pid))
-    assert until(lambda: "T (stopped)" in Path(f"/proc/{reader}/status").read_text())
+    assert until(lambda: state(reader) == "T")
     os.kill(pyinit, signal.SIGRTMAX)
 
     assert "got" not in terminal.see(f"got {signal.SIGRTMAX:d}\r\n")

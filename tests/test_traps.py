@@ -10,21 +10,15 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from harness import (
-    INSTALLED,
-    PYTHON,
-    ROOT,
-    children,
-    command_line,
-    full_pipe,
-    signal_set,
-    status_of,
-    until,
-    victim,
-)
+
+from testkit.namespaces import ROOT
+from testkit.pipes import full_pipe
+from testkit.processes import children, state, status, status_of, until
+from testkit.programs import INSTALLED, PYTHON, victim
+from testkit.running import command_line
+from testkit.signalsets import signal_set
 
 SILENT_STRACE = ("strace", "-qq", "-o", "/dev/null")
 
@@ -321,17 +315,13 @@ def test_orphan_that_cannot_be_had_at_once(start):
     run.ready()
     tracer = run.process.pid
     (init,) = children(tracer)
-    assert until(lambda: len(children(init)) == 2 and is_zombie(children(init)[-1]))
+    assert until(lambda: len(children(init)) == 2 and state(children(init)[-1]) == "Z")
     os.kill(init, signal.SIGUSR1)
     assert f"got {int(signal.SIGUSR1)}" == run.line()
     os.kill(init, signal.SIGTERM)
     result = run.finish()
 
     assert (3, [6]) == (result.code, [event["code"] for event in result.named("orphan_reaped")])
-
-
-def is_zombie(pid: int) -> bool:
-    return status_of(Path(f"/proc/{pid}/status").read_text())["State"].startswith("Z")
 
 
 @pytest.mark.parametrize("options", [[], ["-w"]], ids=["quiet", "told"])
@@ -472,8 +462,7 @@ def test_init_that_waits_seems_to_block_nothing(start):
     """While it waits /proc shows an empty mask, and yet nothing is lost: sigtimedwait does that."""
     run = start(command=victim("listener"))
     run.ready()
-    status = f"/proc/{run.init}/status"
-    assert until(lambda: signal_set(status_of(Path(status).read_text())["SigBlk"]) == set())
+    assert until(lambda: signal_set(status(run.init)["SigBlk"]) == set())
     run.send(signal.SIGTERM)
 
     assert f"got {int(signal.SIGTERM)}" == run.line()

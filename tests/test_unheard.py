@@ -6,8 +6,11 @@ import signal
 import subprocess
 
 import pytest
-from harness import PYTHON, ROOT, UNSHARE, descendants, victim
 from pexpect.fdpexpect import fdspawn
+
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.processes import descendants
+from testkit.programs import PYTHON, victim
 
 BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 LONG = ("-d", "100")  # so that a test fails by its timeout where somebody is waited for

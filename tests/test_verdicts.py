@@ -6,7 +6,8 @@ import os
 import subprocess
 
 import pytest
-from harness import children, status_of, until
+
+from testkit.processes import children, status_of, until
 
 from pyinit import verdicts
 from pyinit.inspection import look

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
+from testkit.namespaces import UNSHARE_TIED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -47,7 +49,6 @@ SUBJECTS = {
 }
 # What is compared here are small integers, of which CPython has each but once.
 SAME: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Is: ast.Eq, ast.IsNot: ast.NotEq}
-UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def fails(place: Path, mutant: Mutant, tests: tuple[str, ...], seconds: float) -
     # Not exec'd: as PID 1 pytest would not feel a kill(-1).
     script = f'{place}/bin/pytest -x -q -p no:randomly -k "{FAST}" "$@"; exit $?'
     process = subprocess.Popen(
-        [*UNSHARE, "sh", "-c", script, "sh", *files],
+        [*UNSHARE_TIED, "sh", "-c", script, "sh", *files],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

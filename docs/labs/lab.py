@@ -16,15 +16,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NoReturn, Self, cast
 
-from look import bitmap, children, fail, until
+sys.path.append(str(Path(__file__).resolve().parents[2]))  # the folder with testkit
+
+from look import bitmap, fail, until
+from testkit.namespaces import ENTER, USER
+from testkit.processes import children
+from testkit.programs import compile_c
 
 SECONDS = 60  # for a whole lab, which takes a few: what was not seen by then does not come
 INTERRUPTIONS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
-# Without root a user namespace gives the right to make a PID namespace, where the kernel lets it.
-ROOT = os.geteuid() == 0
-UNSHARE = ("unshare", *(() if ROOT else ("--user", "--map-root-user")), "--pid")
-ENTER = ("nsenter", *(() if ROOT else ("--user", "--preserve-credentials")), "--pid", "--mount")
+UNSHARE = ("unshare", *USER, "--pid")
 OUTSIDE = (sys.executable, "-IS", str(Path(__file__).with_name("outside.py")))
 TIED = ("setpriv", "--pdeathsig", "KILL", "--")  # should the lab itself get SIGKILL
 
@@ -151,11 +153,8 @@ class Lab:
 
     def compiled(self, name: str) -> str:
         """Compile a C program of the lab and return its path."""
-        program = str(self.scratch / name)
-        source = self.file(f"{name}.c")
         with uninterrupted():  # gcc has children, and files
-            subprocess.run(["gcc", "-O2", "-Wall", "-o", program, source], check=True)
-        return program
+            return str(compile_c(self._folder / f"{name}.c", self.scratch))
 
     def start(self, *command: str, **popen: Any) -> Program:  # noqa: ANN401 - as Popen's
         """Start a program."""

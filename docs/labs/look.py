@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import re
 import signal
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
+
+from testkit.processes import status
 
 
 def fail(what: str) -> NoReturn:
@@ -26,17 +26,6 @@ def until(condition: Callable[[], bool]) -> None:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         while not condition():
             os.sched_yield()
-
-
-def children(pid: int) -> list[int]:
-    """Return the pids of the children of a process, zombies included."""
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def status(pid: int) -> dict[str, str]:
-    """Return the fields of a /proc/PID/status."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))
 
 
 def bitmap(pid: int, name: str) -> int:

@@ -6,7 +6,9 @@ import subprocess
 
 import pytest
 from engines import FILES, Engine
-from harness import VICTIMS, Result
+
+from testkit.programs import VICTIMS
+from testkit.running import Result
 
 
 class Container:

@@ -5,7 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from harness import Result
+from testkit.running import Result
 
 REPOSITORY = Path(__file__).parent.parent.parent
 FILES = Path("/run/e2e")  # what prepare.py makes; in memory, see private.py

@@ -5,7 +5,8 @@ import subprocess
 
 import base
 from engines import APP, BASE, DOCKER, FILES, PODMAN, REPOSITORY, TINI, TINI_APP, build
-from harness import VICTIMS
+
+from testkit.programs import VICTIMS, compile_c
 
 EXAMPLE = REPOSITORY / "Dockerfile.example"
 TINI_DOCKERFILE = f"""
@@ -56,5 +57,4 @@ def compile_programs() -> None:
     """Compile the victims in C so that they run in any image."""
     (FILES / "programs").mkdir()
     for source in VICTIMS.glob("*.c"):
-        program = FILES / "programs" / source.stem
-        subprocess.run(["gcc", "-O2", "-static", "-pthread", "-o", program, source], check=True)
+        compile_c(source, FILES / "programs", "-static", "-pthread")

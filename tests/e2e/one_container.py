@@ -8,18 +8,19 @@ import signal
 import subprocess
 import sys
 
-sys.path.append(os.path.dirname(os.path.dirname(__file__)))
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))  # for testkit
 
 import prepare
 from engines import DOCKER, FILES, write_configuration
+
+from testkit.programs import VICTIMS, compile_c
 
 FILES.mkdir()
 write_configuration()
 prepare.start_daemon()
 root = FILES / "root"
 root.mkdir()
-source = os.path.join(os.path.dirname(os.path.dirname(__file__)), "victims", "helpers.c")
-subprocess.run(["gcc", "-static", "-o", root / "helpers", source], check=True)
+compile_c(VICTIMS / "helpers.c", root, "-static")
 subprocess.run(["tar", "-cf", FILES / "root.tar", "-C", root, "."], check=True)
 DOCKER.ask("import", FILES / "root.tar", "small")
 command = ("run", "-i", "--network=none", "small", "/helpers", "3", "ignore")

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-sys.path.append(os.path.dirname(os.path.dirname(__file__)))
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))  # for testkit
 
 import figures
 import images

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from containers import Container
 from engines import APP, Engine
 
-from harness import Result
+from testkit.running import Result
 
 
 @dataclasses.dataclass

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from engines import REPOSITORY
-from harness import PYINIT, children, only_child, until
 from private import PREFIX, hierarchies
+
+from testkit.processes import children, only_child, until
+from testkit.programs import PYINIT
 
 FOLDER = Path(__file__).parent
 PRIVATE = [sys.executable, str(FOLDER / "private.py"), PYINIT, "--"]

@@ -5,7 +5,8 @@ import subprocess
 
 from containers import WITH_VICTIMS, listener
 
-from harness import PYINIT, until
+from testkit.processes import until
+from testkit.programs import PYINIT
 
 LOOP = ["-c", "echo ready; while :; do sleep infinity; done"]
 TAKEN, DROPPED = "SIGTERM is taken: ", "SIGTERM is dropped, from inside and from outside: "

@@ -8,7 +8,8 @@ import pytest
 import yaml
 from containers import WORK, Container, listener
 from engines import APP, PODMAN, REPOSITORY
-from harness import VICTIMS
+
+from testkit.programs import VICTIMS
 
 WITH_HELPER = ["sh", "-c", 'setsid python3 -c "$WORK" & exec sleep infinity']
 

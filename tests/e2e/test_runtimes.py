@@ -8,7 +8,9 @@ import uuid
 import pexpect
 import pytest
 from engines import FILES
-from harness import VICTIMS, Result
+
+from testkit.programs import VICTIMS
+from testkit.running import Result
 
 OWNS_TERMINAL = "import os; print(os.isatty(0), os.tcgetpgrp(0) == os.getpgrp())"
 

@@ -6,7 +6,8 @@ import secrets
 import sys
 import tempfile
 
-from trials.chaos.run import PYINIT, compile_actor
+from testkit.programs import PYINIT
+from trials.chaos.run import compile_actor
 from trials.chaos.tally import Tally
 from trials.chaos.work import outcomes
 

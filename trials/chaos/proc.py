@@ -7,27 +7,12 @@ from pathlib import Path
 
 import prctl
 
+from testkit.processes import children, descendants, state
+
 
 def adopt_orphans() -> None:
     """Become the parent of what pyinit leaves behind."""
     prctl.set_child_subreaper(1)
-
-
-def children(pid: int) -> list[int]:
-    """Return the pids of the children of a process, zombies too."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            found += map(int, task.read_text().split())
-    return found
-
-
-def state(pid: int) -> str:
-    """Return the letter of its state; none where it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
 
 
 def describe(pid: int) -> str:
@@ -42,16 +27,11 @@ def describe(pid: int) -> str:
 def clear_away() -> list[str]:
     """Kill and reap all below this process; say who they were, at first sight."""
     found = [describe(pid) for pid in children(os.getpid())]
-    while below := children(os.getpid()):
-        for pid in (*below, *(further for child in below for further in _descendants(child))):
+    while below := descendants(os.getpid()):
+        for pid in below:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
     return found
-
-
-def _descendants(pid: int) -> list[int]:
-    below = children(pid)
-    return below + [further for child in below for further in _descendants(child)]

@@ -4,21 +4,19 @@ import contextlib
 import os
 import signal
 import subprocess
-import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from testkit.namespaces import ROOT, UNSHARE
+from testkit.processes import children, state
+from testkit.programs import PYINIT, compile_c
 from trials.chaos import proc, tree
 from trials.chaos.plan import FICKLE, TERM, Plan
 from trials.chaos.seen import RUNNER, Line, Seen
 from trials.chaos.watch import Watch
 
-PYINIT = str(Path(sysconfig.get_path("scripts")) / "pyinit")
 SOURCE = Path(__file__).parent / "actor.c"
-ROOT = os.geteuid() == 0
-UNSHARE = ("unshare", *(() if ROOT else ("--user", "--map-root-user")))
-NAMESPACE = (*UNSHARE, "--pid", "--fork", "--mount-proc", "--")
 SECONDS = 20.0  # for what comes at once where nothing hangs
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("PYINIT_", "TINI_"))
@@ -27,9 +25,7 @@ ENVIRONMENT = {
 
 def compile_actor(folder: str) -> str:
     """Compile the actor; return its path."""
-    program = f"{folder}/actor"
-    subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", program, SOURCE], check=True)
-    return program
+    return str(compile_c(SOURCE, Path(folder), "-static"))
 
 
 def execute(plan: Plan, actor: str, init: str = PYINIT) -> Seen:
@@ -55,7 +51,7 @@ class Run:
         told, self._end = os.pipe()
         self._process = subprocess.Popen(
             [
-                *(NAMESPACE if plan.namespace else ()),
+                *((*UNSHARE, "--") if plan.namespace else ()),
                 init,
                 *plan.words,
                 "--",
@@ -103,10 +99,10 @@ class Run:
         """Open pyinit, which may be gone, and its pid another's, between two looks but not here."""
         pid = self._process.pid
         if self._plan.namespace:
-            pid = next(iter(proc.children(pid)), 0)
+            pid = next(iter(children(pid)), 0)
         with contextlib.suppress(OSError):
             self._init = os.pidfd_open(pid)
-        if self._plan.namespace and pid not in proc.children(self._process.pid):
+        if self._plan.namespace and pid not in children(self._process.pid):
             return None
         return pid
 
@@ -126,10 +122,10 @@ class Run:
 
     def _look_for_zombies(self, pid: int) -> None:
         """Those that are there now must be gone soon."""
-        dead = {child for child in proc.children(pid) if proc.state(child) == "Z"}
+        dead = {child for child in children(pid) if state(child) == "Z"}
 
         def stay() -> set[int]:
-            return {child for child in dead & set(proc.children(pid)) if proc.state(child) == "Z"}
+            return {child for child in dead & set(children(pid)) if state(child) == "Z"}
 
         if not self._watch.until(lambda: not stay(), SECONDS, looks=True):
             self._zombies = sorted(stay())
@@ -178,7 +174,7 @@ class Run:
             stderr=self._watch.stderr.decode(errors="backslashreplace"),
             code=code,
             hung=self._hung,
-            left=left or [proc.describe(pid) for pid in proc.children(os.getpid())],
+            left=left or [proc.describe(pid) for pid in children(os.getpid())],
             zombies=self._zombies,
             ended=ended,
             holders=self._watch.is_held,

@@ -4,7 +4,7 @@ import argparse
 import collections
 import time
 
-from trials.chaos.run import PYINIT
+from testkit.programs import PYINIT
 from trials.chaos.seen import Seen
 
 LINES = 60

@@ -6,18 +6,15 @@ import os
 import select
 import signal
 import subprocess
-import sysconfig
 from pathlib import Path
 from typing import NoReturn
 
 from hypothesis import reject
 
+from testkit.namespaces import UNSHARE
+from testkit.programs import PYINIT, compile_c
 from trials.inputs.words import MARKER, Case
 
-SCRIPTS = sysconfig.get_path("scripts")
-PYINIT = os.path.join(SCRIPTS, "pyinit")
-ROOT = os.geteuid() == 0
-UNSHARE = ("unshare", *(() if ROOT else ("--user", "--map-root-user")), "--pid", "--fork")
 MARKERS_CODE = 7
 LONGEST_LINE = 1000
 PATIENCE_MS = 60_000
@@ -47,8 +44,7 @@ class Trial:
         """Compile the marker, and write a launcher."""
         self._folder = folder
         self._launcher = str(folder / "pyinit")
-        source = Path(__file__).with_name("marker.c")
-        subprocess.run(["gcc", "-O2", "-static", "-o", folder / "marker", source], check=True)
+        compile_c(Path(__file__).with_name("marker.c"), folder, "-static")
         writer = [f"{PYINIT}-launcher", self._launcher]
         subprocess.run(writer, check=True, stdout=subprocess.DEVNULL)
 

@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from testkit.namespaces import UNSHARE_TIED
+from testkit.processes import only_child
+
 BIN = Path(sys.executable).parent
 SOURCES = Path(__file__).parent
 PATH = f"{BIN}:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 HOST = "127.0.0.1"
-UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 PYINIT = (str(BIN / "pyinit"), "-v", "--log-format", "json")
 WORK = 2.0  # seconds that the work takes from SIGTERM on
 PATIENCE = 10.0  # seconds until SIGKILL, as docker stop has it
@@ -235,7 +237,7 @@ def start(case: Case, trial: Trial) -> subprocess.Popen[str]:
     command = case.prepare(trial)
     shell = ("sh", "-c", f'{case.setup} && exec "$@"', str(trial.folder))
     process = trial.popen(
-        *UNSHARE, *shell, *PYINIT, *case.options, "--", *command, cwd=trial.folder
+        *UNSHARE_TIED, *shell, *PYINIT, *case.options, "--", *command, cwd=trial.folder
     )
     assert process.stdout is not None
     awaited = ["child_started", *case.ready]
@@ -247,8 +249,7 @@ def start(case: Case, trial: Trial) -> subprocess.Popen[str]:
             raise UnreadyError(message)
         if found := [text for text in awaited if text in line]:
             awaited.remove(found[0])
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    trial.init = int(children.read_text())
+    trial.init = only_child(process.pid)
     return process
 
 

@@ -3,11 +3,11 @@
 import os
 import random
 import signal
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trials.soak.subject import PATIENCE, SoakError, Subject, children
+from testkit.processes import children, state, until
+from testkit.signalsets import FORWARDED
+from trials.soak.subject import PATIENCE, SoakError, Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,8 @@ REWRITE: dict[int, int] = {
 RULES = "USR1:USR2,HUP:RTMIN+1,WINCH:0,PWR:0"
 # Not those that ask to stop: from then on pyinit tells more.
 STOP = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
-NEVER = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33}
-SENT = sorted(set(range(1, 65)) - STOP - NEVER)
+SENT = sorted(set(FORWARDED) - STOP)
 MARK = signal.SIGRTMAX
-SHORT_PATIENCE = 20.0
 
 
 class Rounds:
@@ -125,7 +123,7 @@ class Rounds:
         """Stop the child, send a signal that waits, and let it go on through pyinit."""
         pid = self._subject.workload
         os.kill(pid, signal.SIGSTOP)
-        until(lambda: ") T " in Path(f"/proc/{pid}/stat").read_text())
+        until(lambda: state(pid) == "T")
         self._subject.send(MARK)
         self._subject.send(signal.SIGCONT)
         self.signals += 2
@@ -135,10 +133,3 @@ class Rounds:
             message = f"after a stop the workload got {answers}"
             raise SoakError(message)
         self.forwarded += 2
-
-
-def until(condition: "Callable[[], bool]") -> None:
-    """Wait for what no event tells of; where it never comes, others find that."""
-    end = time.monotonic() + SHORT_PATIENCE
-    while not condition() and time.monotonic() < end:
-        os.sched_yield()

@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from trials.soak.subject import children
+from testkit.processes import children, state
 
 FEW_PERCENT = 2
 FIRST_SECONDS = 60.0  # until then what is loaded late is loaded
@@ -44,7 +44,7 @@ def look(pid: int) -> dict[str, int]:
         "data": status["VmData"],
         "threads": status["Threads"],
         "descriptors": len(os.listdir(place / "fd")),
-        "zombies": sum(is_zombie(child) for child in children(pid)),
+        "zombies": sum(state(child) == "Z" for child in children(pid)),
     }
 
 
@@ -52,14 +52,6 @@ def numbers(text: str) -> dict[str, int]:
     """Return the fields that are numbers."""
     found = re.findall(r"^(\w+):\s+(\d+)(?: kB)?$", text, re.MULTILINE)
     return {name: int(value) for name, value in found}
-
-
-def is_zombie(pid: int) -> bool:
-    """Tell whether a process is dead and not reaped."""
-    try:
-        return ") Z " in Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:  # reaped by now
-        return False
 
 
 def judge(samples: list[Sample]) -> list[str]:

@@ -7,17 +7,14 @@ import os
 import select
 import signal
 import subprocess
-import sys
-import sysconfig
 import threading
 from pathlib import Path
 
-PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
+from testkit.namespaces import ENTER, UNSHARE_TIED
+from testkit.processes import only_child
+from testkit.programs import PYINIT, PYTHON
+
 WORKLOAD = Path(__file__).with_name("workload.py")
-ROOT = os.geteuid() == 0
-UNSHARE = ("unshare", *(() if ROOT else ("--user", "--map-root-user")), "--pid", "--fork")
-UNSHARE = (*UNSHARE, "--mount-proc", "--kill-child")
-ENTER = ("nsenter", *(() if ROOT else ("--user", "--preserve-credentials")), "--pid", "--mount")
 PATIENCE = 120.0  # what has not answered by then hangs
 
 
@@ -35,7 +32,7 @@ class Subject:
 
     def __init__(self, options: list[str]) -> None:
         """Start it, and read its stderr from now on."""
-        command = [*UNSHARE, PYINIT, *options, "--", sys.executable, "-IS", str(WORKLOAD)]
+        command = [*UNSHARE_TIED, PYINIT, *options, "--", *PYTHON, str(WORKLOAD)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
             command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
@@ -50,8 +47,8 @@ class Subject:
         if not answer.startswith("ready "):
             message = f"the workload is not ready, it said {answer!r}"
             raise SoakError(message)
-        (self.init,) = children(self._process.pid)
-        (self.workload,) = children(self.init)
+        self.init = only_child(self._process.pid)
+        self.workload = only_child(self.init)
 
     def _read_events(self) -> None:
         assert self._process.stderr
@@ -122,9 +119,3 @@ class Subject:
                 os.kill(self.init, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
-
-
-def children(pid: int) -> list[int]:
-    """Return the pids of the children of a process, zombies included."""
-    folders = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in folders for child in (task / "children").read_text().split()]

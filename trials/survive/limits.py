@@ -5,9 +5,9 @@ import resource
 import signal
 from collections.abc import Callable, Iterable
 
-from trials.case import Case, Surrounding
-from trials.ordeal import Ordeal
-from trials.surroundings_places import as_user, full_pipe
+from trials.survive.case import Case, Surrounding
+from trials.survive.ordeal import Ordeal
+from trials.survive.places import as_user, full_pipe
 
 KIB, MIB = 1024, 1 << 20
 FLOOD = 500  # signals

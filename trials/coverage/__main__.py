@@ -13,11 +13,11 @@ from pathlib import Path
 
 from coverage import Coverage, CoverageData
 
-from trials import tracer
+from trials.coverage import tracer
 
 SITE = Path(sysconfig.get_path("purelib"))
 NOTES = SITE / Path(tracer.NOTES).name
-PACKAGE = Path(tracer.__file__).parent.parent / "pyinit"
+PACKAGE = Path(__file__).parents[2] / "pyinit"
 
 
 LEFT_OUT = (

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench import proc
-from bench.tools import NAMESPACE
-from trials.case import CODE, Case, Stage
+from testkit.namespaces import UNSHARE_TIED
+from testkit.processes import children, only_child
+from trials.survive.case import CODE, Case, Stage
 
 OK, REFUSES = "ok", "refuses"
 CHANNEL = 1000  # of guest.c
@@ -69,7 +70,7 @@ class Ordeal:
         self._case.during(self)
         self._rests()
         self.send(signal.SIGUSR1)
-        self._until(lambda: proc.children(self.init) == [self.guest], "leaves zombies")
+        self._until(lambda: children(self.init) in ([self.guest], []), "leaves zombies")
         self._leaves()
         if is_pyinit and not self._case.mute:
             self._judge_words(self._case.told or ("child_exited" if verbose else ""))
@@ -82,8 +83,8 @@ class Ordeal:
             return False
         if ready != "ready" or (self._sum and value != self._sum):
             fail("changes words")
-        (self.init,) = proc.children(self._process.pid)
-        (self.guest,) = proc.children(self.init)
+        self.init = only_child(self._process.pid)
+        self.guest = only_child(self.init)
         if self._case.refuses:
             fail("starts")
         return True
@@ -185,7 +186,7 @@ class Ordeal:
         """Leave nobody behind."""
         self._channel.close()
         if self._process.poll() is None:  # else nobody is left: it waits for the init
-            for pid in (*proc.children(self._process.pid), self._process.pid):
+            for pid in (*children(self._process.pid), self._process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self._process.wait()
@@ -212,7 +213,7 @@ def endure(case: Case, stage: Stage, *, limit: float, verbose: bool) -> str:
             return ordeal.live(is_pyinit=is_pyinit, verbose=verbose)
         except Trouble as trouble:
             return str(trouble)
-        except OSError:  # it cannot be looked at any more
+        except (OSError, ValueError):  # it cannot be looked at any more, or has no child
             if not ordeal.is_gone():
                 raise
             return "dies"
@@ -232,7 +233,8 @@ def _start(
         wrapping = [given.replace(word, place) for given in wrapping]
     with stderr.open("ab") as file:
         process = subprocess.Popen(
-            ["/usr/bin/unshare", *NAMESPACE, *case.namespaces, "--", *wrapping, *words],
+            [*UNSHARE_TIED, *case.namespaces, "--", *wrapping, *words],
+            executable="/usr/bin/unshare",  # the case may have another PATH
             stdin=subprocess.DEVNULL if stage.stdin is None else stage.stdin,
             stdout=subprocess.DEVNULL,
             stderr=file if stage.stderr is None else stage.stderr,

@@ -12,26 +12,18 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from trials.case import CODE, Case, Stage, Surrounding
-from trials.ordeal import Ordeal, Unavailable
+from testkit.processes import state, status
+from trials.survive.case import CODE, Case, Stage, Surrounding
+from trials.survive.ordeal import Ordeal, Unavailable
 
 CGROUPS = Path("/sys/fs/cgroup")
 PACKAGES = ("pyinit", "structlog", "prctl.py", "_prctl*")
 
 
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-
-
-def _tracer(pid: int) -> str:
-    text = Path(f"/proc/{pid}/status").read_text()
-    return text.partition("TracerPid:")[2].split()[0]
-
-
 def _stopped(ordeal: Ordeal) -> None:
     """Stop it; let orphans die and a signal come meanwhile."""
     os.kill(ordeal.init, signal.SIGSTOP)
-    ordeal.wait(lambda: _state(ordeal.init) == "T")
+    ordeal.wait(lambda: state(ordeal.init) == "T")
     ordeal.send(signal.SIGUSR1, to=ordeal.guest)
     os.kill(ordeal.init, signal.SIGUSR2)
     os.kill(ordeal.init, signal.SIGCONT)
@@ -44,12 +36,12 @@ def _traced(ordeal: Ordeal) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        ordeal.wait(lambda: _tracer(ordeal.init) == str(tracer.pid))
+        ordeal.wait(lambda: status(ordeal.init)["TracerPid"] == str(tracer.pid))
         ordeal.send(signal.SIGUSR1)
     finally:
         tracer.terminate()
         tracer.wait()
-    ordeal.wait(lambda: _tracer(ordeal.init) == "0")
+    ordeal.wait(lambda: status(ordeal.init)["TracerPid"] == "0")
 
 
 def _freezer_v1() -> tuple[Path, str, tuple[str, str]]:
@@ -71,11 +63,11 @@ def _frozen(ordeal: Ordeal, *, version: Callable[[], tuple[Path, str, tuple[str,
     ordeal.stage.cleanup.callback(group.rmdir)
     for pid in (ordeal.init, ordeal.guest):
         (group / "cgroup.procs").write_text(str(pid))
-    state = group / name
-    state.write_text(words[0])
+    switch = group / name
+    switch.write_text(words[0])
     ordeal.wait(lambda: _is_frozen(group, words[0]))
     os.kill(ordeal.init, signal.SIGUSR2)
-    state.write_text(words[1])
+    switch.write_text(words[1])
     ordeal.expect(signal.SIGUSR2)
 
 

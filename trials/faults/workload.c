@@ -1,6 +1,6 @@
 /* The workload of the faults: it leaves marks in a folder, whatever else is refused to it.
  *
- * Usage: faulted FOLDER MILLISECONDS
+ * Usage: workload FOLDER MILLISECONDS
  *
  * It marks that it runs, leaves an orphan that ends at once and a helper in a session of its own
  * that marks when it gets SIGTERM, lets the time pass, sends SIGUSR1 to its parent, marks when that

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from bench.tools import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from trials.ordeal import Ordeal
+    from trials.survive.ordeal import Ordeal
 
-ROOT = os.geteuid() == 0
 CODE = 37  # of the workload
 
 

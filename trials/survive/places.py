@@ -6,7 +6,9 @@ import pty
 import socket
 from functools import partial
 
-from trials.case import Case, Stage, Surrounding
+from testkit.namespaces import MAY_READ
+from testkit.pipes import fill
+from trials.survive.case import Case, Stage, Surrounding
 
 ALL_CLOSED = "<&- >&- 2>&-"
 UID = 54321  # nobody has it
@@ -19,8 +21,7 @@ HIDE = "mount -t tmpfs none"
 
 def as_user(*options: str, may_read: bool = True) -> tuple[str, ...]:
     """Return what becomes another user, who can still read an interpreter of root's."""
-    reading = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    return ("setpriv", *options, "--clear-groups", *(reading if may_read else ()))
+    return ("setpriv", *options, "--clear-groups", *(MAY_READ if may_read else ()))
 
 
 def _closed() -> tuple[Case, ...]:
@@ -40,13 +41,7 @@ def full_pipe(stage: Stage, *, blocking: bool = True) -> None:
     """Give it a stderr that nobody reads and that takes nothing more."""
     reader, stage.stderr = os.pipe()
     stage.keep(reader, stage.stderr)
-    os.set_blocking(stage.stderr, False)
-    for size in (4096, 1):
-        try:
-            while True:
-                os.write(stage.stderr, b" " * size)
-        except BlockingIOError:
-            continue
+    fill(stage.stderr)
     os.set_blocking(stage.stderr, blocking)
 
 

@@ -1,10 +1,10 @@
 """All hostile surroundings: `make survive` has every init in them, the tests have pyinit."""
 
-from trials.case import Case, Surrounding
-from trials.surroundings_later import LATER
-from trials.surroundings_limits import LIMITS
-from trials.surroundings_places import PLACES
-from trials.surroundings_words import WORDS
+from trials.survive.case import Case, Surrounding
+from trials.survive.later import LATER
+from trials.survive.limits import LIMITS
+from trials.survive.places import PLACES
+from trials.survive.words import WORDS
 
 SIGNALS = (
     Surrounding("every signal is ignored", (Case(prefix=("env", "--ignore-signal")),)),

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 
-from trials.case import Case, Stage, Surrounding
+from trials.survive.case import Case, Stage, Surrounding
 
 BYTES = os.fsdecode(b"\xff\xfe\x80\n\t\\")
 SHADOWS = ("os", "signal", "posix", "time", "queue", "select", "threading", "json", "logging")

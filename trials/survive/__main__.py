@@ -1,30 +1,21 @@
 """``python -m trials.survive``: put inits into hostile surroundings, write down who survives."""
 
 import argparse
-import contextlib
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bench.errors import BenchError
 from bench.inits import INIT, PEERS, all_inits
 from bench.tables import table
-from trials.case import ROOT, Case, Stage, Surrounding
-from trials.ordeal import OK, REFUSES, Unavailable, endure
-from trials.surroundings import SURROUNDINGS
+from trials.survive.attempt import NOT_HERE, Commands, cell, compile_programs, of_init
+from trials.survive.case import Surrounding
+from trials.survive.surroundings import SURROUNDINGS
 
 PAGE = Path("docs/reliability.md")
 BEGIN, END = "<!-- survive: begin -->\n", "<!-- survive: end -->\n"
-SOURCES = Path(__file__).parent
-VERBOSE = {"pyinit": "-vv", "pyinit-launcher": "-vv", "tini": "-vvv", "dumb-init": "-v"}
 INITS = ("pyinit", "pyinit-launcher", *PEERS)
-LIMIT = 10.0  # seconds for whatever is waited for: what has not come by then hangs
-NOT_HERE = "-"
-
-Commands = dict[str, tuple[str, ...]]  # of one init, by what to call it
 
 
 def main() -> None:
@@ -57,23 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def compile_programs(folder: Path) -> None:
-    """Compile the workload and what applies a seccomp filter; both are static."""
-    for name in ("guest", "confine"):
-        program, source = str(folder / name), str(SOURCES / f"{name}.c")
-        subprocess.run(["gcc", "-O2", "-Wall", "-static", "-o", program, source], check=True)
-
-
 def _paths(folder: Path) -> dict[str, str]:
     return {init.name: init.command[0] for init in all_inits(folder) if init.kind == INIT}
-
-
-def of_init(name: str, path: str) -> Commands:
-    """Return the commands to try an init with: as it is, and as it tells most."""
-    commands: Commands = {"": (path, "--")}
-    if name in VERBOSE:
-        commands[VERBOSE[name]] = (path, VERBOSE[name], "--")
-    return commands
 
 
 def _row(surrounding: Surrounding, inits: dict[str, Commands], folder: Path) -> list[str]:
@@ -83,42 +59,6 @@ def _row(surrounding: Surrounding, inits: dict[str, Commands], folder: Path) -> 
         cells.append(NOT_HERE if is_own else cell(surrounding, name, commands, folder))
         print(f"{surrounding.name}: {name}: {cells[-1]}", file=sys.stderr)
     return [surrounding.name, *cells]
-
-
-def cell(surrounding: Surrounding, name: str, commands: Commands, folder: Path) -> str:
-    """Return what one init made of a surrounding: ok, or the first thing that went wrong."""
-    words: dict[str, str] = {}
-    for what, verdict in verdicts(surrounding.cases, name, commands, folder):
-        words.setdefault(verdict, what)
-    fine = (OK, REFUSES, NOT_HERE)
-    wrong = [
-        f"{word} ({what})" if what else word for word, what in words.items() if word not in fine
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        return wrong[0] + more
-    return " or ".join(word for word in (OK, REFUSES) if word in words) or NOT_HERE
-
-
-def verdicts(
-    cases: Iterable[Case], name: str, commands: Commands, folder: Path, limit: float = LIMIT
-) -> Iterator[tuple[str, str]]:
-    """Yield of each case, with each command, what it is called and how it went."""
-    for case in cases:
-        for option, command in commands.items():
-            what = " ".join(filter(None, (case.name, option)))
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                Path(scratch).chmod(0o777)
-                stage = Stage(Path(scratch), name, list(command), str(folder / "guest"))
-                yield what, _verdict(case, stage, limit=limit, verbose=bool(option))
-
-
-def _verdict(case: Case, stage: Stage, *, limit: float, verbose: bool) -> str:
-    if case.root and not ROOT:
-        return NOT_HERE
-    with contextlib.suppress(Unavailable):
-        return endure(case, stage, limit=limit, verbose=verbose)
-    return NOT_HERE
 
 
 def _report(rows: list[list[str]], inits: list[str], seconds: float) -> str:

@@ -1,0 +1,33 @@
+"""Programs to run: victims, in Python and in C, and those that are installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
+PYTHON = (sys.executable, "-IS")
+INSTALLED = (sys.executable, "-P", "-c")  # lines that import the pyinit that is installed
+VICTIMS = Path(__file__).parent.parent / "tests" / "victims"
+
+
+def victim(name: str, *arguments: object) -> list[str]:
+    """Return the command that runs a program of `tests/victims`."""
+    return [*PYTHON, str(VICTIMS / f"{name}.py"), *map(str, arguments)]
+
+
+def compile_c(source: Path, folder: Path, *options: str) -> Path:
+    """Compile a program in C into a folder and return its path."""
+    program = folder / source.stem
+    gcc = ("gcc", "-O2", "-Wall", *options)
+    subprocess.run([*gcc, "-o", program, source], check=True)
+    return program
+
+
+def tool(name: str) -> str:
+    """Return the path of a program, /usr/sbin included."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    assert found, f"{name} is not installed; make test installs it"
+    return found

@@ -1,0 +1,1 @@
+"""Which lines and branches no test goes through."""

@@ -1,0 +1,76 @@
+"""What is wrong with what is left of a run."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+
+from trials.faults.kinds import MEMORY, ON, Fault
+
+CODE = 7  # of the workload
+ALL_MARKS = {"child", "helper", "asked", "forwarded"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is left of a run.
+
+    Attributes:
+        code: what pyinit left with; None where it did not leave.
+        marks: what the workload left.
+        err: what came out of stderr.
+        calls: how many of the calls that were to fail were made, by process or thread.
+    """
+
+    code: int | None
+    marks: frozenset[str]
+    err: str
+    calls: dict[str, int]
+
+
+def result(outcome: Outcome) -> str:
+    """Return in a few words how pyinit ended."""
+    if outcome.err.startswith("unshare:"):
+        return "hit unshare(1)"
+    return "left with the child's code" if "child" in outcome.marks else "did not start"
+
+
+def judge(fault: Fault, outcome: Outcome) -> Iterator[str]:
+    """Yield what is wrong with the outcome of a fault."""
+    if result(outcome) == "hit unshare(1)":
+        return
+    if outcome.code is None:
+        yield "it did not end"
+        return
+    if fault.kind.calls == MEMORY and fault.number == 1:
+        return  # fork() itself, which by then has no number to return
+    if "child" in outcome.marks and outcome.code != CODE:
+        yield f"the child's code was lost: {outcome.code}"
+    if "child" not in outcome.marks and outcome.code == 0:
+        yield "nothing was started, and yet the code is 0"
+    if max(outcome.calls.values(), default=0) > fault.kind.most:
+        yield f"it turned at full speed: {outcome.calls}"
+    # As PID 1 the workload's own calls are hit as well.
+    is_spared = fault.kind.spared and not fault.as_pid1 and not fault.kind.everybody
+    if is_spared and "child" in outcome.marks and outcome.marks != ALL_MARKS:
+        yield f"a signal was lost: only {', '.join(sorted(outcome.marks))}"
+    if "child" in outcome.marks:
+        yield from _judge_lines(fault, outcome.err)
+
+
+def _judge_lines(fault: Fault, err: str) -> Iterator[str]:
+    if "write" in fault.kind.calls and fault.last == ON:
+        return
+    errors: list[str] = []
+    lines = err[err.find("{") :].splitlines()  # Python may have had something to say before
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            yield f"not an event: {line}"
+            continue
+        if event["event"] == "internal_error":
+            errors.append(event["error"])
+    if len(errors) != len(set(errors)):
+        yield "it was told more than once"
+    if fault.kind.calls == MEMORY and not lines:
+        yield "it went silent"

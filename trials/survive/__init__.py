@@ -1,0 +1,1 @@
+"""Hostile surroundings, and who survives them."""
