@@ -12,12 +12,17 @@ PIP := PIP_USE_PEP517=1 $(VENV)/bin/pip --quiet --disable-pip-version-check
 PYTEST := $(VENV)/bin/pytest -n 2
 USER_NAMESPACE := $(if $(filter-out 0,$(shell id -u)),--user --map-root-user)
 UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
+# What needs no package from Debian that `make run` does not, and is over in a moment.
+QUICK := $(patsubst %,tests/test_%.py,command_line descendants exit_codes forwarding kill_after \
+    lifecycle package reaping rewrite shell_form signals_page supervise)
+QUICK_ONES := not twenty_thousand and not storm
 # With the directories, whose time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
 
 help:
 	@echo 'make run                run a small workload under pyinit, stop it, show what happened'
 	@echo 'make lab LAB=zombies    run one of docs/labs; without LAB list them'
+	@echo 'make check              while you edit: lint and the quick tests, in less than 20 s'
 	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
 	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
 	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
@@ -37,14 +42,14 @@ help:
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
 	@echo 'As root they install what is missing: Debian packages, the rest into .venv.'
 
-run lint: packages = run
+run check lint: packages = run
 lab: packages = lab
 bench: packages = bench
 chaos faults soak inputs survive: packages = test
 test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
 programs: packages = programs
-run lab bench chaos faults soak inputs survive programs test test-under-pyinit e2e lint:
+run lab bench chaos faults soak inputs survive programs test test-under-pyinit e2e check lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -73,6 +78,9 @@ do-coverage do-mutants: do-%: $(VENV)/installed-%
 
 do-programs: $(VENV)/installed-programs
 	$(VENV)/bin/python -m trials.programs $(ARGS)
+
+do-check: $(VENV)/installed-test do-lint
+	$(PYTEST) -q -k '$(QUICK_ONES)' $(QUICK) $(ARGS)
 
 do-test: $(VENV)/installed-test
 	$(PYTEST) $(ARGS)
@@ -109,5 +117,5 @@ clean:
 	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run lab bench chaos faults soak inputs survive programs test test-under-pyinit coverage mutants e2e lint clean
-.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-programs do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint
+.PHONY: help run check lab bench chaos faults soak inputs survive programs test test-under-pyinit coverage mutants e2e lint clean
+.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-programs do-check do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint

@@ -3,10 +3,10 @@
 import contextlib
 import select
 
-from bench import proc
 from bench.bench import Bench
 from bench.errors import BenchError
 from bench.tools import Held, held
+from testkit import usage
 
 KINDS = ("wakeups", "ticks", "idle cpu")
 
@@ -30,8 +30,8 @@ def measure(bench: Bench) -> None:
 
 def _look(process: Held) -> tuple[int, int, int]:
     pid = process.init
-    proc.settle(pid)
-    return proc.wakeups(pid), proc.ticks(pid), proc.cpu_ns(pid)
+    usage.settle(pid)
+    return usage.wakeups(pid), usage.ticks(pid), usage.cpu_ns(pid)
 
 
 def _wait(running: list[Held], seconds: float) -> None:

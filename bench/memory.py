@@ -1,9 +1,9 @@
 """Memory: at rest, and after the first line of the log."""
 
-from bench import proc
 from bench.bench import Bench
 from bench.inits import BARE, Init
 from bench.tools import held
+from testkit import usage
 
 KINDS = ("Rss", "Pss", "Private_Dirty")
 
@@ -26,7 +26,7 @@ def _note(bench: Bench, init: Init, when: str, command: tuple[str, ...]) -> None
     with held(command) as process:
         if when == "logged":
             process.hear_error()
-        proc.settle(process.init)
-        found = proc.memory_kb(process.init)
+        usage.settle(process.init)
+        found = usage.memory_kib(process.init)
     for kind in KINDS:
         bench.figures.add(kind, init.name, [found[kind]], when)

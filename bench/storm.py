@@ -1,9 +1,9 @@
 """Storm: what orphans cost their init, and how many of them stay zombies."""
 
-from bench import proc
 from bench.bench import Bench
 from bench.inits import Init
 from bench.tools import held
+from testkit import usage
 from testkit.processes import children, until
 
 
@@ -19,10 +19,10 @@ def measure(bench: Bench) -> None:
 def _storm(bench: Bench, init: Init, count: int) -> tuple[int, int]:
     with held((*init.command, *bench.tools.workload("storm", count))) as process:
         pid = process.init
-        proc.settle(pid)
-        before = proc.cpu_ns(pid)
+        usage.settle(pid)
+        before = usage.cpu_ns(pid)
         process.tell()
         process.hear()
         until(lambda: len(children(pid)) == 1)  # the workload
-        proc.settle(pid)
-        return proc.cpu_ns(pid) - before, len(children(pid)) - 1
+        usage.settle(pid)
+        return usage.cpu_ns(pid) - before, len(children(pid)) - 1

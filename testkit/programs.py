@@ -10,12 +10,25 @@ from pathlib import Path
 PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
 PYTHON = (sys.executable, "-IS")
 INSTALLED = (sys.executable, "-P", "-c")  # lines that import the pyinit that is installed
-VICTIMS = Path(__file__).parent.parent / "tests" / "victims"
+ROOT_DIRECTORY = Path(__file__).parent.parent
+VICTIMS = ROOT_DIRECTORY / "tests" / "victims"
 
 
 def victim(name: str, *arguments: object) -> list[str]:
     """Return the command that runs a program of `tests/victims`."""
     return [*PYTHON, str(VICTIMS / f"{name}.py"), *map(str, arguments)]
+
+
+def run_module(name: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the command behind a target of the Makefile, such as `trials.soak`."""
+    return subprocess.run(
+        [sys.executable, "-m", name, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT_DIRECTORY,
+        env={**os.environ, **variables},
+    )
 
 
 def compile_c(source: Path, folder: Path, *options: str) -> Path:

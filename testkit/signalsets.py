@@ -2,9 +2,26 @@
 
 import signal
 
+from testkit.programs import PYTHON
+
 # Those that can be blocked, passed on and told apart: not KILL and STOP, which nobody can block,
 # not CHLD, which is init's own, not 32 and 33, which the C library keeps for its threads.
 FORWARDED = sorted(set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33})
+
+
+# Blocks all and has some pending, then becomes the command that follows.
+PENDING = """
+import _signal, os, sys
+_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+for number in sys.argv[1].split(","):
+    os.kill(os.getpid(), int(number))
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def pending(*numbers: int) -> list[str]:
+    """Return the command that runs another one with these signals pending and all blocked."""
+    return [*PYTHON, "-c", PENDING, ",".join(str(int(number)) for number in numbers)]
 
 
 def signal_set(mask: str) -> set[int]:

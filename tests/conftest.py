@@ -21,18 +21,28 @@ for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
 
 
 @pytest.fixture
-def start():
-    """Start pyinit; whatever is left of it at the end of the test is killed."""
+def launch():
+    """Start any command; whatever is left of it at the end of the test is killed."""
     runs = []
 
-    def start_one(options=(), command=("true",), *, wrap=(), namespace=True, **popen) -> Run:
-        line = command_line(options, command, wrap=wrap, namespace=namespace)
+    def launch_one(line, *, namespace=True, **popen) -> Run:
         runs.append(Run(line, namespace=namespace, **popen))
         return runs[-1]
 
-    yield start_one
+    yield launch_one
     for run in runs:
         run.kill()
+
+
+@pytest.fixture
+def start(launch):
+    """Start pyinit."""
+
+    def start_one(options=(), command=("true",), *, wrap=(), namespace=True, **popen) -> Run:
+        line = command_line(options, command, wrap=wrap, namespace=namespace)
+        return launch(line, namespace=namespace, **popen)
+
+    return start_one
 
 
 @pytest.fixture

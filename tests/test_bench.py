@@ -7,14 +7,14 @@ import json
 import os
 import re
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
+from testkit.programs import ROOT_DIRECTORY, run_module
+
 PAGE = ROOT_DIRECTORY / "docs" / "performance.md"
 LAUNCHER = os.path.exists(os.path.join(sysconfig.get_path("scripts"), "pyinit-launcher"))
 PYINITS = ["pyinit", *(["pyinit-launcher"] if LAUNCHER else [])]
@@ -30,13 +30,7 @@ pytestmark = pytest.mark.timeout(300)
 
 def bench(*arguments: object) -> subprocess.CompletedProcess:
     """Run the command behind `make bench`."""
-    return subprocess.run(
-        [sys.executable, "-m", "bench", *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT_DIRECTORY,
-    )
+    return run_module("bench", *arguments)
 
 
 @pytest.fixture

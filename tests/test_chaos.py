@@ -16,13 +16,12 @@ import pytest
 
 import pyinit
 
-from testkit.programs import tool
+from testkit.programs import ROOT_DIRECTORY, run_module, tool
 from trials.chaos.check import failures
 from trials.chaos.plan import Plan, Wishes, make
 from trials.chaos.seen import Seen, parse
 from trials.chaos.tree import LEAVES, STAYS, Node
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
 
 EVENTS = """
 child_started pid=2 command=actor
@@ -278,13 +277,7 @@ def test_what_is_wrong_is_noticed(record, doctor, failure):
 
 def chaos(*words: object) -> subprocess.CompletedProcess:
     """Run the command behind `make chaos`."""
-    return subprocess.run(
-        [sys.executable, "-m", "trials.chaos", *map(str, words)],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT_DIRECTORY,
-    )
+    return run_module("trials.chaos", *words)
 
 
 @pytest.mark.parametrize("seed", [1, secrets.randbelow(10**9)], ids=["fixed", "random"])

@@ -7,13 +7,14 @@ import subprocess
 
 import pytest
 
+from testkit.marks import BOTH
 from testkit.processes import status_of, until
 from testkit.programs import PYTHON
+from testkit.refusals import refusing
 from testkit.signalsets import signal_set
 
 from pyinit.child import Child
 
-BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 
 SIGNALS = "SigBlk", "SigIgn", "SigPnd", "ShdPnd"
 # CPython ignores these two when it starts and does not tell what they were.
@@ -179,8 +180,7 @@ def test_coerced_locale_stays_where_proc_does_not_tell(run):
 
 def test_holes_that_cannot_be_filled_are_left(run):
     """With stdin closed and nothing to put there the child runs all the same."""
-    fault = ["-e", "trace=openat", "-e", "inject=openat:error=ENFILE"]
-    strace = ["strace", "-qq", "-o", "/dev/null", "-P", "/dev/null", "-P", "/", *fault]
+    strace = refusing("openat:error=ENFILE", paths=["/dev/null", "/"])
     close = ["sh", "-c", 'exec "$@" <&-', "-"]
 
     assert 3 == run(command=["sh", "-c", "exit 3"], wrap=[*strace, *close], namespace=False).code
@@ -188,9 +188,9 @@ def test_holes_that_cannot_be_filled_are_left(run):
 
 def test_child_that_runs_is_not_given_up(run):
     """After the fork nothing that fails in the parent keeps it from its child."""
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=sched_yield:error=ENOSYS"]
+    wrap = refusing("sched_yield:error=ENOSYS")
 
-    assert 3 == run(command=["sh", "-c", "exit 3"], wrap=strace, namespace=False).code
+    assert 3 == run(command=["sh", "-c", "exit 3"], wrap=wrap, namespace=False).code
 
 
 def test_failure_is_not_waited_for():

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from testkit.marks import BOTH
 from testkit.namespaces import ROOT
-from testkit.programs import PYTHON
+from testkit.programs import PYTHON, ROOT_DIRECTORY
 
 CGROUPS = Path("/sys/fs/cgroup")
 LIMIT = "48M"
@@ -48,7 +49,7 @@ def little_memory():
 
 
 @pytest.mark.skipif(not ROOT, reason="cgroups belong to root")
-@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@BOTH
 def test_child_that_ran_out_of_memory(run, little_memory, namespace):
     """The kernel's SIGKILL for want of memory is told as such, with what the child used."""
     result = run([], [*PYTHON, "-c", EAT], wrap=little_memory, namespace=namespace)
@@ -124,6 +125,6 @@ def test_no_cgroup_is_no_trouble(run):
 
 def test_docs_name_the_files():
     """The page on events says where the evidence is from."""
-    page = (Path(__file__).parent.parent / "docs/events.md").read_text()
+    page = (ROOT_DIRECTORY / "docs/events.md").read_text()
 
     assert [] == [name for name in COUNTERS.values() if not re.search(Path(name).name, page)]

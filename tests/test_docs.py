@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from testkit.namespaces import ROOT
-from testkit.programs import PYINIT
+from testkit.programs import PYINIT, ROOT_DIRECTORY
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
 PAGES = [ROOT_DIRECTORY / "README.md", *sorted((ROOT_DIRECTORY / "docs").rglob("*.md"))]
 LANGUAGES = {"console", "dockerfile", "ini", "json", "mermaid", "text", "yaml"}
 FENCE = re.compile(r"(?:^<!-- illustration: (.+?) -->\n)?^```(.*)\n((?s:.*?))^```$", re.MULTILINE)

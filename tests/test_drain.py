@@ -8,18 +8,17 @@ import subprocess
 
 import pytest
 
+from testkit.marks import BOTH
 from testkit.namespaces import MAY_READ, ROOT
 from testkit.processes import children, state, until
 from testkit.processes import descendants as descendants_of
 from testkit.programs import PYTHON, victim
+from testkit.refusals import MAY_NOT_KILL, refusing
 
 from pyinit import descendants, everyone, procfs
 from pyinit.drain import Drain, _is_deaf
 from pyinit.report import Report
 from pyinit.settings import INFO, WARNING, Settings
-
-BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
-NO_SUBREAPER = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM")
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def end(run):
 
 
 @BOTH
-@pytest.mark.parametrize("count", [1, 50, 2000])
+@pytest.mark.parametrize("count", [50, 2000])
 def test_all_may_finish(leave, count, namespace):
     """Every helper, in a session of its own and its parent gone at once, ends its work."""
     result = end(leave([], count, "finish", code=7, namespace=namespace))
@@ -339,7 +338,7 @@ def test_who_is_born_later_is_passed_over(monkeypatch, below):
 
 def test_without_subreaper_there_is_nothing_to_drain(leave):
     """Where pyinit adopts nobody the helpers are not its own: told at -vv, and left alone."""
-    run = leave(["-vv"], 1, "finish", wrap=NO_SUBREAPER, namespace=False)
+    run = leave(["-vv"], 1, "finish", wrap=refusing("prctl:error=EPERM"), namespace=False)
     (pyinit,) = children(run.process.pid)
     (child,) = children(pyinit)
     (helper,) = children(child)
@@ -506,7 +505,7 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS)
 def test_chain_is_asked_without_pidfds(chain, fault):
     """Where pidfds are missing or forbidden the chain is asked all the same."""
-    result = end(chain(10, wrap=["strace", "-qq", "-o", "/dev/null", "-e", f"inject={fault}"]))
+    result = end(chain(10, wrap=refusing(fault)))
 
     assert (7, 10, "") == (result.code, result.out.count("asked\n"), result.err)
 
@@ -546,10 +545,11 @@ def is_leader(pid: int) -> bool:
 @BOTH
 def test_who_may_not_be_killed_is_told_once(start, compiled, namespace):
     """Helpers of another user are named as survivors; that they cannot be killed is told once."""
-    wrap = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
     other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *MAY_READ]
     command = ["sh", "-c", '"$@" & read x; exit 7', "-", *other, compiled("helpers"), "1", "ignore"]
-    run = start(["-d", "0.1"], command, wrap=wrap, namespace=namespace, stdin=subprocess.PIPE)
+    run = start(
+        ["-d", "0.1"], command, wrap=MAY_NOT_KILL, namespace=namespace, stdin=subprocess.PIPE
+    )
     run.ready()
     found = []  # its parent may be ending just now, and a look at the tree miss it
     assert until(lambda: found.extend(filter(is_leader, descendants_of(run.init))) or found)
@@ -586,8 +586,7 @@ def test_without_proc_off_pid1_the_child_is_all(start, proc):
 @pytest.mark.parametrize("fault", ["waitid:error=EPERM:when=3+", "wait4:error=ENOMEM"])
 def test_lasting_fault_does_not_keep_it(leave, fault):
     """Where the dead cannot be taken pyinit asks, kills and leaves all the same."""
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"inject={fault}"]
-    run = leave(["-d", "2"], 3, "finish", code=7, wrap=strace, namespace=False)
+    run = leave(["-d", "2"], 3, "finish", code=7, wrap=refusing(fault), namespace=False)
     result = end(run)
 
     assert (7, 3) == (result.code, result.out.count("done\n"))
@@ -598,9 +597,8 @@ def test_lasting_fault_does_not_keep_it(leave, fault):
 @pytest.mark.parametrize("when", ["1", "1..2", "2", "3", "4", "5"])
 def test_proc_that_cannot_be_read_once_is_read_again(leave, when, options):
     """Off PID 1 a table of files that is full at the wrong moment costs nobody its life."""
-    fault = f"inject=openat:error=ENFILE:when={when}"
-    strace = ["strace", "-qq", "-o", "/dev/null", "-P", "/proc", "-e", "trace=openat", "-e", fault]
-    run = leave(options, 3, "finish", code=7, wrap=strace, namespace=False)
+    wrap = refusing(f"openat:error=ENFILE:when={when}", paths=["/proc"])
+    run = leave(options, 3, "finish", code=7, wrap=wrap, namespace=False)
     result = end(run)
 
     assert (7, 3) == (result.code, result.out.count("done\n"))

@@ -4,14 +4,13 @@ import re
 import shlex
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from testkit.namespaces import UNSHARE
-from testkit.programs import PYINIT, victim
+from testkit.programs import PYINIT, ROOT_DIRECTORY, victim
+from testkit.refusals import refusing
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
 SECTIONS = re.split(r"^###? ", (ROOT_DIRECTORY / "docs/events.md").read_text(), flags=re.MULTILINE)
 COMMON = {"timestamp", "level", "logger", "event"}
 
@@ -69,13 +68,15 @@ def a_failed_exec(start):
 
 
 def a_refused_subreaper(start):
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM"]
-    return start(wrap=strace, namespace=False).finish()
+    return start(wrap=refusing("prctl:error=EPERM"), namespace=False).finish()
 
 
 def a_refused_forward(start):
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=kill:error=EPERM"]
-    run = start(command=["sh", "-c", "kill $PPID; exit 3"], wrap=strace, namespace=False)
+    run = start(
+        command=["sh", "-c", "kill $PPID; exit 3"],
+        wrap=refusing("kill:error=EPERM"),
+        namespace=False,
+    )
     return run.finish()
 
 
@@ -102,10 +103,11 @@ def a_kill(start):
 
 
 def a_refused_kill(start):
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=kill:error=EPERM:when=2"]
     command = ["sh", "-c", "trap '' TERM; kill $PPID; read x"]
     pipe = {"stdin": subprocess.PIPE}
-    run = start(["-k", "0.1"], command, wrap=strace, namespace=False, **pipe)
+    run = start(
+        ["-k", "0.1"], command, wrap=refusing("kill:error=EPERM:when=2"), namespace=False, **pipe
+    )
     expired, refused = (run.process.stderr.readline() for _ in range(2))
     run.finish()
     return type(run.finish())(0, "", (expired + refused).decode())
@@ -120,8 +122,7 @@ def a_drain(start):
 
 
 def nothing_to_drain(start):
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM"]
-    return start(["-vv"], wrap=strace, namespace=False).finish()
+    return start(["-vv"], wrap=refusing("prctl:error=EPERM"), namespace=False).finish()
 
 
 def a_shell_around_it(start):
@@ -138,8 +139,9 @@ def a_deaf_nested_init(start):
 
 
 def an_internal_error(start):
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EINVAL:when=1"]
-    return start(command=["sh", "-c", "exit 3"], wrap=strace, namespace=False).finish()
+    return start(
+        command=["sh", "-c", "exit 3"], wrap=refusing("waitid:error=EINVAL:when=1"), namespace=False
+    ).finish()
 
 
 @pytest.mark.parametrize(

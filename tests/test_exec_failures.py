@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from testkit.namespaces import MAY_READ, ROOT
+from testkit.refusals import refusing
 
 from pyinit import diagnosis
 
@@ -228,16 +229,10 @@ def test_file_for_others_tells_the_user(run, tmp_path):
     assert "uid 65534" in result.events[0]["reason"]
 
 
-def injected(fault: str, *paths: object) -> list[str]:
-    """Return what has system calls on some paths fail."""
-    of_paths = [word for path in paths for word in ("-P", str(path))]
-    return ["strace", "-f", "-qqq", "-o", "/dev/null", *of_paths, "-e", f"inject={fault}"]
-
-
 def test_script_without_a_shell_says_so(run, tmp_path):
     """Where /bin/sh cannot run a file without #!, the reason names both."""
     program(b"exit 1\n")(tmp_path / "app")
-    wrap = injected("execve:error=EACCES", "/bin/sh")
+    wrap = refusing("execve:error=EACCES", paths=["/bin/sh"], everybody=True)
     result = run(command=[str(tmp_path / "app")], wrap=wrap)
 
     assert 126 == result.code
@@ -248,7 +243,7 @@ def test_script_that_cannot_be_read_is_left_to_sh(run, tmp_path):
     """Whether a file is text is asked once: where it cannot be looked at, sh has a try."""
     path = tmp_path / "app"
     program(b"exit 8\n")(path)
-    wrap = injected("openat:error=EMFILE:when=1", path)
+    wrap = refusing("openat:error=EMFILE:when=1", paths=[path], everybody=True)
 
     assert 8 == run(command=[str(path)], wrap=wrap).code
 
@@ -275,7 +270,9 @@ def test_interpreter_that_only_the_kernel_knows_is_told(run, tmp_path):
     """ENOENT for a program that names no loader: what binfmt_misc would start it with is gone."""
     path = tmp_path / "app"
     program(elf(62))(path)
-    result = run(command=[str(path)], wrap=injected("execve:error=ENOENT", path))
+    result = run(
+        command=[str(path)], wrap=refusing("execve:error=ENOENT", paths=[path], everybody=True)
+    )
 
     assert 126 == result.code
     assert "exists, but something that it needs to start does not" in result.events[0]["reason"]
@@ -294,7 +291,9 @@ def test_security_module_is_guessed(run, tmp_path):
     """Where all bits are right and it is refused all the same, somebody else has a say."""
     shutil.copy("/bin/true", tmp_path / "app")
     command = [str(tmp_path / "app")]
-    result = run(command=command, wrap=injected("execve:error=EACCES", *command))
+    result = run(
+        command=command, wrap=refusing("execve:error=EACCES", paths=command, everybody=True)
+    )
 
     assert 126 == result.code
     assert "does a security module (LSM) forbid it?" in result.events[0]["reason"]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from testkit import refusals
 from testkit.pipes import full_pipe
-from testkit.programs import victim
+from testkit.programs import run_module, victim
 from testkit.running import command_line
 from trials.faults.judging import ALL_MARKS, Outcome, judge
 from trials.faults.kinds import parse
@@ -21,14 +22,12 @@ from pyinit.report import Report
 from pyinit.settings import Settings
 from pyinit.terminal import Terminal
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
 LAST_ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
 
 
 def refusing(*faults: str, everybody: bool = False) -> list[str]:
     """Return the command that has calls of pyinit fail; those of its threads and child as well."""
-    injections = [word for fault in faults for word in ("-e", f"inject={fault}")]
-    return ["strace", "-D", "-qq", *(["-f"] if everybody else []), "-o", "/dev/null", *injections]
+    return refusals.refusing(*faults, everybody=everybody, detached=True)
 
 
 def names(result) -> list[str]:
@@ -240,9 +239,7 @@ def test_log_is_opened_although_the_beginning_failed(monkeypatch):
 
 def test_faults_by_chance():
     """Calls that fail at random moments cost nobody a code."""
-    command = [sys.executable, "-m", "trials.faults", "--sample", "20"]
-    how = {"capture_output": True, "text": True, "cwd": ROOT_DIRECTORY}
-    done = subprocess.run(command, check=False, **how)
+    done = run_module("trials.faults", "--sample", 20)
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert re.search(r"^faults: 20 runs in \d+ s: ", done.stdout, re.MULTILINE)

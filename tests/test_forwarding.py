@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.marks import BOTH
 from testkit.programs import PYTHON, victim
 from testkit.signalsets import FORWARDED
 
@@ -16,7 +17,7 @@ def own_name() -> str:
     return Path("/proc/self/comm").read_text().strip()
 
 
-@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@BOTH
 def test_every_signal_reaches_the_child(start, namespace):
     """Each of 1-64 but KILL, STOP, CHLD, 32 and 33 arrives, and arrives as itself."""
     run = start(command=victim("listener"), namespace=namespace)
@@ -89,7 +90,7 @@ def test_fault_signal_sent_by_kill_is_forwarded(start):
     assert 128 + signal.SIGABRT == run.stop(signal.SIGABRT).code
 
 
-@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@BOTH
 def test_sender_outside_or_inside_is_told(start, namespace):
     """The event names the sender: its pid and name, or that it is not of this PID namespace."""
     run = start(["-v"], victim("listener"), namespace=namespace)

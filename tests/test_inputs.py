@@ -1,16 +1,14 @@
 """`make inputs` finds what is no outcome: its short form is run, and outcomes that may not be."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+
+from testkit.programs import run_module
 
 from trials.inputs.trial import OutcomeError, outcome
 from trials.inputs.words import MARKER, Case
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
 
 CASE = Case([b"-v", MARKER, b"a\nb"], [b"X=1", b"X=2", b"no"], as_init=False, launcher=False)
 STARTED = b"started 2\0./marker\0a\nb\0X=1\0X=2\0no\0"
@@ -19,13 +17,7 @@ EVENT = json.dumps({"event": "child_started"}).encode() + b"\n"
 
 def test_random_input_ends_well():
     """Of some command lines each starts a child, shows a page or costs one line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "trials.inputs", "--cases=30"],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT_DIRECTORY,
-    )
+    done = run_module("trials.inputs", "--cases=30")
 
     assert (0, "") == (done.returncode, done.stderr), done.stdout
     assert "parser: 60 cases" in done.stdout

@@ -14,6 +14,7 @@ import pytest
 from testkit.namespaces import MAY_READ, ROOT, UNSHARE
 from testkit.processes import only_child, until
 from testkit.programs import PYINIT, PYTHON, victim
+from testkit.refusals import refusing
 from testkit.running import Run
 
 from pyinit import inspection, listing, procfs, sentences, threads, verdicts
@@ -24,18 +25,15 @@ needs_root = pytest.mark.skipif(not ROOT, reason="another user's process takes a
 
 
 @pytest.fixture
-def init():
+def init(launch):
     """Run a command as PID 1 of a namespace, not below pyinit."""
-    runs = []
 
     def begin(command, **popen) -> Run:
-        runs.append(Run([*UNSHARE, *command], namespace=True, **popen))
-        runs[-1].ready()
-        return runs[-1]
+        run = launch([*UNSHARE, *command], **popen)
+        run.ready()
+        return run
 
-    yield begin
-    for run in runs:
-        run.kill()
+    return begin
 
 
 def inspect(*options: str, wrap=(), **how) -> subprocess.CompletedProcess:
@@ -375,16 +373,11 @@ def test_who_ends_while_looked_at_is_one_line(monkeypatch):
         inspection.look(child.pid)
 
 
-def refused(call: str, path: str, error: str = "ENOENT") -> list[str]:
-    """Return what has one system call fail on one path."""
-    return ["strace", "-qq", "-o", "/dev/null", "-P", path, "-e", f"inject={call}:error={error}"]
-
-
 @pytest.mark.parametrize("path", ["task", "task/{}/status"])
 def test_who_cannot_be_looked_at_twice_is_one_line(init, path):
     """Who is there at the first look and not at the second is told of as hidden or gone."""
     pid = init(victim("signals")).init
-    wrap = refused("openat", f"/proc/{pid}/{path.format(pid)}")
+    wrap = refusing("openat:error=ENOENT", paths=[f"/proc/{pid}/{path.format(pid)}"])
     done = inspect(f"--inspect={pid}", wrap=wrap)
 
     assert (1, "") == (done.returncode, done.stdout)
@@ -393,7 +386,7 @@ def test_who_cannot_be_looked_at_twice_is_one_line(init, path):
 
 def test_kernel_without_pid_namespaces_has_one_init(init):
     """Where /proc names no PID namespace nobody is taken for the init of the machine."""
-    wrap = refused("readlink,readlinkat", "/proc/self/ns/pid")
+    wrap = refusing("readlink,readlinkat:error=ENOENT", paths=["/proc/self/ns/pid"])
     page = init(victim("signals")).inside(*wrap, PYINIT, "--inspect").stdout
 
     assert "PID 1 of this PID namespace" in page

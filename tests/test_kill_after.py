@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from testkit.marks import BOTH
 from testkit.namespaces import ROOT
 from testkit.programs import PYTHON, victim
-
-BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+from testkit.refusals import MAY_NOT_KILL, OTHER_USER
 
 
 @BOTH
@@ -142,11 +142,9 @@ def test_clock_looks_at_what_was_received(start):
 @pytest.mark.parametrize("options", [[], ["-g"], ["-a"]], ids=["child", "-g", "-a"])
 def test_refused_kill_is_told(start, options, namespace):
     """Where pyinit may not kill the child it says so, and waits for its end."""
-    wrap = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
-    other_user = ["setpriv", "--reuid=65534", "--clear-groups", "sh", "-c"]
-    command = [*other_user, "echo 'ready (pid: 2)'; read x; exit 7"]
+    command = [*OTHER_USER, "sh", "-c", "echo 'ready (pid: 2)'; read x; exit 7"]
     options = [*options, "-k", "0.1"]
-    run = start(options, command, wrap=wrap, namespace=namespace, stdin=subprocess.PIPE)
+    run = start(options, command, wrap=MAY_NOT_KILL, namespace=namespace, stdin=subprocess.PIPE)
     run.ready()
     run.send(signal.SIGTERM)
     event = run.event("kill_refused")

@@ -4,11 +4,12 @@ import importlib.metadata
 import re
 from pathlib import Path
 
+from testkit.programs import ROOT_DIRECTORY
+
 import pyinit
 from pyinit import cli, usage
 from pyinit.lifecycle import LAST_SECONDS
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
 README = (ROOT_DIRECTORY / "README.md").read_text()
 

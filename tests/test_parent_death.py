@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from testkit.programs import PYTHON, victim
+from testkit.refusals import refusing
 
 from pyinit import kernel
 
@@ -75,8 +76,8 @@ def test_parent_that_died_too_early_is_noticed(monkeypatch):
 
 def test_refusal_starts_nothing(run):
     """Who asks for -p relies on it: where it cannot be had nothing is started, code 1."""
-    strace = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EINVAL")
-    result = run(["-p", "TERM"], ["echo", "started"], wrap=strace, namespace=False)
+    wrap = refusing("prctl:error=EINVAL")
+    result = run(["-p", "TERM"], ["echo", "started"], wrap=wrap, namespace=False)
 
     assert (1, "") == (result.code, result.out)
     assert result.err.startswith(

@@ -5,15 +5,12 @@ import subprocess
 
 import pytest
 
+from testkit.marks import BOTH
 from testkit.programs import victim
 
-BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 PAIRS = [
     ("TERM:QUIT", signal.SIGTERM, signal.SIGQUIT),
-    ("15:3", signal.SIGTERM, signal.SIGQUIT),
-    ("SIGHUP:sigusr1", signal.SIGHUP, signal.SIGUSR1),
     ("RTMIN+3:RTMAX", signal.SIGRTMIN + 3, signal.SIGRTMAX),
-    ("RTMAX-1:HUP", signal.SIGRTMAX - 1, signal.SIGHUP),
     ("TSTP:CONT", signal.SIGTSTP, signal.SIGCONT),
     ("USR1:CHLD", signal.SIGUSR1, signal.SIGCHLD),
 ]

@@ -349,23 +349,6 @@ def test_rights_of_the_child_are_the_callers(run, wrap):
     assert caller.stdout == run(command=command, wrap=wrap).out
 
 
-HELD = """
-import os
-def held(pid):
-    found = set()
-    for number in os.listdir(f"/proc/{pid}/fd"):
-        if os.path.lexists(f"/proc/{pid}/fd/{number}"):
-            found.add(os.readlink(f"/proc/{pid}/fd/{number}"))
-    return found
-print(*(target.split(":")[0] for target in held(1) - held("self")))
-"""
-
-
-def test_it_keeps_one_descriptor(run):
-    """Beside those that it was given, and the child has as well, init has one pipe open."""
-    assert (0, "pipe\n") == dataclasses.astuple(run(command=[*PYTHON, "-c", HELD]))[:2]
-
-
 LOOK = "open('/proc/1/environ').read(); open('/proc/1/mem', 'rb+').close(); print('both')"
 
 

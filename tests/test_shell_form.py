@@ -1,28 +1,20 @@
 """A shell that is PID 1 because of missing brackets in a Dockerfile is told of, with the remedy."""
 
 import signal
+import subprocess
 
 import pytest
 
 from testkit.namespaces import UNSHARE
 from testkit.programs import PYINIT
-from testkit.running import Run
 
 APP = "sh -c 'echo ready; read x'"
 
 
 @pytest.fixture
-def below():
+def below(launch):
     """Run a shell as PID 1, as Docker does with ENTRYPOINT and plain words."""
-    runs = []
-
-    def run_below(*shell: str) -> Run:
-        runs.append(Run([*UNSHARE, *shell], namespace=True, stdin=-1))
-        return runs[-1]
-
-    yield run_below
-    for run in runs:
-        run.kill()
+    return lambda *shell: launch([*UNSHARE, *shell], stdin=subprocess.PIPE)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from testkit.namespaces import ROOT
 from testkit.processes import children, status, until
 from testkit.programs import victim
+from testkit.refusals import MAY_NOT_KILL, OTHER_USER
 from testkit.signalsets import FORWARDED, signal_set
 
 TIMES = 200
@@ -48,11 +49,9 @@ def test_forward_is_refused(repeat):
         run.send(signal.SIGHUP)
         run.close_stdin()
 
-    wrap = ["setpriv", "--bounding-set=-kill", "--inh-caps=-kill"]
-    other_user = ["setpriv", "--reuid=65534", "--clear-groups"]
-    command = [*other_user, "sh", "-c", f"{READY}; exit 7"]
+    command = [*OTHER_USER, "sh", "-c", f"{READY}; exit 7"]
 
-    assert {(7, "", "")} == repeat(command, race, wrap=wrap)
+    assert {(7, "", "")} == repeat(command, race, wrap=MAY_NOT_KILL)
 
 
 @pytest.mark.parametrize("options", [[], ["-g"], ["-a"]], ids=["child", "group", "all"])

@@ -4,9 +4,10 @@ import os
 import re
 import signal
 import subprocess
-from pathlib import Path
 
-PAGE = (Path(__file__).parent.parent / "docs/signals.md").read_text()
+from testkit.programs import ROOT_DIRECTORY
+
+PAGE = (ROOT_DIRECTORY / "docs/signals.md").read_text()
 ROWS = re.findall(r"^\| (\d+) \| `SIG(\w+)` \| (\w+) \|", PAGE, re.MULTILINE)
 TABLE = {int(number): (name, action) for number, name, action in ROWS}
 SAFE = 7

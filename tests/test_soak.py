@@ -1,15 +1,13 @@
 """`make soak` finds what grows: its short form is run, on a pyinit that leaks as well."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from testkit.programs import run_module
+
 from trials.soak.samples import Sample, judge
 
-ROOT_DIRECTORY = Path(__file__).parent.parent
 
 AT_REST = {"private_dirty": 12000, "rss": 22000, "data": 21000, "threads": 2, "descriptors": 4}
 LEAK = """
@@ -40,14 +38,7 @@ posix.kill = kill
 
 def soak(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     """Run the command behind `make soak`."""
-    return subprocess.run(
-        [sys.executable, "-m", "trials.soak", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=ROOT_DIRECTORY,
-        env={**os.environ, **environment},
-    )
+    return run_module("trials.soak", *arguments, **environment)
 
 
 def samples(count: int = 60, minutes: int = 60, **growth: int) -> list[Sample]:

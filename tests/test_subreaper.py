@@ -4,10 +4,10 @@ import subprocess
 
 import pytest
 
+from testkit.refusals import refusing
 from testkit.running import import_that_exits
 
 ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); read x"]
-REFUSED = ("strace", "-qq", "-o", "/dev/null", "-e", "inject=prctl:error=EPERM")
 
 
 @pytest.fixture
@@ -55,7 +55,9 @@ def test_with_v_it_is_told(run):
 @pytest.mark.parametrize("options", [[], ["-s"]], ids=["by-itself", "-s"])
 def test_refusal_costs_one_warning(run, options):
     """A kernel that refuses costs one line, and the child runs."""
-    result = run(options, ["sh", "-c", "exit 4"], wrap=REFUSED, namespace=False)
+    result = run(
+        options, ["sh", "-c", "exit 4"], wrap=refusing("prctl:error=EPERM"), namespace=False
+    )
     (event,) = result.events
 
     assert 4 == result.code

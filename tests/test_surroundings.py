@@ -1,10 +1,8 @@
 """pyinit survives the hostile surroundings of `make survive`, or refuses to start where it may."""
 
-from pathlib import Path
-
 import pytest
 
-from testkit.programs import PYINIT
+from testkit.programs import PYINIT, ROOT_DIRECTORY
 from trials.survive import attempt
 from trials.survive.ordeal import OK, REFUSES
 from trials.survive.surroundings import SURROUNDINGS
@@ -66,6 +64,6 @@ def test_what_fails_is_noticed(programs):
 
 def test_page_has_a_row_for_each():
     """The table was made with the surroundings as they are."""
-    page = (Path(__file__).parent.parent / "docs" / "reliability.md").read_text()
+    page = (ROOT_DIRECTORY / "docs" / "reliability.md").read_text()
 
     assert [] == [one.name for one in SURROUNDINGS if f"| {one.name} |" not in page]

@@ -17,9 +17,11 @@ import pexpect
 import pytest
 from pexpect.fdpexpect import fdspawn
 
+from testkit.marks import BOTH
 from testkit.namespaces import UNSHARE
 from testkit.processes import children, descendants, only_child, state, until
 from testkit.programs import INSTALLED, PYINIT, PYTHON, victim
+from testkit.refusals import refusing
 from testkit.running import Run, command_line
 
 from pyinit import signals
@@ -206,7 +208,7 @@ def end_job(shell: Run) -> None:
 # --- job control ---
 
 
-@pytest.mark.parametrize("error", ["ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH"])
+@pytest.mark.parametrize("error", ["ENOTTY", "ENXIO", "EPERM", "EBADF", "ESRCH", "EIO"])
 def test_terminal_that_cannot_be_handed_over(terminal, error, tmp_path):
     """Whatever tcsetpgrp(3) fails with, the child runs, and its code comes out."""
     calls = tmp_path / "calls"
@@ -449,8 +451,8 @@ def test_foreground_is_had_beside_another_reader(terminal):
 def test_group_of_another_user_is_there(error, is_there):
     """A group that may not be signalled exists all the same, and keeps the foreground."""
     ask = "import os; from pyinit import terminal; print(terminal._exists(os.getpgrp()))"
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"inject=kill:error={error}"]
-    done = subprocess.run([*strace, *INSTALLED, ask], check=True, capture_output=True)
+    command = [*refusing(f"kill:error={error}"), *INSTALLED, ask]
+    done = subprocess.run(command, check=True, capture_output=True)
 
     assert is_there == done.stdout
 
@@ -1008,7 +1010,7 @@ def test_key_reaches_those_that_remain(terminal, kind):
 # --- no terminal, another's terminal, a terminal that hung up ---
 
 
-@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@BOTH
 def test_no_terminal_is_no_trouble(run, namespace):
     """Without any terminal the child runs, its code comes back and nothing is written."""
     result = run([], ["sh", "-c", "exit 3"], namespace=namespace, start_new_session=True)
@@ -1016,7 +1018,7 @@ def test_no_terminal_is_no_trouble(run, namespace):
     assert (3, "", "") == (result.code, result.out, result.err)
 
 
-@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@BOTH
 def test_strange_terminal_is_no_trouble(run, strange, namespace):
     """A stdin that is a terminal but not the controlling one (ENOTTY) is only a stdin."""
     how = {"namespace": namespace, "start_new_session": True, "stdin": strange}

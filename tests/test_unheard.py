@@ -8,11 +8,11 @@ import subprocess
 import pytest
 from pexpect.fdpexpect import fdspawn
 
+from testkit.marks import BOTH
 from testkit.namespaces import ROOT, UNSHARE
 from testkit.processes import descendants
 from testkit.programs import PYTHON, victim
 
-BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 LONG = ("-d", "100")  # so that a test fails by its timeout where somebody is waited for
 PROMPT = "PROMPT> "
 SHELL = {"HISTFILE": "", "INPUTRC": "/dev/null", "LC_ALL": "C", "PS1": PROMPT, "TERM": "dumb"}

@@ -15,6 +15,9 @@ from pyinit.threads import bits
 from pyinit.verdicts import CONTINUES, DELIVERED, DROPPED, HELD, IGNORED, KILLS, STOPS, TAKEN, judge
 
 SIGKILL, SIGSTOP, SIGCONT = 9, 19, 18
+# One of each kind: it kills, nothing keeps it from killing, it is ignored, continues, stops, stops
+# by a terminal, is real-time. Where all 64 are tried no two of a kind differ.
+SOME = (15, SIGKILL, 17, SIGCONT, SIGSTOP, 20, 34)
 TOLD = ("got", "took", "killed", "stopped", "continued")
 THROWN_AWAY = "thrown away"
 PLACES = ("init", "other")
@@ -215,7 +218,7 @@ ENDED = [
 def test_predictions_for_who_is_stopped_come_true(subject, disposition, record_property):
     """A stopped process gets SIGKILL and SIGCONT, and keeps the rest."""
     count = Count()
-    for signum, inside, place in itertools.product(verdicts.ALL, (True, False), PLACES):
+    for signum, inside, place in itertools.product(SOME, (True, False), PLACES):
         one = subject(place, signum, DISPOSITIONS[disposition])
         one.stop()
         predicted = predict(one, inside=inside)
@@ -223,31 +226,31 @@ def test_predictions_for_who_is_stopped_come_true(subject, disposition, record_p
         count.compare((place, signum, inside), predicted, one.fate_while_stopped())
 
     count.check(record_property)
-    assert 256 == count.cells
+    assert 4 * len(SOME) == count.cells
 
 
 def test_predictions_for_an_orphaned_group_come_true(subject, record_property):
     """Nobody would continue a process in an orphaned group, so no terminal stops it."""
     count = Count()
-    for signum, inside in itertools.product(verdicts.ALL, (True, False)):
+    for signum, inside in itertools.product(SOME, (True, False)):
         one = subject("alone", signum, ())
         predicted = predict(one, inside=inside)
         one.send(inside=inside)
         count.compare((signum, inside), predicted, one.fate())
 
     count.check(record_property)
-    assert 128 == count.cells
+    assert 2 * len(SOME) == count.cells
 
 
 @pytest.mark.parametrize("words", THREADS + ENDED, ids="+".join)
 def test_predictions_for_two_threads_come_true(subject, words, record_property):
     """What one thread blocks and another does not, too, and where the first one has ended."""
     count = Count()
-    for signum, inside, place in itertools.product(verdicts.ALL, (True, False), PLACES):
+    for signum, inside, place in itertools.product(SOME, (True, False), PLACES):
         one = subject(place, signum, words)
         predicted = predict(one, inside=inside)
         one.send(inside=inside)
         count.compare((words, place, signum, inside), predicted, one.fate())
 
     count.check(record_property)
-    assert 256 == count.cells
+    assert 4 * len(SOME) == count.cells

@@ -5,9 +5,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from testkit.programs import ROOT_DIRECTORY
 from testkit.running import Result
 
-REPOSITORY = Path(__file__).parent.parent.parent
 FILES = Path("/run/e2e")  # what prepare.py makes; in memory, see private.py
 BASE, APP, BUILDKIT_APP, TINI_APP = (
     "python:3.12-slim", "localhost/app", "localhost/app-buildkit", "localhost/tini",
@@ -87,7 +87,7 @@ BUILD = ("build", "--network=host", "--progress=plain", "--file")
 
 
 def build(
-    dockerfile: Path, tag: str, context: Path = REPOSITORY, *, buildkit: bool = False
+    dockerfile: Path, tag: str, context: Path = ROOT_DIRECTORY, *, buildkit: bool = False
 ) -> None:
     """Build an image with Docker, which reaches the package registries as this machine does."""
     environment = {**os.environ, **ENVIRONMENT, "DOCKER_BUILDKIT": str(int(buildkit))}

@@ -4,11 +4,11 @@ import shutil
 import subprocess
 
 import base
-from engines import APP, BASE, DOCKER, FILES, PODMAN, REPOSITORY, TINI, TINI_APP, build
+from engines import APP, BASE, DOCKER, FILES, PODMAN, ROOT_DIRECTORY, TINI, TINI_APP, build
 
 from testkit.programs import VICTIMS, compile_c
 
-EXAMPLE = REPOSITORY / "Dockerfile.example"
+EXAMPLE = ROOT_DIRECTORY / "Dockerfile.example"
 TINI_DOCKERFILE = f"""
 FROM {BASE}
 COPY tini /usr/local/bin/tini

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from engines import REPOSITORY
+from engines import ROOT_DIRECTORY
 from private import PREFIX, hierarchies
 
 from testkit.processes import children, only_child, until
@@ -29,7 +29,7 @@ class Seen:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         quickly = {**os.environ, "PYINIT_DRAIN": "1"}
         self.process = subprocess.Popen(
-            command, cwd=REPOSITORY, env=quickly, start_new_session=True, **pipes
+            command, cwd=ROOT_DIRECTORY, env=quickly, start_new_session=True, **pipes
         )
         self.names: set[str] = set()
         self.held: list[int] = []

@@ -3,10 +3,10 @@
 import re
 
 from containers import WITH_PROGRAMS
-from engines import DOCKER, PODMAN, REPOSITORY
+from engines import DOCKER, PODMAN, ROOT_DIRECTORY
 from starting import starter
 
-PAGE = REPOSITORY / "docs" / "containers.md"
+PAGE = ROOT_DIRECTORY / "docs" / "containers.md"
 MARKED = re.compile(
     r"(<!-- drain: `make e2e` writes this table -->\n)(.*?)(<!-- end -->)", re.DOTALL
 )

@@ -7,10 +7,10 @@ import tarfile
 
 import pytest
 from containers import WITH_PROGRAMS
-from engines import APP, APP_USER, BASE, BUILDKIT_APP, DOCKER, REPOSITORY, build, size_of
+from engines import APP, APP_USER, BASE, BUILDKIT_APP, DOCKER, ROOT_DIRECTORY, build, size_of
 
 BOTH = pytest.mark.parametrize("image", [APP, BUILDKIT_APP], ids=["classic", "buildkit"])
-PAGE = REPOSITORY / "docs" / "containers.md"
+PAGE = ROOT_DIRECTORY / "docs" / "containers.md"
 DOCKERFILES = re.findall(r"^```dockerfile\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 LEFTOVERS = (
     "wheels",

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 from containers import WORK, Container, listener
-from engines import APP, PODMAN, REPOSITORY
+from engines import APP, PODMAN, ROOT_DIRECTORY
 
 from testkit.programs import VICTIMS
 
@@ -15,7 +15,7 @@ WITH_HELPER = ["sh", "-c", 'setsid python3 -c "$WORK" & exec sleep infinity']
 
 
 def manifest(name: str) -> dict:
-    return yaml.safe_load((REPOSITORY / "examples" / f"{name}.yaml").read_text())
+    return yaml.safe_load((ROOT_DIRECTORY / "examples" / f"{name}.yaml").read_text())
 
 
 @pytest.fixture

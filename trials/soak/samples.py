@@ -2,10 +2,9 @@
 
 import dataclasses
 import os
-import re
-from pathlib import Path
 
-from testkit.processes import children, state
+from testkit.processes import children, state, status
+from testkit.usage import memory_kib
 
 FEW_PERCENT = 2
 FIRST_SECONDS = 60.0  # until then what is loaded late is loaded
@@ -35,23 +34,15 @@ NAMES = tuple(field.name for field in dataclasses.fields(Sample))
 
 def look(pid: int) -> dict[str, int]:
     """Return what a process takes now."""
-    place = Path(f"/proc/{pid}")
-    rollup = numbers((place / "smaps_rollup").read_text())
-    status = numbers((place / "status").read_text())
+    memory, fields = memory_kib(pid), status(pid)
     return {
-        "private_dirty": rollup["Private_Dirty"],
-        "rss": rollup["Rss"],
-        "data": status["VmData"],
-        "threads": status["Threads"],
-        "descriptors": len(os.listdir(place / "fd")),
+        "private_dirty": memory["Private_Dirty"],
+        "rss": memory["Rss"],
+        "data": int(fields["VmData"].split()[0]),  # kB
+        "threads": int(fields["Threads"]),
+        "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
         "zombies": sum(state(child) == "Z" for child in children(pid)),
     }
-
-
-def numbers(text: str) -> dict[str, int]:
-    """Return the fields that are numbers."""
-    found = re.findall(r"^(\w+):\s+(\d+)(?: kB)?$", text, re.MULTILINE)
-    return {name: int(value) for name, value in found}
 
 
 def judge(samples: list[Sample]) -> list[str]:

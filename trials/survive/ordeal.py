@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from bench import proc
 from testkit.namespaces import UNSHARE_TIED
 from testkit.processes import children, only_child
+from testkit.usage import cpu_ns
 from trials.survive.case import CODE, Case, Stage
 
 OK, REFUSES = "ok", "refuses"
@@ -141,10 +141,10 @@ class Ordeal:
         """Wait until it uses next to nothing while somebody else uses a lot."""
 
         def is_idle() -> bool:
-            before, end = proc.cpu_ns(self.init), time.process_time_ns() + BURN_NS
+            before, end = cpu_ns(self.init), time.process_time_ns() + BURN_NS
             while time.process_time_ns() < end:
                 pass
-            return proc.cpu_ns(self.init) - before < IDLE_NS
+            return cpu_ns(self.init) - before < IDLE_NS
 
         self._until(is_idle, "spins")
 

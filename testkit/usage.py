@@ -1,4 +1,4 @@
-"""What /proc tells of a process that is looked at."""
+"""What a process uses: time, wake-ups, memory."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def wakeups(pid: int) -> int:
     return sum(int(status(task)["voluntary_ctxt_switches"]) for task in _tasks(pid))
 
 
-def memory_kb(pid: int) -> dict[str, int]:
+def memory_kib(pid: int) -> dict[str, int]:
     """Return Rss, Pss, Private_Dirty and so on."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return {name: int(kb) for name, kb in re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}

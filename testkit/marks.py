@@ -1,0 +1,5 @@
+"""What tests are run with."""
+
+import pytest
+
+BOTH = pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
