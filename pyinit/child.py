@@ -3,6 +3,7 @@
 import posix
 import sys
 from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT  # builtin
+from time import monotonic  # a builtin module
 
 from pyinit import signals
 
@@ -22,6 +23,28 @@ SEARCH_GOES_ON = frozenset({EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT})
 COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 
+class Child:
+    """What there is to know of the child.
+
+    Attributes:
+        pid: its pid and, if it leads one of its own, its process group; 0 before the fork.
+        began: when it was forked, on the monotonic clock.
+        failure: the descriptor on which a failed exec is told.
+        oom_kills: how often memory had run out before; None where nobody tells.
+        terminal: what pyinit shares with it; None where there is no terminal.
+    """
+
+    __slots__ = ("began", "failure", "oom_kills", "pid", "terminal")
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.pid = 0
+        self.began = 0.0
+        self.failure = -1
+        self.oom_kills: int | None = None
+        self.terminal: Terminal | None = None
+
+
 def has_terminal() -> bool:
     """Tell whether pyinit has a terminal, or another process of its session leads it on one."""
     for descriptor in (0, 1, 2):
@@ -39,60 +62,51 @@ def has_terminal() -> bool:
     return True
 
 
-def failure_pipe() -> tuple[int, int]:
-    """Return the pipe on which a failed exec is told, which a successful one closes.
-
-    Raises:
-        OSError: EMFILE or ENFILE of pipe(2).
-    """
-    fill_holes()
-    return posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
-
-
-def spawn(
-    command: tuple[str, ...],
-    inherited_mask: "set[int]",
-    terminal: "Terminal | None",
-    failure_in: int,
-) -> int:
-    """Fork, and have the child become ``command``; return its pid.
+def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") -> None:
+    """Fork, and have the child become ``command``.
 
     Args:
+        child: what is to be known of it; its terminal says whether it gets a process group of its
+            own, as it does without a terminal, and the foreground.
         command: the program, searched in PATH unless it has a slash, and its arguments.
         inherited_mask: the mask that the child gets.
-        terminal: whether it gets a process group of its own, and the foreground; None where there
-            is no terminal, so that it gets a group.
-        failure_in: where a failed exec is told.
 
     Raises:
-        OSError: EAGAIN or ENOMEM of fork(2).
+        StartError: there is no descriptor, process or memory to be had.
     """
-    ignore_sigchld = signals.default_sigchld()
-    if terminal is not None:
-        terminal.note_pending()
-    pid = posix.fork()
-    if pid == 0:
-        _become(command, inherited_mask, terminal, failure_in, ignore_sigchld=ignore_sigchld)
+    terminal = child.terminal
+    try:
+        fill_holes()
+        child.failure, failure = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        ignore_sigchld = signals.default_sigchld()
+        if terminal is not None:
+            terminal.note_pending()
+        child.began = monotonic()
+        child.pid = posix.fork()
+    except OSError as error:
+        from pyinit.rare.errors import StartError
+
+        limits = "is the limit on processes, memory or open files reached?"
+        msg = f"cannot start {command[0]!r}: {error.strerror}; {limits}"
+        raise StartError(msg) from error
+    if child.pid == 0:
+        _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
     try:
         if terminal is None or terminal.own_group:
-            _join_own_group(pid)
-        posix.close(failure_in)
+            _join_own_group(child.pid)
+        posix.close(failure)
         posix.sched_yield()  # it may have been put behind us on this processor
     except BaseException:  # noqa: BLE001 - the child runs, nothing is a reason to give it up
         pass
-    return pid
 
 
-def let_go(kept: int) -> None:
+def let_go(child: Child) -> None:
     """Close what was inherited but 0, 1 and 2, and leave the working directory.
 
     Both are the child's. Somebody may be waiting for the end of a pipe, or want to unmount.
-
-    Args:
-        kept: the one descriptor that is pyinit's own.
     """
     for descriptor in _inherited():
-        if descriptor != kept:
+        if descriptor != child.failure and posix.get_inheritable(descriptor):
             try:
                 posix.close(descriptor)
             except OSError:  # that by which they were listed
@@ -100,7 +114,7 @@ def let_go(kept: int) -> None:
     posix.chdir("/")
 
 
-def exec_failure(failure: int) -> tuple[int, bytes, bytes, bool] | None:
+def exec_failure(child: Child) -> tuple[int, bytes, bytes, bool] | None:
     """Return what is known of a failed exec; None if the program began.
 
     That is its errno; the path, empty where the search through PATH found no file; the working
@@ -109,7 +123,7 @@ def exec_failure(failure: int) -> tuple[int, bytes, bytes, bool] | None:
     To be asked once the child is dead: then all that it told is in the pipe.
     """
     try:
-        told = posix.read(failure, 65536)
+        told = posix.read(child.failure, 65536)
     except OSError:
         return None
     number, _, paths = told.partition(b" ")

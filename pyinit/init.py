@@ -9,7 +9,7 @@ import sys
 from time import monotonic, sleep  # a builtin module
 
 from pyinit import child, processes, signals
-from pyinit.settings import Settings
+from pyinit.settings import WARNING, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from pyinit.unusual import Unusual
 
 RESERVE = 1 << 20  # bytes
+BATCH = 64  # orphans, and then signals are looked for although more are dead
 IN_A_ROW = 16  # signals, and then the dead are looked for although no SIGCHLD came
 RETRY_SECONDS = 1.0
+UNKNOWN_CODE = 1  # where the kernel never told how the child ended
 PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 
@@ -157,14 +159,18 @@ def guard(init: Init, act: "Callable[..., None]", *arguments: object) -> bool:
     try:
         act(init, *arguments)
     except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
-        if isinstance(error, MemoryError):
-            init.reserve = None
-        try:
-            _ask_unusual(init).report.tell_error(error)
-        except BaseException:  # noqa: BLE001 - there is nobody left to tell
-            pass
+        _tell_error(init, error)
         return False
     return True
+
+
+def _tell_error(init: Init, error: BaseException) -> None:
+    if isinstance(error, MemoryError):
+        init.reserve = None
+    try:
+        _ask_unusual(init).report.tell_error(error)
+    except BaseException:  # noqa: BLE001 - there is nobody left to tell
+        pass
 
 
 def _begin(init: Init) -> None:
@@ -251,3 +257,38 @@ def _ask_unusual(init: Init) -> "Unusual":
         init.unusual = Unusual(init.settings, init.child, init.reserve)
         init.reserve = None
     return init.unusual
+
+
+def _code_of_child(init: Init) -> int | None:
+    """Reap the child, if it is dead, and return its code."""
+    try:
+        status = processes.take(init.child.pid)
+    except OSError:
+        return UNKNOWN_CODE
+    return None if status is None else child.exit_code(status)
+
+
+def begin(inherited_mask: "set[int]", load_rest: "Callable[[], None] | None" = None) -> "NoReturn":
+    """Call oneself pyinit, which env(1) in a #! line has undone, and start.
+
+    What pyinit-launcher writes ends here.
+
+    Args:
+        inherited_mask: which signals were blocked before all were.
+        load_rest: as for :class:`Init`.
+    """
+    try:
+        comm = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
+        posix.write(comm, b"pyinit")
+        posix.close(comm)
+    except OSError:  # no /proc: then it has the interpreter's name
+        pass
+    main(inherited_mask, load_rest)
+
+
+def pause() -> None:
+    """Let some time pass, if the kernel lets it."""
+    try:
+        sleep(PAUSE_SECONDS)
+    except BaseException:  # noqa: BLE001 - refused as well: then it turns, and goes on
+        pass

@@ -10,7 +10,6 @@
 
 import posix
 
-from pyinit.rules import CHILD, EVERYONE
 from pyinit.signals import SIGCONT
 
 TYPE_CHECKING = False
@@ -18,46 +17,29 @@ if TYPE_CHECKING:
     from resource import struct_rusage
 
 ALL = -1
+NONE, MORE, OTHERS = range(3)  # of those that are dead
 NOBODY = (0, 0)  # of waitpid(2): nobody could be had
 LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
 STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # as long as it is
 CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 
 
-def send(target: int, signums: tuple[int, ...], child: int) -> None:
-    """Send signals, in their order.
-
-    Args:
-        target: one of the rules', which say that it is still ours; EVERYONE only as PID 1.
-        signums: the signals.
-        child: the child's pid; 0 once it is dead, which only EVERYONE may be then.
+def send(pid: int, signum: int) -> None:
+    """Send a signal to the child.
 
     Raises:
-        OSError: ESRCH where there is nobody; EPERM where the child may not be signalled: kill(-1)
-            as PID 1 and kill(-PGID) succeed where one process may be, and do not tell of it.
+        OSError: EPERM where it may not be signalled.
     """
-    if target == CHILD:
-        for signum in signums:
-            posix.kill(child, signum)
-    elif target == EVERYONE:
-        _must_be_pid1()
-        for signum in signums:
-            posix.kill(ALL, signum)
-        if child:
-            posix.kill(child, 0)  # asks, and sends nothing
-    else:
-        for signum in signums:
-            _send_to_group(child, signum)
+    posix.kill(pid, signum)
 
 
-def _must_be_pid1() -> None:
-    if posix.getpid() != 1:
-        msg = "kill(-1) is for PID 1 alone"
-        raise AssertionError(msg)
+def send_to_group(child: int, signum: int) -> None:
+    """Send to the group that the child began with, and to the child wherever it is.
 
-
-def _send_to_group(child: int, signum: int) -> None:
-    """Send to the group that the child began with, and to the child wherever it is."""
+    Raises:
+        OSError: EPERM where the child may not be signalled: kill(-PGID) succeeds where one of a
+            group may be, and does not tell of it.
+    """
     is_member = posix.getpgid(child) == child
     try:
         posix.kill(-child, signum)
@@ -65,6 +47,23 @@ def _send_to_group(child: int, signum: int) -> None:
         if is_member:
             raise
     posix.kill(child, 0 if is_member else signum)  # 0 asks: of a group one is enough for success
+
+
+def send_to_all(child: int, signum: int) -> None:
+    """Send to everybody in the namespace; nothing where pyinit is not its PID 1.
+
+    Args:
+        child: the child's pid; 0 once it is dead.
+        signum: the signal.
+
+    Raises:
+        OSError: ESRCH where there is nobody; EPERM where the child may not be signalled: kill(-1)
+            does not tell of it.
+    """
+    if posix.getpid() == 1:
+        posix.kill(ALL, signum)
+        if child:
+            posix.kill(child, 0)  # asks, and sends nothing
 
 
 def send_to(pid: int, descriptor: int | None, signum: int) -> None:
@@ -143,8 +142,8 @@ def _status(dead: "posix.waitid_result") -> int:
     return dead.si_status | (CORE_DUMPED if dead.si_code == posix.CLD_DUMPED else 0)
 
 
-def next_but_orphans(child: int, most: int) -> tuple[int, int] | None:
-    """Return what :func:`next_dead` does, but reap orphans before it that nobody asks about.
+def reap_orphans(child: int, most: int) -> int:
+    """Reap orphans that nobody asks about.
 
     In a storm of orphans nearly all that PID 1 does is here, so the loop is as short as can be.
 
@@ -153,23 +152,21 @@ def next_but_orphans(child: int, most: int) -> tuple[int, int] | None:
         most: how many to reap.
 
     Returns:
-        Also an orphan that could not be reaped, and whoever is next after so many.
-
-    Raises:
-        ChildProcessError, OSError: as for :func:`next_dead`.
+        NONE where nobody is dead any more; MORE where somebody may be; OTHERS where the next one is
+        the child, or cannot be had, or the kernel does not tell.
     """
     waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
     everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
-    for _ in range(most):
-        dead = waitid(everyone, 0, looking)
-        if dead is None:
-            return None
-        try:
+    try:
+        for _ in range(most):
+            dead = waitid(everyone, 0, looking)
+            if dead is None:
+                return NONE
             if dead.si_pid == child or waitpid(dead.si_pid, at_once) == NOBODY:
-                return dead.si_pid, _status(dead)
-        except ChildProcessError:  # of this one; it does not say that nobody is left
-            return dead.si_pid, _status(dead)
-    return next_dead()
+                return OTHERS
+    except OSError:
+        return OTHERS
+    return MORE
 
 
 def take(pid: int) -> int | None:

@@ -46,3 +46,7 @@ class Settings:
         """Keep the command and what was chosen; see the class for the names."""
         self.command = command
         self.__dict__.update(chosen)
+
+    def is_plain(self) -> bool:
+        """Tell whether nothing was chosen."""
+        return len(self.__dict__) == 1
