@@ -100,17 +100,17 @@ def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") ->
         pass
 
 
-def let_go(child: Child) -> None:
+def let_go() -> None:
     """Close what was inherited but 0, 1 and 2, and leave the working directory.
 
     Both are the child's. Somebody may be waiting for the end of a pipe, or want to unmount.
     """
     for descriptor in _inherited():
-        if descriptor != child.failure and posix.get_inheritable(descriptor):
-            try:
+        try:
+            if posix.get_inheritable(descriptor):  # pyinit's own are not: exec would close them
                 posix.close(descriptor)
-            except OSError:  # that by which they were listed
-                pass
+        except OSError:  # that by which they were listed
+            pass
     posix.chdir("/")
 
 

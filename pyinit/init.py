@@ -182,8 +182,8 @@ def _begin(init: Init) -> None:
         from pyinit import unusual  # noqa: F401
 
 
-def _let_go(init: Init) -> None:
-    child.let_go(init.child)
+def _let_go(_: Init) -> None:
+    child.let_go()
 
 
 def _note_memory(init: Init) -> None:

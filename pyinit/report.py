@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pyinit.settings import Event, Settings
 
 BACKLOG = 256
-RESERVE = 1 << 20  # bytes
 MOST_ERRORS = 32
 
 
@@ -41,8 +40,13 @@ class Report:
         "verbosity",
     )
 
-    def __init__(self, settings: "Settings") -> None:
-        """Remember how much to tell, and in which format."""
+    def __init__(self, settings: "Settings", reserve: bytes | None) -> None:
+        """Remember how much to tell, and in which format.
+
+        Args:
+            settings: what the user asked for.
+            reserve: memory to give up where there is none left; None where it is used up.
+        """
         self.verbosity = settings.verbosity
         self.backlog: list[Event] = []
         self._early: list[tuple[int, float, str, tuple[object, ...]]] = []  # told before open()
@@ -51,9 +55,10 @@ class Report:
         self._writer: Writer | None = None
         self._lost = 0
         self._errors: set[str] = set()
-        # Never touched, so that it takes nothing but room below a limit.
-        self._reserve: bytes | None = bytes(RESERVE)
+        self._reserve = reserve
         self._told_shortage = False
+        if reserve is None:
+            self.use_reserve()
 
     def tell(self, level: int, event: str, *facts: object) -> None:
         """Write one event, if the verbosity wants it.
