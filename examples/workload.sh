@@ -4,8 +4,8 @@
 stop() {
     # shellcheck disable=SC2086 # one word for each worker
     kill $workers
-    # shellcheck disable=SC2086
-    wait $workers
+    # shellcheck disable=SC2086 # sh says of each that it was terminated
+    wait $workers 2>/dev/null
     echo "workload: SIGTERM came, the workers are gone, leaving with 42"
     exit 42
 }

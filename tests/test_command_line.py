@@ -395,8 +395,9 @@ def test_error_before_the_child_runs_starts_nothing(run, sabotage):
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-def test_complaint_that_nobody_hears_has_its_code(redirection):
-    """Where the line cannot be written the code alone tells."""
-    script = f'exec "$0" --no-such-option {redirection}'
+def test_complaint_that_nobody_hears_has_its_code(run, sabotage, redirection):
+    """Where the line cannot be written the code alone tells, and no exit handler changes it."""
+    wrap = sabotage("import atexit, os; atexit.register(os._exit, 66)\n")
+    wrap += ["sh", "-c", f'exec "$@" {redirection}', "-"]
 
-    assert 1 == subprocess.run(["sh", "-c", script, PYINIT], check=False).returncode
+    assert 1 == run(["--no-such-option"], wrap=wrap, namespace=False).code

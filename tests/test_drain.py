@@ -510,6 +510,37 @@ def test_chain_is_asked_without_pidfds(chain, fault):
     assert (7, 10, "") == (result.code, result.out.count("asked\n"), result.err)
 
 
+def test_those_that_remain_are_signalled_through_pidfds(leave, tmp_path):
+    """Off PID 1 a signal goes to the process that was looked at, not to whoever has its pid now."""
+    trace = tmp_path / "trace"
+    calls = "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal"
+    strace = ["strace", "-qq", "-o", str(trace), "-e", calls, "-e", "signal=none"]
+    result = end(leave([], 3, "finish", wrap=strace, namespace=False))
+    made = trace.read_text()
+    sent = re.findall(r"^pidfd_send_signal\(\d+, (\w+), .* = 0$", made, re.MULTILINE)
+
+    assert "done\n" * 3 == result.out
+    assert 3 == len(set(re.findall(r"^pidfd_open\((\d+), ", made, re.MULTILINE)))
+    assert ["SIGTERM", "SIGCONT"] * 3 == sent
+    assert "kill(" not in made
+
+
+def test_naming_takes_a_bounded_time(start, compiled):
+    """Where /proc is slow SIGKILL does not wait for it: who is not named before is named after."""
+    count, slow = 30, "inject=openat:delay_exit=20000"
+    wrap = ["sh", "-c", '"$@"; exit $?', "-", "strace", "-qq", "-o", "/dev/null", "-e", slow]
+    command = [compiled("helpers"), str(count), "ignore", "7"]
+    run = start(["-d", "0.1"], command, wrap=wrap, stdin=subprocess.PIPE)
+    run.ready()
+    result = end(run)
+    survivors = result.named("drain_survivor")
+    states = [event["state"] for event in survivors]
+
+    assert (7, count) == (result.code, len({event["pid"] for event in survivors}))
+    assert states.count("sleeping") < count // 2  # each takes 20 ms, all of them have 200
+    assert {"sleeping", "dead"} == set(states)
+
+
 def test_guest_is_asked_although_the_package_breaks(start, sabotage):
     """Who was brought in is asked and waited for where no module can be loaded any more."""
     broken = ("drain", "procfs", "events")

@@ -1,6 +1,7 @@
 """The code that pyinit leaves with."""
 
 import signal
+import sys
 
 import pytest
 
@@ -76,6 +77,15 @@ def test_expected_code_of_a_failed_exec_becomes_zero(run):
 def test_code_of_another_thread_counts(run, compiled, options, how, code):
     """A process that is ended by a thread it did not begin with has that thread's code."""
     assert code == run(options, [compiled("leader"), how]).code
+
+
+@pytest.mark.parametrize("options", [[], ["-v"]], ids=["quiet", "verbose"])
+def test_unknown_code_is_never_0(run, options):
+    """Where the kernel says nothing of the child that means an end, the code is 1 and not 0."""
+    stopped = (signal.SIGTSTP << 8 | 0x7F).to_bytes(4, sys.byteorder).hex()
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", f"inject=wait4:poke_exit=@arg2={stopped}"]
+
+    assert 1 == run(options, ["true"], wrap=strace, namespace=False).code
 
 
 @pytest.mark.skipif(not ROOT, reason="without root UNSHARE has other words")

@@ -82,6 +82,18 @@ def test_with_g_the_whole_group_gets_it(start, how):
     assert {f"{who} got {int(signal.SIGUSR1)}" for who in ("leader", "member")} == seen
 
 
+@pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
+@pytest.mark.parametrize("option", ["-a", "-g"])
+def test_child_gets_each_signal_once(start, option, namespace):
+    """Of all who are reached the child is one: a real-time signal, which does not merge, shows."""
+    run = start([option], victim("listener"), namespace=namespace)
+    run.ready()
+    for signum in (signal.SIGRTMIN + 1, signal.SIGRTMAX):  # the lower number comes first
+        run.send(signum)
+
+        assert f"got {signum}" == run.line()
+
+
 def test_fault_signal_sent_by_kill_is_forwarded(start):
     """SIGABRT sent to pyinit ends the child, as one does for a core dump."""
     run = start(command=["sh", "-c", "ulimit -c 0; echo 'ready (pid: 2)'; exec sleep 60"])

@@ -308,8 +308,8 @@ def a_pid_that_cannot_be():
 
 
 def a_missing_proc():
-    script = 'mount -t tmpfs none /proc; exec "$@" --inspect'
-    return [*UNSHARE, "sh", "-c", script, "-", PYINIT], "there is no /proc here"
+    script = 'mount -t tmpfs none /proc; exec "$@"'
+    return [*UNSHARE, "sh", "-c", script, "-", PYINIT, "--inspect"], "there is no /proc here"
 
 
 def the_proc_of_another_namespace():
@@ -329,6 +329,18 @@ def test_what_cannot_be_inspected_is_one_line(make):
 
     assert (1, "") == (done.returncode, done.stdout)
     assert re.fullmatch(rf"pyinit: {re.escape(reason)}.*\n", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]], ids=["page", "json"])
+@pytest.mark.parametrize("make", [an_absent_pid, a_missing_proc], ids=lambda make: make.__name__)
+def test_line_does_not_tell_of_a_command(make, option):
+    """Nothing was to be run, so the line speaks of the process alone, for machines as well."""
+    command, reason = make()
+    done = subprocess.run([*command, *option], check=False, capture_output=True, text=True)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(f"pyinit: {reason}")
+    assert not re.search("start|internal|Error", done.stderr), done.stderr
 
 
 @needs_root

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from testkit.programs import PYTHON, victim
 from testkit.refusals import refusing
 from testkit.running import import_that_exits
 
-from pyinit import events, log
+from pyinit import log
 from pyinit.report import BACKLOG, RESERVE, Report
 from pyinit.settings import INFO, WARNING, Settings
 
@@ -49,25 +50,44 @@ def test_death_by_signal_is_told_with_v(run):
     assert "code" not in exited
 
 
-@pytest.mark.parametrize(("bit", "told"), [(0, False), (0x80, True)])
-def test_core_dump_is_told(bit, told):
-    """Whether a process left a core dump is in its status (wait(2), WCOREDUMP)."""
-    keys = {"signal": "SIGSEGV", "core_dumped": told}
+def told_of_child(run, script: str, *forged: str) -> dict:
+    """Return what is told of the end of a child, where the kernel's answers begin otherwise."""
+    injections = [word for call in forged for word in ("-e", f"inject={call}")]
+    wrap = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=wait4,waitid", *injections]
+    result = run(["-v"], ["sh", "-c", script], wrap=wrap, namespace=False)
+    # strace complains where a call has no place for what it is to forge.
+    lines = [line for line in result.err.splitlines() if line.startswith("{")]
+    (event,) = [event for event in map(json.loads, lines) if event["event"] == "child_exited"]
+    return event
 
-    assert keys == events.fate(signal.SIGSEGV | bit)
+
+@pytest.mark.parametrize(
+    ("bit", "how", "told"), [(0, os.CLD_KILLED, False), (0x80, os.CLD_DUMPED, True)]
+)
+def test_core_dump_is_told(run, bit, how, told):
+    """Whether a process left a core dump is what the kernel says (wait(2), WCOREDUMP)."""
+    status = struct.pack("=i", signal.SIGSEGV | bit).hex()
+    seen = struct.pack("=iii", signal.SIGCHLD, 0, how).hex()
+    forged = (f"wait4:poke_exit=@arg2={status}", f"waitid:poke_exit=@arg3={seen}")
+    event = told_of_child(run, "ulimit -c 0; kill -SEGV $$", *forged)
+
+    assert ("SIGSEGV", told) == (event["signal"], event["core_dumped"])
 
 
-def test_usage_is_told_as_the_kernel_has_it():
+def test_usage_is_told_as_the_kernel_has_it(run):
     """Seconds in user mode and in the kernel are not mixed up."""
-    used = types.SimpleNamespace(ru_utime=1.0, ru_stime=2.0, ru_maxrss=3)
+    usage = struct.pack("@llll", 100, 500_000, 2, 250_000).hex()
+    event = told_of_child(run, "exit 3", f"wait4:poke_exit=@arg4={usage}")
 
-    assert {"user_seconds": 1.0, "system_seconds": 2.0, "max_rss_kib": 3} == events.usage(used)
+    assert (100.5, 2.25) == (event["user_seconds"], event["system_seconds"])
+    assert event["max_rss_kib"] > 0
 
 
-def test_timestamp_is_in_utc(run):
+@pytest.mark.parametrize("spoil", ["", "import sys; sys.modules['structlog'] = None\n"])
+def test_timestamp_is_in_utc(run, sabotage, spoil):
     """Whatever time zone the workload has, what is labelled as UTC is UTC."""
     before = time.time()
-    (event,) = run(command=["nowhere"], wrap=["env", "TZ=Asia/Tokyo"]).events
+    event = run(command=["nowhere"], wrap=[*sabotage(spoil), "TZ=UTC-9"]).events[-1]
     told = datetime.fromisoformat(event["timestamp"])
 
     assert timedelta(0) == told.utcoffset()
@@ -581,11 +601,22 @@ def test_nonblocking_stderr_is_waited_for_without_a_spin(start, tmp_path):
 
 @pytest.mark.parametrize("style", ["json", "console"])
 def test_long_value_is_cut(run, style):
-    """However long a word is, a line stays short enough to be written in one piece."""
+    """However long a word is, a line has 1,000 characters of it, and so is written in one piece."""
     result = run(["-v", f"--log-format={style}"], ["x" * 70_000])
+    shown = re.findall(r"\bcommand\W+(x[x.]*)", result.err)
 
     assert 126 == result.code
+    assert ["x" * 1000 + "..."] * 2 == shown
     assert max(map(len, result.err.splitlines())) < 4096
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_value_of_1000_characters_is_not_cut(run, style):
+    """What is as long as a value may be is shown to its end."""
+    result = run(["-v", f"--log-format={style}"], ["x/" * 500])
+
+    assert 127 == result.code
+    assert ["x/" * 500] * 2 == re.findall(r"\bcommand\W+([x/.]*)", result.err)
 
 
 @pytest.mark.parametrize("style", ["json", "console"])

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from testkit.processes import children, until
+from testkit.processes import children, only_child, until
 from testkit.programs import INSTALLED
 
 from pyinit import reaping
@@ -85,6 +85,24 @@ def test_without_w_orphans_are_not_told(start, compiled):
     run.line()
 
     assert "" == run.stop().err
+
+
+def test_codes_are_each_ones_own_where_looking_is_refused_now_and_then(start, compiled, tmp_path):
+    """Who is reaped unseen is told of once, and so is who is seen before it is reaped."""
+    log = tmp_path / "log"
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EPERM:when=2+2"]
+    command = [compiled("orphans"), "500"]
+    with log.open("wb") as stderr:
+        run = start(["-w"], command, wrap=strace, namespace=False, stderr=stderr)
+        assert "gone" == run.line()
+        pyinit = only_child(run.init)
+        assert until(lambda: 1 == len(children(pyinit)))
+        os.kill(pyinit, signal.SIGTERM)
+        assert 0 == run.finish().code
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    told = [event["code"] for event in events if event["event"] == "orphan_reaped"]
+
+    assert collections.Counter(number % 256 for number in range(500)) == collections.Counter(told)
 
 
 # A process of its own: the children of the one that runs the tests are not to be touched.

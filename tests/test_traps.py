@@ -14,9 +14,9 @@ import pytest
 
 from testkit.marks import BOTH
 from testkit.namespaces import ROOT
-from testkit.processes import children, state, status, status_of, until
+from testkit.processes import children, only_child, state, status, status_of, until
 from testkit.programs import INSTALLED, PYTHON, victim
-from testkit.refusals import MAY_NOT_KILL, OTHER_USER, refusing
+from testkit.refusals import MAY_NOT_KILL, OTHER_USER, STRACE, refusing
 from testkit.running import command_line
 from testkit.signalsets import pending, signal_set
 
@@ -75,6 +75,17 @@ def test_standard_descriptors_closed(run, closed, options, tmp_path):
     assert repr([n for n in (0, 1, 2) if n not in closed]) == (tmp_path / "open").read_text()
 
 
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_nothing_of_pyinits_own_is_where_a_standard_descriptor_was(run, closed):
+    """What a workload writes to /proc/1/fd/2, as many do, is not read as news of a failed exec."""
+    wrap = ["sh", "-c", f'exec "$@" {closed}>&-', "-"]
+    script = f"{{ echo '2 x' >/proc/1/fd/{closed}; }} 2>/dev/null; exit 3"
+
+    assert (3, "", "") == (
+        (result := run(command=["sh", "-c", script], wrap=wrap)).code, result.out, result.err,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("disposition", ["default", "ignore"])
 def test_own_sigpipe_is_not_forwarded(start, disposition):
     """Of a stderr that nobody reads init gets EPIPE and SIGPIPE; the workload sees neither."""
@@ -121,11 +132,37 @@ def test_sigpipe_from_somebody_else_is_forwarded(start):
 @pytest.mark.parametrize("options", [["-g"], []], ids=["group", "child"])
 def test_signal_before_the_childs_setpgid(start, options):
     """A signal that is pending when pyinit starts reaches a group that the child is not in yet."""
-    for _ in range(20):
-        run = start(options, victim("listener", 6), wrap=pending(signal.SIGTERM))
-        run.ready()
+    slow = ["-f", "-e", "inject=setpgid:delay_enter=100000"]
+    wrap = [*STRACE, *slow, *pending(signal.SIGTERM)]
+    run = start(options, victim("listener"), wrap=wrap, namespace=False)
+    run.ready()
+    os.kill(only_child(run.init), signal.SIGRTMAX)
 
-        assert (6, f"got {int(signal.SIGTERM)}\n") == (run.finish().code, run.finish().out)
+    assert f"got {int(signal.SIGTERM)}" == run.line()
+
+
+# In a group of its own, and with all signals blocked, as the child is to have them.
+JOIN = """
+import _signal, os, sys
+_signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
+os.setpgid(0, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_group_signal_before_the_childs_setpgid(start):
+    """What is sent to pyinit's group, as timeout(1) does, reaches the child as pyinit forwards it.
+
+    Also where the child has not run yet: pyinit itself has put it into another group.
+    """
+    slow = ["-f", "-e", "trace=setpgid", "-e", "inject=setpgid:delay_enter=1000000:when=1"]
+    wrap = [*STRACE, "--seccomp-bpf", *slow, *PYTHON, "-c", JOIN]
+    run = start(["-v", "-r", "USR1:USR2"], victim("listener"), wrap=wrap, namespace=False)
+    run.event("child_started")
+    os.killpg(only_child(run.init), signal.SIGUSR1)
+    run.ready()
+
+    assert f"got {int(signal.SIGUSR2)}" == run.line()  # the lower number would come first
 
 
 def test_sigchld_coalesces(start, compiled):
