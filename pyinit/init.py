@@ -34,36 +34,33 @@ class Init:
     Attributes:
         settings: what the user asked for.
         child: the child.
-        load_rest: loads ``unusual`` from a file that is open already; None where import does.
         reserve: a piece of memory to go on with where there is none left. Never touched, so that it
             takes nothing but room below a limit.
         patience: how long to wait for a signal, in seconds; None for as long as it takes.
         unusual: the rest, whose rules decide from then on; None as long as all is as usual.
     """
 
-    __slots__ = ("child", "load_rest", "patience", "reserve", "settings", "unusual")
+    __slots__ = ("child", "patience", "reserve", "settings", "unusual")
 
-    def __init__(self, settings: Settings, load_rest: "Callable[[], None] | None") -> None:
+    def __init__(self, settings: Settings) -> None:
         """Get ready for a child."""
         self.settings = settings
         self.child = child.Child()
-        self.load_rest = load_rest
         self.reserve: bytes | None = bytes(RESERVE)
         self.patience: float | None = None
         self.unusual: Unusual | None = None
 
 
-def main(inherited_mask: "set[int]", load_rest: "Callable[[], None] | None" = None) -> "NoReturn":
+def main(inherited_mask: "set[int]") -> "NoReturn":
     """Do what the command line says, then leave.
 
     Args:
         inherited_mask: which signals were blocked before all were.
-        load_rest: as for :class:`Init`.
     """
     try:
         wish = _plain_settings() or _parsed()
         if isinstance(wish, Settings):
-            code = run(wish, inherited_mask, load_rest)
+            code = run(wish, inherited_mask)
         elif isinstance(wish, str):
             from pyinit.rare import usage
 
@@ -98,22 +95,17 @@ def _parsed() -> "Settings | Inspection | str":
     return cli.parse(sys.argv[1:], cli.own_variables())
 
 
-def run(
-    settings: Settings,
-    inherited_mask: "set[int]",
-    load_rest: "Callable[[], None] | None" = None,
-) -> int:
+def run(settings: Settings, inherited_mask: "set[int]") -> int:
     """Run the command until it and what it left have gone; return the code to leave with.
 
     Args:
         settings: what the user asked for.
         inherited_mask: the mask the child gets; by now every signal is blocked.
-        load_rest: as for :class:`Init`.
 
     Raises:
         RefusalError: nothing was run.
     """
-    init = Init(settings, load_rest)
+    init = Init(settings)
     if not settings.is_plain() or posix.getpid() != 1 or child.has_terminal():
         _ask_unusual(init).prepare()
     child.spawn(init.child, settings.command, inherited_mask)
@@ -178,8 +170,7 @@ def _begin(init: Init) -> None:
     guard(init, _note_memory)
     if init.unusual is not None:
         init.unusual.begin()
-    elif init.load_rest is None:  # import it while it is sure to be there
-        from pyinit import unusual  # noqa: F401
+    from pyinit import unusual  # noqa: F401 - while it is sure to be there
 
 
 def _let_go(_: Init) -> None:
@@ -250,8 +241,6 @@ def _take_step(init: Init) -> None:
 def _ask_unusual(init: Init) -> "Unusual":
     """Return the rest, which the first that asks for it has loaded."""
     if init.unusual is None:
-        if init.load_rest is not None:
-            init.load_rest()
         from pyinit.unusual import Unusual
 
         init.unusual = Unusual(init.settings, init.child, init.reserve)
@@ -268,14 +257,13 @@ def _code_of_child(init: Init) -> int | None:
     return None if status is None else child.exit_code(status)
 
 
-def begin(inherited_mask: "set[int]", load_rest: "Callable[[], None] | None" = None) -> "NoReturn":
+def begin(inherited_mask: "set[int]") -> "NoReturn":
     """Call oneself pyinit, which env(1) in a #! line has undone, and start.
 
     What pyinit-launcher writes ends here.
 
     Args:
         inherited_mask: which signals were blocked before all were.
-        load_rest: as for :class:`Init`.
     """
     try:
         comm = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
@@ -283,7 +271,7 @@ def begin(inherited_mask: "set[int]", load_rest: "Callable[[], None] | None" = N
         posix.close(comm)
     except OSError:  # no /proc: then it has the interpreter's name
         pass
-    main(inherited_mask, load_rest)
+    main(inherited_mask)
 
 
 def pause() -> None:

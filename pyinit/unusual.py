@@ -236,7 +236,7 @@ class Unusual:
             self.rules.nobody_left()
 
     def settle(self) -> None:
-        """See to a child that has stopped or is dead: its terminal, its code, what is to be told."""
+        """See to a child that has stopped, or is dead: its terminal, its code, what to tell."""
         status, child = self.rules.status, self._child
         if status is None:
             if child.terminal is not None:

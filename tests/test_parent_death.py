@@ -9,7 +9,7 @@ import pytest
 from testkit.programs import PYTHON, victim
 from testkit.refusals import refusing
 
-from pyinit import kernel
+from pyinit.rare import prctls
 
 # A parent that starts a command and ends, without a word to it, at the end of its own input.
 PARENT = """
@@ -68,8 +68,8 @@ def test_parent_that_died_too_early_is_noticed(monkeypatch):
     sent = []
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
     monkeypatch.setattr(os, "kill", lambda pid, signum: sent.append((pid, signum)))
-    monkeypatch.setattr(kernel, "_call", lambda *_arguments: None)
-    kernel.signal_on_parent_death(signal.SIGUSR2)
+    monkeypatch.setattr(prctls, "_call", lambda *_arguments: None)
+    prctls.signal_on_parent_death(signal.SIGUSR2)
 
     assert [(os.getpid(), signal.SIGUSR2)] == sent
 
