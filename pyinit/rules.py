@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)
 EXPIRE, ASK, ASK_AGAIN, LOOK, KILL, KILL_AGAIN, GIVE_UP = range(7)
+ASKING = frozenset({ASK, ASK_AGAIN})
 REPEATED = frozenset({ASK_AGAIN, KILL_AGAIN})
 ASK_SECONDS = 0.1  # until those are asked that could not be found when it was time
 LOOK_SECONDS = 0.05  # by then a process that ends at once has ended
@@ -133,7 +134,7 @@ class Rules:
         del self._clocks[step]
         if step == EXPIRE:
             return step, self._aim, (SIGKILL,)
-        if step in {ASK, ASK_AGAIN}:
+        if step in ASKING:
             if step == ASK:
                 self._give_time(now)
             return step, EVERYONE, (SIGTERM, SIGCONT)
@@ -158,7 +159,7 @@ class Rules:
                 now, so that they are asked again; 0 or any other where all was done that can be.
             now: the time.
         """
-        if step not in {ASK, ASK_AGAIN}:
+        if step not in ASKING:
             return
         if error == ENOENT:
             self.nobody_left()

@@ -128,9 +128,7 @@ class Unusual:
         pid = self._child.pid if is_alive else 0
         try:
             if target == rules.EVERYONE and posix.getpid() != 1:
-                from pyinit.later import descendants
-
-                descendants.send(signums, pid)
+                self._send_to_descendants(signums, pid)
                 return None
             send = SENDERS[target]
             for signum in signums:
@@ -139,9 +137,17 @@ class Unusual:
             if isinstance(error, ProcessLookupError) and not is_alive:
                 return None  # the last of those that remained has just gone
             return error
-        except BaseException as error:  # noqa: BLE001 - a module that is not there any more, say
-            self.report.tell_error(error)
         return None
+
+    def _send_to_descendants(self, signums: tuple[int, ...], pid: int) -> None:
+        try:
+            from pyinit.later import descendants
+        except BaseException as error:  # noqa: BLE001 - it is not there any more, say
+            self.report.tell_error(error)
+            for signum in signums if pid else ():
+                processes.send(pid, signum)
+        else:
+            descendants.send(signums, pid)
 
     def reap(self) -> None:
         """Take the dead, with their names where they are told.
@@ -193,10 +199,9 @@ class Unusual:
 
     def _take(self, pid: int, status: int) -> bool:
         """Reap a zombie; return whether it could be had."""
-        name = None
         if pid == self._child.pid and not self._is_reaped:
             self.rules.child_died(status, monotonic())  # before anything can go wrong
-            taken = self._take_child(status)
+            name, taken = None, self._take_child(status)
         else:
             name = None if self._is_quiet() else _name(pid)
             taken = processes.take(pid)
@@ -312,7 +317,7 @@ class Unusual:
             self._survivors.name_all()
 
     def _note_step(self, step: int, number: int) -> None:
-        if number == ENOENT:
+        if number == ENOENT and step in rules.ASKING:
             self._survivors = None  # nobody can be found, so there is nobody to wait for
         if self._survivors is None:
             return

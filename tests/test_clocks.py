@@ -58,7 +58,7 @@ def test_child_has_its_time_although_the_clock_jumps(start, clock, namespace):
 def test_child_is_killed_although_the_clock_jumps(start, clock, namespace):
     """A jump of the wall clock does not put the deadline of -k off."""
     wrap, jump = clock(years=-20)
-    run = start(["-k", "0.3"], victim("listener"), wrap=wrap, namespace=namespace)
+    run = start(["-k", "5"], victim("listener"), wrap=wrap, namespace=namespace)
     run.ready()
     assert f"got {int(signal.SIGTERM)}" == ask(run, signal.SIGTERM)
     jump()
@@ -100,7 +100,7 @@ def test_those_left_behind_have_their_time_although_the_clock_jumps(leave, clock
 def test_those_left_behind_are_killed_although_the_clock_jumps(leave, clock, namespace):
     """A jump of the wall clock does not put the deadline of -d off."""
     wrap, jump = clock(years=-20)
-    run = leave("0.3", wrap=wrap, namespace=namespace)
+    run = leave("5", wrap=wrap, namespace=namespace)
     jump()
     result = run.finish(timeout=30)
 

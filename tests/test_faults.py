@@ -225,7 +225,7 @@ def test_log_is_opened_although_the_beginning_failed(monkeypatch):
         def _turn(self) -> None:
             self._life.child_gone(0.0)
 
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     settings = Settings(("app",))
     report = Report(settings)
     life = Lifecycle(settings, may_drain=False)

@@ -21,8 +21,9 @@ from testkit.programs import PYTHON, victim
 from testkit.refusals import refusing
 from testkit.running import import_that_exits
 
-from pyinit import log
-from pyinit.report import BACKLOG, RESERVE, Report
+from pyinit.later import writer as log
+from pyinit.init import RESERVE
+from pyinit.report import BACKLOG, Report
 from pyinit.settings import INFO, WARNING, Settings
 
 QUEUE_LIMIT = 4096
@@ -499,7 +500,7 @@ def test_thread_for_which_there_is_no_memory_frees_the_reserve(monkeypatch):
 
 def test_backlog_is_bounded(monkeypatch):
     """Where there is never a log, what waits for it does not grow for ever."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     report = Report(Settings(("app",), verbosity=3))
     report.open()
     for number in range(5000):
@@ -512,7 +513,7 @@ def test_backlog_is_bounded(monkeypatch):
 @pytest.mark.parametrize("where", ["loop", "event"])
 def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
     """Who waits must be able to reap: a MemoryError frees the reserve, and events get fewer."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     report = Report(Settings(("app",), verbosity=3))
     reserved = len(report._reserve)
 
@@ -531,7 +532,7 @@ def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
 @pytest.mark.parametrize(("verbosity", "told"), [(0, 0), (1, 1), (3, 1)])
 def test_shortage_of_memory_is_told_once(monkeypatch, verbosity, told):
     """Who asked for more than warnings learns why there is no more of it."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     report = Report(Settings(("app",), verbosity=verbosity))
     report.open()
     for _ in range(2):
@@ -550,7 +551,7 @@ class UnspeakableError(Exception):
 
 def test_error_is_told_once(monkeypatch):
     """The same error in each turn is one event, and what cannot be told is passed over."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     report = Report(Settings(("app",)))
     for error in (OSError(5, "x"), OSError(5, "x"), UnspeakableError(), OSError(6, "y")):
         report.tell_internal_error(error)

@@ -7,8 +7,9 @@ from pathlib import Path
 from testkit.programs import ROOT_DIRECTORY
 
 import pyinit
-from pyinit import cli, usage
-from pyinit.lifecycle import LAST_SECONDS
+from pyinit import cli
+from pyinit.rare import usage
+from pyinit.rules import LAST_SECONDS
 
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
 README = (ROOT_DIRECTORY / "README.md").read_text()

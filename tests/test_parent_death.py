@@ -1,6 +1,7 @@
 """-p: a signal when pyinit's parent dies."""
 
 import os
+import posix
 import signal
 import subprocess
 
@@ -67,7 +68,7 @@ def test_parent_that_died_too_early_is_noticed(monkeypatch):
     parents = iter([4711, 1])
     sent = []
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(os, "kill", lambda pid, signum: sent.append((pid, signum)))
+    monkeypatch.setattr(posix, "kill", lambda pid, signum: sent.append((pid, signum)))
     monkeypatch.setattr(prctls, "_call", lambda *_arguments: None)
     prctls.signal_on_parent_death(signal.SIGUSR2)
 

@@ -25,7 +25,7 @@ from testkit.refusals import refusing
 from testkit.running import Run, command_line
 
 from pyinit import signals
-from pyinit.terminal import Terminal, _is_pipe
+from pyinit.rare.terminal import Terminal, _is_pipe
 
 BACKSTOP = 30  # seconds; nothing here takes one
 

@@ -378,7 +378,7 @@ def test_restart_obeys_the_interpreters_own_variables(run, sabotage):
 def test_package_is_replaced_under_it(start, compiled, sabotage):
     """A module of pyinit that is half written raises anything: orphans are reaped all the same."""
     spoil = "import sys, types\nclass Half(types.ModuleType):\n    def __getattr__(self, name):\n"
-    spoil += "        raise SyntaxError\nsys.modules['pyinit.procfs'] = Half('procfs')\n"
+    spoil += "        raise SyntaxError\nsys.modules['pyinit.later.proc'] = Half('proc')\n"
     run = start(
         ["-w"], [compiled("orphans"), "50"], wrap=sabotage(spoil), stderr=subprocess.DEVNULL
     )

@@ -8,11 +8,15 @@ from logging import DEBUG, ERROR, INFO, WARNING
 
 warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is meant for the workload
 
-# structlog loads asyncio, which does without: PID 1 has no use for OpenSSL, whose settings, with
-# libraries to load, may be in the workload's OPENSSL_CONF.
-sys.modules["ssl"] = None  # type: ignore[assignment]
+# structlog loads asyncio for loggers that PID 1 does not use: more than half of the time that it
+# takes, and OpenSSL, whose settings, with libraries to load, may be in the workload's OPENSSL_CONF.
+_nothing = type(sys)("asyncio")
+_nothing.__getattr__ = lambda _: object  # type: ignore[method-assign]
+sys.modules["asyncio"] = _nothing
 
 import structlog
+
+del sys.modules["asyncio"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
