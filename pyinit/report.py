@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 256
 MOST_ERRORS = 32
+SHORTAGE = "memory ran out; from now on no more than warnings are told"
 
 
 class Report:
@@ -65,7 +66,8 @@ class Report:
 
         Args:
             level: ERROR to DEBUG.
-            event: the name of a function of ``later.events``, which makes its keys.
+            event: the name of a function of ``later.events``, which makes its keys: all but those
+                of what goes wrong in here.
             facts: what that function takes.
         """
         if level > self.verbosity:
@@ -79,12 +81,19 @@ class Report:
         try:
             from pyinit.later import events
 
-            self.backlog.append((level, clock, event, getattr(events, event)(*facts)))
+            keys = getattr(events, event)(*facts)
         except MemoryError:
             self._lost += 1
             self.use_reserve()
+            self._pass_on()
         except BaseException:  # noqa: BLE001 - a module that cannot be loaded, say
             self._lost += 1
+            self._pass_on()
+        else:
+            self._put(level, clock, event, keys)
+
+    def _put(self, level: int, clock: float, event: str, keys: dict[str, object]) -> None:
+        self.backlog.append((level, clock, event, keys))
         self._pass_on()
 
     def tell_error(self, error: BaseException) -> None:
@@ -95,7 +104,7 @@ class Report:
             text = repr(error)
             if text not in self._errors and len(self._errors) < MOST_ERRORS:
                 self._errors.add(text)
-                self.tell(ERROR, "internal_error", text)
+                self._put(ERROR, wall_clock(), "internal_error", {"error": text})
         except BaseException:  # noqa: BLE001 - there is nobody left to tell
             self._lost += 1
 
@@ -148,9 +157,8 @@ class Report:
 
     def _tell_shortage(self) -> None:
         if self._reserve is None and not self._told_shortage and self.verbosity >= WARNING:
-            from pyinit.later import events
-
-            self.backlog.append((WARNING, wall_clock(), "memory_short", events.memory_short()))
+            keys: dict[str, object] = {"reason": SHORTAGE}
+            self.backlog.append((WARNING, wall_clock(), "memory_short", keys))
             self._told_shortage = True
 
     def _drop_oldest(self) -> None:

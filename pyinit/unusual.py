@@ -137,6 +137,8 @@ class Unusual:
             if isinstance(error, ProcessLookupError) and not is_alive:
                 return None  # the last of those that remained has just gone
             return error
+        except BaseException as error:  # noqa: BLE001 - that of a walk is no reason to stop here
+            self.report.tell_error(error)
         return None
 
     def _send_to_descendants(self, signums: tuple[int, ...], pid: int) -> None:
@@ -170,8 +172,6 @@ class Unusual:
             try:
                 dead = processes.next_dead()
             except ChildProcessError:
-                if life.status is None:
-                    raise  # but there is one, not reaped yet
                 self._note_no_children()
                 return
             except OSError as error:  # a seccomp filter, say
@@ -226,7 +226,11 @@ class Unusual:
 
     def _reap_unseen(self) -> None:
         for _ in range(BATCH):
-            dead = processes.take_any()
+            try:
+                dead = processes.take_any()
+            except ChildProcessError:
+                self._note_no_children()
+                return
             if dead is None:
                 self.rules.reap_at = None
                 return
@@ -235,6 +239,9 @@ class Unusual:
         self.rules.reap_at = monotonic()
 
     def _note_no_children(self) -> None:
+        if self.rules.status is None:
+            msg = "the kernel knows of no children, and the child is not reaped yet"
+            raise ChildProcessError(msg)
         if processes.is_anybody_here() and not _are_zombies():
             self.rules.reap_at = monotonic() + LOOK_AGAIN_SECONDS
         else:

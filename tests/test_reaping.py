@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from testkit.processes import children, only_child, until
-from testkit.programs import INSTALLED
+from testkit.programs import INSTALLED, PYTHON
 
 from pyinit import processes
 
@@ -87,22 +87,34 @@ def test_without_w_orphans_are_not_told(start, compiled):
     assert "" == run.stop().err
 
 
-def test_codes_are_each_ones_own_where_looking_is_refused_now_and_then(start, compiled, tmp_path):
-    """Who is reaped unseen is told of once, and so is who is seen before it is reaped."""
-    log = tmp_path / "log"
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EPERM:when=2+2"]
-    command = [compiled("orphans"), "500"]
-    with log.open("wb") as stderr:
-        run = start(["-w"], command, wrap=strace, namespace=False, stderr=stderr)
-        assert "gone" == run.line()
-        pyinit = only_child(run.init)
-        assert until(lambda: 1 == len(children(pyinit)))
-        os.kill(pyinit, signal.SIGTERM)
-        assert 0 == run.finish().code
-    events = [json.loads(line) for line in log.read_text().splitlines()]
-    told = [event["code"] for event in events if event["event"] == "orphan_reaped"]
+ONE_PID = """
+import os
+for code in range(1, 31):
+    parent = os.fork()
+    if not parent:
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write("299")
+        os._exit(0 if os.fork() else code)
+    os.waitpid(parent, 0)
+    try:
+        while True:
+            os.kill(300, 0)
+            os.sched_yield()
+    except ProcessLookupError:
+        pass
+"""
 
-    assert collections.Counter(number % 256 for number in range(500)) == collections.Counter(told)
+
+def test_status_is_not_told_of_the_next_with_that_pid(run):
+    """Where looking at the dead is refused now and then each orphan is told once, as it ended."""
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EPERM:when=1+3"]
+    wrap = ["sh", "-c", '"$@"; exit $?', "-", *strace]
+    result = run(["-w"], [*PYTHON, "-c", ONE_PID], wrap=wrap)
+
+    assert 0 == result.code
+    assert list(range(1, 31)) == [
+        event["code"] for event in result.named("orphan_reaped") if event["pid"] == 300
+    ]
 
 
 # A process of its own: the children of the one that runs the tests are not to be touched.

@@ -141,16 +141,6 @@ def drain_finished(finished: int | None, killed: int, left: int | None, seconds:
     return {"finished": finished, "killed": killed, "left": left, "seconds": seconds}
 
 
-def internal_error(text: str) -> "Keys":
-    """Pyinit itself erred, and goes on."""
-    return {"error": text}
-
-
-def memory_short() -> "Keys":
-    """There is none left but the reserve."""
-    return {"reason": "memory ran out; from now on no more than warnings are told"}
-
-
 def _target(kind: int, child: int) -> str:
     if kind == rules.EVERYONE:
         return "every process" if os.getpid() == 1 else "every descendant"
