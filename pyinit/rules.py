@@ -159,7 +159,7 @@ class Rules:
                 now, so that they are asked again; 0 or any other where all was done that can be.
             now: the time.
         """
-        if step not in ASKING:
+        if step not in ASKING or KILL not in self._clocks:
             return
         if error == ENOENT:
             self.nobody_left()

@@ -44,8 +44,12 @@ class Settings:
 
     def __init__(self, command: tuple[str, ...], **chosen: "Any") -> None:  # noqa: ANN401 - each its own
         """Keep the command and what was chosen; see the class for the names."""
-        self.command = command
-        self.__dict__.update(chosen)
+        self.__dict__.update(chosen, command=command)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: settings are decided once, before the child runs."""
+        msg = f"settings cannot be changed (tried to set {name})"
+        raise AttributeError(msg)
 
     def is_plain(self) -> bool:
         """Tell whether nothing was chosen."""

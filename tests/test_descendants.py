@@ -1,6 +1,7 @@
 """Off PID 1 the processes below are looked at one by one: who gets a signal, and who does not."""
 
 import os
+import posix
 import signal
 import subprocess
 
@@ -226,7 +227,7 @@ def test_groups_are_not_killed_where_not_all_are_seen():
 def killed_groups(monkeypatch, group: int, session: int, others=()) -> list:
     """Return the kills where a child is in such a group and session, and others in these groups."""
     killed = []
-    monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
+    monkeypatch.setattr(posix, "kill", lambda *words: killed.append(words))
     monkeypatch.setattr(os, "getsid", {0: OWN_SESSION}.__getitem__)
     stats = {pid: proc.stat(os.getpid()) for pid in (BEYOND, *range(1, len(others) + 1))}
     stats[BEYOND].group, stats[BEYOND].session = group, session

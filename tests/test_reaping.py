@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from testkit.processes import children, only_child, until
+from testkit.processes import children, until
 from testkit.programs import INSTALLED, PYTHON
 
 from pyinit import processes
