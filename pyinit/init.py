@@ -134,8 +134,8 @@ def _live(init: Init) -> int:
         if received is not None and received.si_signo != signals.SIGCHLD:
             guard(init, _forward, received)
             in_a_row += 1
-            if in_a_row < IN_A_ROW:  # of several that are pending the lowest comes first
-                continue
+            if init.unusual is None and in_a_row < IN_A_ROW:
+                continue  # of several that are pending the lowest comes first
         in_a_row = 0
         is_reaped = guard(init, _reap)
         if init.unusual is not None:
@@ -228,14 +228,12 @@ def _reap(init: Init) -> None:
 
 def _settle(init: Init) -> None:
     """See to a child that has stopped or is dead: the terminal, its code, what there is to tell."""
-    if init.unusual is not None:
-        init.unusual.settle()
+    _ask_unusual(init).settle()
 
 
 def _take_step(init: Init) -> None:
     """Do what the rules' clocks say is due."""
-    if init.unusual is not None:
-        init.unusual.take_step()
+    _ask_unusual(init).take_step()
 
 
 def _ask_unusual(init: Init) -> "Unusual":

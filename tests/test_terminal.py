@@ -839,6 +839,16 @@ def test_only_a_terminal_signals_whole_groups(signum, told):
     assert told == found
 
 
+def test_terminal_of_another_job_is_not_lent(monkeypatch):
+    """Where pyinit does not have the foreground it has none to lend, nor to take back."""
+    monkeypatch.setattr(shared, "_foreground", lambda: None)
+    terminal = Terminal(group=False)
+    terminal.lend(CHILD)
+    terminal.end_loan(CHILD)
+
+    assert terminal.descriptor is None
+
+
 def test_nobody_was_told_what_a_process_sent():
     """A signal that is not from the kernel is for pyinit alone, and so is any without a job."""
     sent = SimpleNamespace(si_signo=signal.SIGINT, si_code=0)
