@@ -14,10 +14,10 @@ USER_NAMESPACE := $(if $(filter-out 0,$(shell id -u)),--user --map-root-user)
 UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
 # What needs no package from Debian that `make run` does not, and is over in a moment.
 QUICK := $(patsubst %,tests/test_%.py,command_line descendants exit_codes forwarding kill_after \
-    lifecycle package reaping rewrite shell_form signals_page supervise)
+    rules package reaping rewrite shell_form signals_page loop)
 QUICK_ONES := not twenty_thousand and not storm
 # With the directories, whose time changes when a file in them goes.
-SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit scripts ! -path '*__pycache__*')
+SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
 
 help:
 	@echo 'make run                run a small workload under pyinit, stop it, show what happened'
@@ -36,7 +36,7 @@ help:
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
 	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
-	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle everyone"'
+	@echo 'make mutants            do tests notice changes to what kills? ARGS="rules everyone"'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
@@ -96,7 +96,7 @@ do-e2e: $(VENV)/installed-e2e
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit scripts testkit bench trials docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/mypy pyinit launcher testkit bench trials docs/labs/lab.py docs/labs/look.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -6,7 +6,7 @@ inherited_mask = signals.block_all()  # first: until this ran, PID 1 loses every
 
 import sys
 
-from pyinit.cli import main
+from pyinit.init import main
 
 if not sys.flags.safe_path:
     del sys.path[0]  # the working directory, whose files must not shadow modules loaded later

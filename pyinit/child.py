@@ -3,6 +3,7 @@
 import posix
 import sys
 from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT  # builtin
+from time import monotonic  # a builtin module
 
 from pyinit import signals
 
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import NoReturn
 
-    from pyinit.terminal import Terminal
+    from pyinit.rare.terminal import Terminal
 
 STDERR = 2
 SHELL = b"/bin/sh"
@@ -23,80 +24,112 @@ COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 
 class Child:
-    """A process that is forked to run the command.
+    """What there is to know of the child.
 
     Attributes:
         pid: its pid and, if it leads one of its own, its process group; 0 before the fork.
+        began: when it was forked, on the monotonic clock.
+        failure: the descriptor on which a failed exec is told.
+        oom_kills: how often memory had run out before; None where nobody tells.
+        terminal: what pyinit shares with it; None where there is no terminal.
     """
 
-    __slots__ = ("_failure", "_failure_in", "pid")
+    __slots__ = ("began", "failure", "oom_kills", "pid", "terminal")
 
     def __init__(self) -> None:
-        """Make the pipe on which a failed exec is told.
-
-        Raises:
-            OSError: EMFILE or ENFILE of pipe(2).
-        """
-        fill_holes()
+        """Begin with none."""
         self.pid = 0
-        self._failure, self._failure_in = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        self.began = 0.0
+        self.failure = -1
+        self.oom_kills: int | None = None
+        self.terminal: Terminal | None = None
 
-    def spawn(
-        self, command: tuple[str, ...], inherited_mask: "set[int]", terminal: "Terminal"
-    ) -> None:
-        """Fork, and have the child become ``command``.
 
-        Args:
-            command: the program, searched in PATH unless it has a slash, and its arguments.
-            inherited_mask: the mask that the child gets.
-            terminal: whether it gets a process group of its own, and the foreground.
-
-        Raises:
-            OSError: EAGAIN or ENOMEM of fork(2).
-        """
-        ignore_sigchld = signals.default_sigchld()
-        failure = self._failure_in
-        terminal.note_pending()
-        self.pid = posix.fork()
-        if self.pid == 0:
-            _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
+def has_terminal() -> bool:
+    """Tell whether pyinit has a terminal, or another process of its session leads it on one."""
+    for descriptor in (0, 1, 2):
         try:
-            if terminal.own_group:
-                _join_own_group(self.pid)
-            posix.close(failure)
-            posix.sched_yield()  # it may have been put behind us on this processor
-        except BaseException:  # noqa: BLE001 - the child runs, nothing is a reason to give it up
-            pass
-
-    def let_go(self) -> None:
-        """Close what was inherited but 0, 1 and 2, and leave the working directory.
-
-        Both are the child's. Somebody may be waiting for the end of a pipe, or want to unmount.
-        """
-        for descriptor in _inherited():
-            if descriptor != self._failure:
-                try:
-                    posix.close(descriptor)
-                except OSError:  # that by which they were listed
-                    pass
-        posix.chdir("/")
-
-    def exec_failure(self) -> tuple[int, bytes, bytes, bool] | None:
-        """Return what is known of a failed exec; None if the program began.
-
-        That is its errno; the path, empty where the search through PATH found no file; the working
-        directory, empty where it is deleted; and whether that may not be searched.
-
-        To be asked once the child is dead: then all that it told is in the pipe.
-        """
-        try:
-            told = posix.read(self._failure, 65536)
+            posix.tcgetpgrp(descriptor)  # of the controlling terminal, else it fails
         except OSError:
-            return None
-        number, _, paths = told.partition(b" ")
-        path, _, rest = paths.partition(b"\0")
-        folder, _, is_closed = rest.partition(b"\0")
-        return (int(number), path, folder, is_closed == b"1") if told else None
+            continue
+        return True
+    try:
+        if posix.getsid(0) == posix.getpid():
+            return False
+        posix.close(posix.open("/dev/tty", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY))
+    except OSError:  # there is none, or /dev is not there; or a seccomp filter: as if it were alone
+        return False
+    return True
+
+
+def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") -> None:
+    """Fork, and have the child become ``command``.
+
+    Args:
+        child: what is to be known of it; its terminal says whether it gets a process group of its
+            own, as it does without a terminal, and the foreground.
+        command: the program, searched in PATH unless it has a slash, and its arguments.
+        inherited_mask: the mask that the child gets.
+
+    Raises:
+        StartError: there is no descriptor, process or memory to be had.
+    """
+    terminal = child.terminal
+    try:
+        fill_holes()
+        child.failure, failure = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
+        ignore_sigchld = signals.default_sigchld()
+        if terminal is not None:
+            terminal.note_pending()
+        child.began = monotonic()
+        child.pid = posix.fork()
+    except OSError as error:
+        from pyinit.rare.errors import StartError
+
+        limits = "is the limit on processes, memory or open files reached?"
+        msg = f"cannot start {command[0]!r}: {error.strerror}; {limits}"
+        raise StartError(msg) from error
+    if child.pid == 0:
+        _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
+    try:
+        if terminal is None or terminal.own_group:
+            _join_own_group(child.pid)
+        posix.close(failure)
+        posix.sched_yield()  # it may have been put behind us on this processor
+    except BaseException:  # noqa: BLE001 - the child runs, nothing is a reason to give it up
+        pass
+
+
+def let_go() -> None:
+    """Close what was inherited but 0, 1 and 2, and leave the working directory.
+
+    Both are the child's. Somebody may be waiting for the end of a pipe, or want to unmount.
+    """
+    for descriptor in _inherited():
+        try:
+            if posix.get_inheritable(descriptor):  # pyinit's own are not: exec would close them
+                posix.close(descriptor)
+        except OSError:  # that by which they were listed
+            pass
+    posix.chdir("/")
+
+
+def exec_failure(child: Child) -> tuple[int, bytes, bytes, bool] | None:
+    """Return what is known of a failed exec; None if the program began.
+
+    That is its errno; the path, empty where the search through PATH found no file; the working
+    directory, empty where it is deleted; and whether that may not be searched.
+
+    To be asked once the child is dead: then all that it told is in the pipe.
+    """
+    try:
+        told = posix.read(child.failure, 65536)
+    except OSError:
+        return None
+    number, _, paths = told.partition(b" ")
+    path, _, rest = paths.partition(b"\0")
+    folder, _, is_closed = rest.partition(b"\0")
+    return (int(number), path, folder, is_closed == b"1") if told else None
 
 
 def _inherited() -> "Iterable[int]":
@@ -146,14 +179,15 @@ def _join_own_group(pid: int) -> None:
 def _become(
     command: tuple[str, ...],
     mask: "set[int]",
-    terminal: "Terminal",
+    terminal: "Terminal | None",
     failure: int,
     *,
     ignore_sigchld: bool,
 ) -> "NoReturn":
     try:
-        if terminal.own_group:
+        if terminal is None or terminal.own_group:
             _join_own_group(0)
+        if terminal is not None:
             terminal.hand_over(posix.getpgrp())
         restore_locale()
         own_listen_pid()
@@ -188,7 +222,7 @@ def restore_locale() -> None:
 
 
 def own_listen_pid() -> None:
-    """Have the child take sockets that were meant for who became pyinit: sd_listen_fds(3).
+    """Have the child take sockets that were meant for what became pyinit: sd_listen_fds(3).
 
     It takes none where LISTEN_PID is not its own. LISTEN_PIDFDID says the same in another way, and
     is not looked for where it is not set.

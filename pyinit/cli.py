@@ -3,13 +3,15 @@
 import posix
 import sys
 
-from pyinit import signals, start
-from pyinit.settings import DEBUG, WARNING, Inspection, Settings
+from pyinit.signals import NEVER_RECEIVED, OF_C_LIBRARY, SIGCHLD, SIGKILL
+from pyinit.settings import DEBUG, WARNING, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Any, NoReturn
+    from typing import Any
+
+    from pyinit.rare.errors import UsageError
 
 # What each option is about, by every way to write it.
 FLAGS = {
@@ -55,62 +57,26 @@ ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
 
-class UsageError(Exception):
-    """The command line or the environment is wrong.
+LONGEST_COUNT = 9  # digits, and so few that nothing needs long to read them
+
+
+class Inspection:
+    """What is to be inspected, instead of running a command.
 
     Attributes:
-        word: the bad word as it was written; empty where one is missing.
-        place: the option or variable that the word was given to; empty where it stands alone.
-        within: all that was written, where ``word`` is an option of several in one word.
-        expected: what would have been right.
-        known: the right words to suggest the nearest of.
+        pid: ``--inspect``: the process, in the PID namespace of who asks.
+        as_json: ``--json``: for machines.
     """
 
-    def __init__(
-        self,
-        word: str,
-        expected: str,
-        *,
-        place: str = "",
-        within: str = "",
-        known: "Iterable[str]" = (),
-    ) -> None:
-        """Keep the parts; ``usage.sentence`` joins them."""
-        super().__init__(word, expected)
-        self.word = word
-        self.expected = expected
-        self.place = place
-        self.within = within
-        self.known = tuple(known)
+    __slots__ = ("as_json", "pid")
+
+    def __init__(self, pid: int, *, as_json: bool) -> None:
+        """Keep the values given."""
+        self.pid = pid
+        self.as_json = as_json
 
 
-def main(inherited_mask: "set[int]") -> "NoReturn":
-    """Do what the command line says, then leave.
-
-    Args:
-        inherited_mask: which signals were blocked before all were.
-    """
-    try:
-        wish = parse(sys.argv[1:], _own_variables())
-        if isinstance(wish, Settings):
-            code = start.run(wish, inherited_mask)
-        elif isinstance(wish, Inspection):
-            from pyinit import listing
-
-            code = listing.show(wish)
-        else:
-            from pyinit import usage
-
-            code = usage.show(wish)
-    except BaseException as error:  # noqa: BLE001 - raised before the child runs only: it may give up
-        from pyinit import usage
-
-        code = usage.complain(error)
-    # sys.exit would run exit handlers, one of which might change the code.
-    posix._exit(code)  # noqa: SLF001 - so it is called
-
-
-def _own_variables() -> dict[str, str]:
+def own_variables() -> dict[str, str]:
     """Return the variables that are meant for pyinit, as os.environ would."""
     how = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
     return {
@@ -165,7 +131,7 @@ def _long(word: str, words: list[str]) -> tuple[str, str]:
     if option not in FLAGS:
         raise _unknown(option)
     if joined:
-        raise UsageError(value, "no value", place=option)
+        raise _wrong(value, "no value", place=option)
     return option, ""
 
 
@@ -186,19 +152,27 @@ def _following(option: str, words: list[str]) -> str:
     return words.pop(0)
 
 
-def _lacking(*, expected: str, place: str = "") -> UsageError:
-    return UsageError("", expected, place=place)
+def _wrong(
+    word: str, expected: str, *, place: str = "", within: str = "", known: "Iterable[str]" = ()
+) -> "UsageError":
+    from pyinit.rare.errors import UsageError
+
+    return UsageError(word, expected, place=place, within=within, known=known)
 
 
-def _unknown(option: str, within: str = "") -> UsageError:
+def _lacking(*, expected: str, place: str = "") -> "UsageError":
+    return _wrong("", expected, place=place)
+
+
+def _unknown(option: str, within: str = "") -> "UsageError":
     known = (*FLAGS, *VALUES, *MAY_HAVE_VALUES)
-    return UsageError(option, "an option of pyinit", within=within, known=known)
+    return _wrong(option, "an option of pyinit", within=within, known=known)
 
 
-def _out_of_place(word: str, at: int) -> UsageError:
+def _out_of_place(word: str, at: int) -> "UsageError":
     if word[at].isalpha():
         return _unknown("-" + word[at], within=word)
-    return UsageError(word, f"an option of pyinit: -{word[at - 1]} takes no value")
+    return _wrong(word, f"an option of pyinit: -{word[at - 1]} takes no value")
 
 
 def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
@@ -225,7 +199,7 @@ def _inspection(found: "dict[str, Any]", rest: list[str]) -> Inspection:
         raise _lacking(expected="--inspect beside it", place="--json")
     if rest:
         expected = "no command; another process than 1 is --inspect=PID"
-        raise UsageError(rest[0], expected, place="--inspect")
+        raise _wrong(rest[0], expected, place="--inspect")
     return Inspection(found["inspect"], as_json="json" in found)
 
 
@@ -269,34 +243,36 @@ def _switch(environment: "Mapping[str, str]", name: str) -> bool:
     if value.lower() in ON or value.lower() in OFF:
         return value.lower() in ON
     expected = "1 or 0, true or false, yes or no, on or off"
-    raise UsageError(value, expected, place="PYINIT_" + name, known=(*ON, *OFF))
+    raise _wrong(value, expected, place="PYINIT_" + name, known=(*ON, *OFF))
 
 
 def _integer(place: str, value: str, most: int | None) -> int:
-    if signals.is_count(value) and (most is None or int(value) <= most):
+    if _is_count(value) and (most is None or int(value) <= most):
         return int(value)
     upper = "up" if most is None else f"to {most}"
-    raise UsageError(value, f"a whole number from 0 {upper}", place=place)
+    raise _wrong(value, f"a whole number from 0 {upper}", place=place)
 
 
 def _pid(place: str, value: str) -> int:
-    if signals.is_count(value) and int(value) > 0:
+    if _is_count(value) and int(value) > 0:
         return int(value)
-    raise UsageError(value, "a pid, as --inspect=7", place=place)
+    raise _wrong(value, "a pid, as --inspect=7", place=place)
 
 
 def _signal(place: str, value: str) -> int:
+    from pyinit.rare import names
+
     try:
-        return signals.number(value)
+        return names.number(value)
     except ValueError:
         expected = "a signal, such as TERM, SIGTERM, 15 or RTMIN+3"
-        raise UsageError(value, expected, place=place, known=signals.numbers()) from None
+        raise _wrong(value, expected, place=place, known=names.numbers()) from None
 
 
 def _at_parent_death(place: str, value: str) -> int:
     # Nobody can catch SIGKILL either, but it does what it is asked for: pyinit dies, too.
     signum = _signal(place, value)
-    return signum if signum == signals.SIGKILL else _received(place, value)
+    return signum if signum == SIGKILL else _received(place, value)
 
 
 def _rewrite(place: str, value: str) -> dict[int, int]:
@@ -304,38 +280,45 @@ def _rewrite(place: str, value: str) -> dict[int, int]:
     for rule in value.split(","):
         word, colon, sent = rule.partition(":")
         if not colon:
-            raise UsageError(rule, "FROM:TO, as TERM:QUIT, or FROM:0 to drop it", place=place)
+            raise _wrong(rule, "FROM:TO, as TERM:QUIT, or FROM:0 to drop it", place=place)
         rules[_received(place, word)] = 0 if sent == "0" else _sent(place, sent)
     return rules
 
 
 def _sent(place: str, word: str) -> int:
     signum = _signal(place, word)
-    if signum in signals.OF_C_LIBRARY:
+    if signum in OF_C_LIBRARY:
         expected = "a signal that programs use: the C library keeps 32 and 33 for its threads"
-        raise UsageError(word, expected, place=place)
+        raise _wrong(word, expected, place=place)
     return signum
 
 
 def _received(place: str, word: str) -> int:
     signum = _signal(place, word)
-    if signum == signals.SIGCHLD:
+    if signum == SIGCHLD:
         reason = "it tells pyinit of the death of children"
-        raise UsageError(word, f"a signal that is forwarded, SIGCHLD is not: {reason}", place=place)
-    if signum in signals.NEVER_RECEIVED:
-        expected = f"a signal that can be caught, and {signals.name(signum)} cannot"
-        raise UsageError(word, expected, place=place)
+        raise _wrong(word, f"a signal that is forwarded, SIGCHLD is not: {reason}", place=place)
+    if signum in NEVER_RECEIVED:
+        from pyinit.rare import names
+
+        expected = f"a signal that can be caught, and {names.name(signum)} cannot"
+        raise _wrong(word, expected, place=place)
     return signum
 
 
 def _seconds(place: str, value: str) -> float:
     whole, _, part = value.partition(".")
-    if all(map(signals.is_count, filter(None, (whole, part)))) and whole + part:
+    if all(map(_is_count, filter(None, (whole, part)))) and whole + part:
         return float(value)
-    raise UsageError(value, "seconds, as 5 or 0.5", place=place)
+    raise _wrong(value, "seconds, as 5 or 0.5", place=place)
 
 
 def _log_format(place: str, value: str) -> str:
     if value in LOG_FORMATS:
         return value
-    raise UsageError(value, "auto, console or json", place=place, known=LOG_FORMATS)
+    raise _wrong(value, "auto, console or json", place=place, known=LOG_FORMATS)
+
+
+def _is_count(word: str) -> bool:
+    """Tell whether ``word`` is a number of plain digits, and of few enough for ``int``."""
+    return word.isascii() and word.isdigit() and len(word) <= LONGEST_COUNT

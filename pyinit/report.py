@@ -1,4 +1,8 @@
-"""Pass events on to the log, which loads when the first one is to be written."""
+"""Tell what happens, in one call that neither raises nor blocks.
+
+What an event consists of is in ``later/events.py``, and who writes it in ``later/writer.py``: both
+are loaded when the first one is to be written, never before the child runs.
+"""
 
 from time import time as wall_clock  # a builtin module; only events' timestamps come from it
 
@@ -6,123 +10,144 @@ from pyinit.settings import ERROR, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pyinit.log import Log
-    from pyinit.settings import Settings
-
-    Keys = dict[str, object]
-    Event = tuple[int, float, str, Keys]
+    from pyinit.later.writer import Writer
+    from pyinit.settings import Event, Settings
 
 BACKLOG = 256
-RESERVE = 1 << 20  # bytes
 MOST_ERRORS = 32
+SHORTAGE = "memory ran out; from now on no more than warnings are told"
 
 
 class Report:
-    """What PID 1 tells of. It neither raises nor blocks.
+    """What PID 1 tells of.
 
-    Nothing is loaded before :meth:`open`: what is told until then waits.
+    What is told before :meth:`open` waits: nothing is loaded until then.
 
     Attributes:
-        backlog: events that no log has taken yet; the newest BACKLOG of them.
+        verbosity: the highest level that is told; gathering what others need may cost.
+        backlog: the newest BACKLOG events that no writer has taken yet.
     """
 
     __slots__ = (
+        "_early",
         "_errors",
         "_format",
-        "_log",
+        "_is_open",
         "_lost",
-        "_opened",
         "_reserve",
         "_told_shortage",
-        "_verbosity",
+        "_writer",
         "backlog",
+        "verbosity",
     )
 
-    def __init__(self, settings: "Settings") -> None:
-        """Remember how much to tell, and in which format."""
-        self._verbosity = settings.verbosity
-        self._format = settings.log_format
-        self.backlog: list[Event] = []
-        self._lost = 0
-        self._opened = False
-        self._log: Log | None = None
-        self._errors: set[str] = set()
-        # Never touched, so that it takes nothing but room below a limit.
-        self._reserve: bytes | None = bytes(RESERVE)
-        self._told_shortage = False
+    def __init__(self, settings: "Settings", reserve: bytes | None) -> None:
+        """Remember how much to tell, and in which format.
 
-    def wants(self, level: int) -> bool:
-        """Tell whether events of ``level`` are written: gathering what they need may cost."""
-        return level <= self._verbosity
-
-    def use_reserve(self) -> None:
-        """Give the loop memory to go on with, and need less: tell no more than warnings.
-
-        The log's thread may call it; that it was called is told with the next event.
+        Args:
+            settings: what the user asked for.
+            reserve: memory to give up where there is none left; None where it is used up.
         """
-        self._reserve = None
-        if self._verbosity > WARNING:  # noqa: PLR1730 - to call min() takes memory
-            self._verbosity = WARNING
+        self.verbosity = settings.verbosity
+        self.backlog: list[Event] = []
+        self._early: list[tuple[int, float, str, tuple[object, ...]]] = []  # told before open()
+        self._format = settings.log_format
+        self._is_open = False
+        self._writer: Writer | None = None
+        self._lost = 0
+        self._errors: set[str] = set()
+        self._reserve = reserve
+        self._told_shortage = False
+        if reserve is None:
+            self.use_reserve()
 
-    def open(self) -> None:
-        """Write what was told until now, and from now on at once: the child runs."""
-        self._opened = True
-        self._pass_on()
+    def tell(self, level: int, event: str, *facts: object) -> None:
+        """Write one event, if the verbosity wants it.
 
-    def tell(self, level: int, event: str, describe: "Callable[[], Keys]") -> None:
-        """Write one event with the keys that ``describe`` returns, if the verbosity wants it."""
-        if not self.wants(level):
+        Args:
+            level: ERROR to DEBUG.
+            event: the name of a function of ``later.events``, which makes its keys: all but those
+                of what goes wrong in here.
+            facts: what that function takes.
+        """
+        if level > self.verbosity:
             return
+        if self._is_open:
+            self._note(level, wall_clock(), event, facts)
+        else:
+            self._early.append((level, wall_clock(), event, facts))
+
+    def _note(self, level: int, clock: float, event: str, facts: tuple[object, ...]) -> None:
         try:
-            self.backlog.append((level, wall_clock(), event, describe()))
+            from pyinit.later import events
+
+            keys = getattr(events, event)(*facts)
         except MemoryError:
             self._lost += 1
             self.use_reserve()
+            self._pass_on()
         except BaseException:  # noqa: BLE001 - a module that cannot be loaded, say
             self._lost += 1
+            self._pass_on()
+        else:
+            self._put(level, clock, event, keys)
+
+    def _put(self, level: int, clock: float, event: str, keys: dict[str, object]) -> None:
+        self.backlog.append((level, clock, event, keys))
         self._pass_on()
 
-    def tell_internal_error(self, error: BaseException) -> None:
+    def tell_error(self, error: BaseException) -> None:
         """Write that pyinit itself erred and goes on; each error once, and not endlessly many."""
         if isinstance(error, MemoryError):
             self.use_reserve()
         try:
-            self._tell_error(repr(error))
+            text = repr(error)
+            if text not in self._errors and len(self._errors) < MOST_ERRORS:
+                self._errors.add(text)
+                self._put(ERROR, wall_clock(), "internal_error", {"error": text})
         except BaseException:  # noqa: BLE001 - there is nobody left to tell
             self._lost += 1
 
-    def _tell_error(self, text: str) -> None:
-        # Apart: even to enter a function with a closure takes memory.
-        if text not in self._errors and len(self._errors) < MOST_ERRORS:
-            self._errors.add(text)
-            self.tell(ERROR, "internal_error", lambda: {"error": text})
+    def use_reserve(self) -> None:
+        """Give the loop memory to go on with, and need less: tell no more than warnings.
+
+        The writer's thread may call it; that it was called is told with the next event.
+        """
+        self._reserve = None
+        if self.verbosity > WARNING:  # noqa: PLR1730 - to call min() takes memory
+            self.verbosity = WARNING
+
+    def open(self) -> None:
+        """Write what was told until now, and from now on at once: the child runs."""
+        self._is_open = True
+        while self._early:
+            self._note(*self._early.pop(0))
+        self._pass_on()
 
     def close(self) -> None:
-        """Give the log a bounded time to write what it still holds."""
+        """Give the writer a bounded time to write what it still holds."""
         self._pass_on()
         try:
-            if self._log is not None:
-                self._log.close()
+            if self._writer is not None:
+                self._writer.close()
         except BaseException:  # noqa: BLE001 - PID 1 leaves with the child's code, whatever happens
             self._lost += 1
 
     def _pass_on(self) -> None:
-        if not self._opened:
+        if not self._is_open:
             return
         try:
             self._tell_shortage()
             if not self.backlog and not self._lost:
                 return
-            if self._log is None:
-                from pyinit.log import Log
+            if self._writer is None:
+                from pyinit.later.writer import Writer
 
-                self._log = Log(self._format, self.use_reserve)
-            self._log.add_dropped(self._lost)
+                self._writer = Writer(self._format, self.use_reserve)
+            self._writer.add_dropped(self._lost)
             self._lost = 0
             while self.backlog:
-                self._log.put(self.backlog[0])
+                self._writer.put(self.backlog[0])
                 del self.backlog[0]
         except MemoryError:
             self.use_reserve()
@@ -131,12 +156,10 @@ class Report:
             self._drop_oldest()
 
     def _tell_shortage(self) -> None:
-        if self._reserve is not None or self._told_shortage or not self.wants(WARNING):
-            return
-        now = wall_clock()
-        keys: Keys = {"reason": "memory ran out; from now on no more than warnings are told"}
-        self.backlog.append((WARNING, now, "memory_short", keys))
-        self._told_shortage = True
+        if self._reserve is None and not self._told_shortage and self.verbosity >= WARNING:
+            keys: dict[str, object] = {"reason": SHORTAGE}
+            self.backlog.append((WARNING, wall_clock(), "memory_short", keys))
+            self._told_shortage = True
 
     def _drop_oldest(self) -> None:
         if len(self.backlog) > BACKLOG:

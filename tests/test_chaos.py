@@ -308,16 +308,16 @@ SEED = 837  # one that has time to ask, and whose child leaves with a code of it
 MAIN = """
 from pyinit import signals
 mask = signals.block_all()
-from pyinit import cli
-cli.main(mask)
+from pyinit import init
+init.main(mask)
 """
 BREAKS = {
     "asks nobody": (
-        ("lifecycle.py", "(signals.SIGTERM, signals.SIGCONT)", "(signals.SIGCONT,)"),
+        ("rules.py", "(SIGTERM, SIGCONT)", "(SIGCONT,)"),
         "saw no SIGTERM",
     ),
     "drains nobody": (
-        ("lifecycle.py", "settings.drain if may_drain else 0.0", "0.0"),
+        ("rules.py", "settings.drain if may_drain else 0.0", "0.0"),
         "saw no SIGTERM",
     ),
     "loses codes": (("child.py", "code if code >= 0 else 128 - code", "1"), "expected code"),

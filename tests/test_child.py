@@ -13,7 +13,7 @@ from testkit.programs import PYTHON
 from testkit.refusals import refusing
 from testkit.signalsets import signal_set
 
-from pyinit.child import Child
+from pyinit import child
 
 
 SIGNALS = "SigBlk", "SigIgn", "SigPnd", "ShdPnd"
@@ -197,7 +197,14 @@ def test_child_that_runs_is_not_given_up(run):
 
 def test_failure_is_not_waited_for():
     """Where nothing was told of a failed exec and the pipe is still open, there was none."""
-    assert Child().exec_failure() is None
+    told, telling = os.pipe2(os.O_NONBLOCK)
+    forked = child.Child()
+    forked.failure = told
+
+    assert child.exec_failure(forked) is None
+    os.close(told)
+    os.close(telling)
+    assert child.exec_failure(forked) is None
 
 
 # --- what belongs to the child alone ---

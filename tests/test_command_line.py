@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from testkit.programs import PYINIT
 
 import pyinit
-from pyinit import cli, signals, usage
+from pyinit import cli
+from pyinit.rare import names, usage
+from pyinit.rare.errors import UsageError
 from pyinit.settings import Settings
 
 DEFAULTS = {
@@ -162,7 +164,7 @@ SIGNAL_WORDS |= {"CLD": 17, "POLL": 29, "IO": 29, "IOT": 6, "STKFLT": 16, "PWR":
 @pytest.mark.parametrize(("word", "number"), SIGNAL_WORDS.items())
 def test_signals_have_many_spellings(word, number):
     """A signal is known by name, with or without SIG, in either case, or by number."""
-    assert number == signals.number(word)
+    assert number == names.number(word)
 
 
 @pytest.mark.parametrize(
@@ -170,16 +172,16 @@ def test_signals_have_many_spellings(word, number):
 )
 def test_real_time_signals_are_counted_from_the_first(number, name):
     """They are called as most do: the first and the last by name, the others by distance."""
-    assert f"SIGRT{name}" == signals.name(number)
+    assert f"SIGRT{name}" == names.name(number)
 
 
 @pytest.mark.parametrize("number", range(1, 65))
 def test_signal_names_read_back(number):
     """Every number has a name, and the name stands for that number."""
     if number in {32, 33}:
-        assert f"signal {number}" == signals.name(number)
+        assert f"signal {number}" == names.name(number)
     else:
-        assert number == signals.number(signals.name(number))
+        assert number == names.number(names.name(number))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_signal_names_read_back(number):
 def test_what_is_no_signal_is_refused(word):
     """Neither 0 nor what is beyond the last signal, nor a misspelt name, is a signal."""
     with pytest.raises(ValueError, match=f"^{re.escape(word)}$"):
-        signals.number(word)
+        names.number(word)
 
 
 ERRORS = [
@@ -365,7 +367,7 @@ def test_any_words_are_settings_a_page_or_one_sentence(words, environment):
     """Whatever is typed there are settings with a command of it, a page, or one printable line."""
     try:
         wish = cli.parse(words, environment)
-    except cli.UsageError as error:
+    except UsageError as error:
         sentence = usage.sentence(error)
         assert sentence.isprintable()
         assert len(sentence) < 400
@@ -387,7 +389,7 @@ def test_settings_are_decided_once():
 
 def test_error_before_the_child_runs_starts_nothing(run, sabotage):
     """An error of pyinit's own is one line and code 1 where nothing runs yet."""
-    wrap = sabotage("import sys; sys.modules['pyinit.kernel'] = None\n")
+    wrap = sabotage("import sys; sys.modules['pyinit.rare.prctls'] = None\n")
     result = run(command=["echo", "started"], wrap=wrap, namespace=False)
 
     assert (1, "", 1) == (result.code, result.out, result.err.count("\n"))

@@ -1,6 +1,7 @@
 """Off PID 1 the processes below are looked at one by one: who gets a signal, and who does not."""
 
 import os
+import posix
 import signal
 import subprocess
 
@@ -10,7 +11,8 @@ from testkit.namespaces import UNSHARE
 from testkit.processes import children, until
 from testkit.programs import INSTALLED
 
-from pyinit import descendants, everyone, procfs
+from pyinit import processes
+from pyinit.later import descendants, proc, survivors
 
 BEYOND = 5_000_000  # no process has such a pid (PID_MAX_LIMIT)
 ASKING = (0,)  # no signal: kill(2) asks whether it could be sent
@@ -30,13 +32,13 @@ def family():
 
 def known(pid: int) -> tuple[int, int]:
     """Return pid and birth of a process."""
-    return pid, procfs.stat(pid).birth
+    return pid, proc.stat(pid).birth
 
 
 def test_who_is_where_it_was_seen_is_reached(family):
     """A process below one that is below pyinit is sent the signal, once."""
     parent, child = map(known, family)
-    sending = descendants.Sending(ASKING, None)
+    sending = descendants.Sending(ASKING, 0)
     for _ in range(2):
         sending._meet(parent, sending._own, is_first=True)
     sending._meet(child, parent, is_first=True)
@@ -59,7 +61,7 @@ def test_who_is_left_out_is_not_reached(family):
 def test_who_has_another_parent_is_not_reached(family):
     """What changed since it was seen is not signalled: the process, its parent, or the parent's."""
     parent, child = map(known, family)
-    sending = descendants.Sending(ASKING, None)
+    sending = descendants.Sending(ASKING, 0)
     later = [(pid, birth + 1) for pid, birth in (parent, child)]
 
     assert not sending._send(later[1], parent)
@@ -71,7 +73,7 @@ def test_who_has_another_parent_is_not_reached(family):
 def test_who_is_not_reached_may_be_met_again(family):
     """Whom it missed below one parent it may find below another."""
     parent, child = map(known, family)
-    sending = descendants.Sending(ASKING, None)
+    sending = descendants.Sending(ASKING, 0)
     sending._meet(child, (parent[0], parent[1] + 1), is_first=True)
     assert (0, False) == (sending.reached, child in sending._met)
     sending._meet(child, parent, is_first=True)
@@ -81,7 +83,7 @@ def test_who_is_not_reached_may_be_met_again(family):
 
 def test_who_is_alive_is_looked_up_within_a_time(family):
     """Where /proc is slow not all are named, but the first one is."""
-    found, in_no_time = ([pid for pid, _ in everyone.alive(seconds)] for seconds in (30, -1))
+    found, in_no_time = ([pid for pid, _ in survivors.alive(seconds)] for seconds in (30, -1))
 
     assert set(family) <= set(found)
     assert found[:1] == in_no_time
@@ -90,11 +92,11 @@ def test_who_is_alive_is_looked_up_within_a_time(family):
 def test_looking_up_who_is_alive_ends_in_time(monkeypatch):
     """After so many seconds by the clock nobody else is looked up."""
     times = iter([100.0, 104.0, 106.0, 106.0])
-    monkeypatch.setattr(everyone, "monotonic", lambda: next(times))
-    own = (os.getpid(), procfs.stat(os.getpid()))
-    monkeypatch.setattr(everyone, "_stats", lambda: iter([own] * 3))
+    monkeypatch.setattr(survivors, "monotonic", lambda: next(times))
+    own = (os.getpid(), proc.stat(os.getpid()))
+    monkeypatch.setattr(survivors, "_stats", lambda: iter([own] * 3))
 
-    assert 2 == len(list(everyone.alive(5.0)))
+    assert 2 == len(list(survivors.alive(5.0)))
 
 
 def test_who_is_gone_is_no_refusal():
@@ -102,18 +104,18 @@ def test_who_is_gone_is_no_refusal():
     gone = subprocess.Popen(["true"])
     descriptor = os.pidfd_open(gone.pid)
     gone.wait()
-    sending = descendants.Sending(ASKING, None)
+    sending = descendants.Sending(ASKING, 0)
     sending._meet((gone.pid, 1), sending._own, is_first=True)
     with pytest.raises(ProcessLookupError):
-        descendants._kill(gone.pid, descriptor, 0)
+        processes.send_to(gone.pid, descriptor, 0)
     os.close(descriptor)
 
     assert (0, 0) == (sending.reached, sending.refused)
 
 
-def made_up(parents: dict[int, int]) -> dict[int, procfs.Stat]:
+def made_up(parents: dict[int, int]) -> dict[int, proc.Stat]:
     """Return what would be told of processes with these parents, each born in its own tick."""
-    stats = {pid: procfs.stat(os.getpid()) for pid in parents}
+    stats = {pid: proc.stat(os.getpid()) for pid in parents}
     for pid, stat in stats.items():
         stat.parent, stat.birth = parents[pid], 1000 + pid
     return stats
@@ -132,8 +134,8 @@ def made_up(parents: dict[int, int]) -> dict[int, procfs.Stat]:
 def test_who_is_below(monkeypatch, parent, seen_below, is_below):
     """Pyinit's own child is, and a child of who is below; nobody else, whatever the numbers."""
     stats = made_up({7: parent, 600: 500, 700: 500, 1: 0})
-    monkeypatch.setattr(procfs, "stat", stats.get)
-    sending = descendants.Sending(ASKING, None)
+    monkeypatch.setattr(proc, "stat", stats.get)
+    sending = descendants.Sending(ASKING, 0)
     sending._own = (500, 0)
 
     assert is_below == sending._is_below((7, 1007), seen_below)
@@ -142,9 +144,9 @@ def test_who_is_below(monkeypatch, parent, seen_below, is_below):
 def test_who_is_met_below_whom(monkeypatch):
     """Each is met once, parents first, below a parent that is known by its birth as well."""
     met = []
-    monkeypatch.setattr(procfs, "stats", lambda: made_up({1: 0, 500: 1, 300: 500, 700: 300, 9: 1}))
+    monkeypatch.setattr(proc, "stats", lambda: made_up({1: 0, 500: 1, 300: 500, 700: 300, 9: 1}))
     monkeypatch.setattr(descendants.Sending, "_meet", lambda _, *words, **__: met.append(words))
-    sending = descendants.Sending(ASKING, None)
+    sending = descendants.Sending(ASKING, 0)
     sending._own = (500, 0)
     sending.walk()
 
@@ -162,7 +164,7 @@ def test_who_is_older_than_a_moment(pid, birth):
 def test_parents_are_checked_whatever_their_numbers(family, own):
     """Pids begin anew at the end of their range, so those below may have smaller ones."""
     parent, child = map(known, family)
-    sending = descendants.Sending(ASKING, None)
+    sending = descendants.Sending(ASKING, 0)
     sending._own = (own, 0)
 
     assert not sending._send(child, (parent[0], parent[1] + 1))
@@ -173,8 +175,8 @@ def test_parents_are_checked_whatever_their_numbers(family, own):
 def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, pid, parent, again):
     """One, not one after the other: where others are hidden there is always somebody."""
     stats = made_up({1: 0, 500: 9, pid: parent})
-    monkeypatch.setattr(procfs, "stats", lambda: stats)
-    sending = descendants.Sending(ASKING, None)
+    monkeypatch.setattr(proc, "stats", lambda: stats)
+    sending = descendants.Sending(ASKING, 0)
     sending._own = (500, 0)
 
     assert [again, False] == [sending.walk(), sending.walk()]
@@ -183,14 +185,14 @@ def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, pid, parent, aga
 OWN_SESSION = 77
 KILL_THE_NEWEST = """
 import os, signal
-from pyinit import descendants, procfs
+from pyinit.later import descendants, proc
 
 def fork(pid):
     with open("/proc/sys/kernel/ns_last_pid", "w") as last:
         last.write(str(pid - 1))
     return os.fork()
 
-procfs.LOOKING_SECONDS = -1  # as on a machine that is too slow to see more than one
+proc.LOOKING_SECONDS = -1  # as on a machine that is too slow to see more than one
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 (ready, begun), (asked, answer) = os.pipe(), os.pipe()
 child = fork(300)
@@ -206,7 +208,7 @@ if not child:
     os._exit(0)
 os.close(answer)
 os.read(ready, 1)
-descendants.send((signal.SIGKILL,), besides=None)
+descendants.send((signal.SIGKILL,), 0)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 try: os.kill(201, signal.SIGUSR1)
 except ProcessLookupError: pass
@@ -225,13 +227,13 @@ def test_groups_are_not_killed_where_not_all_are_seen():
 def killed_groups(monkeypatch, group: int, session: int, others=()) -> list:
     """Return the kills where a child is in such a group and session, and others in these groups."""
     killed = []
-    monkeypatch.setattr(os, "kill", lambda *words: killed.append(words))
+    monkeypatch.setattr(posix, "kill", lambda *words: killed.append(words))
     monkeypatch.setattr(os, "getsid", {0: OWN_SESSION}.__getitem__)
-    stats = {pid: procfs.stat(os.getpid()) for pid in (BEYOND, *range(1, len(others) + 1))}
+    stats = {pid: proc.stat(os.getpid()) for pid in (BEYOND, *range(1, len(others) + 1))}
     stats[BEYOND].group, stats[BEYOND].session = group, session
     for pid, other in enumerate(others, 1):
         stats[pid].group = other
-    sending = descendants.Sending((signal.SIGKILL,), None)
+    sending = descendants.Sending((signal.SIGKILL,), 0)
     sending._kill_groups(stats, {os.getpid(): [BEYOND]})
     return killed
 
@@ -269,7 +271,7 @@ def test_signals_reach_the_process_that_was_found(monkeypatch, has_pidfds):
     if not has_pidfds:
         monkeypatch.setattr(descendants, "_open", lambda _: None)
     found = subprocess.Popen(["sleep", "100"])
-    birth = procfs.stat(found.pid).birth
+    birth = proc.stat(found.pid).birth
     sent = [
         descendants.send_to(found.pid, age, (signal.SIGHUP, signal.SIGCONT))
         for age in (birth + 1, birth)
@@ -285,6 +287,6 @@ def test_process_of_another_user_is_not_reached(monkeypatch):
     def refuse(*_arguments):
         raise PermissionError
 
-    monkeypatch.setattr(descendants, "_kill", refuse)
+    monkeypatch.setattr(processes, "send_to", refuse)
 
-    assert not descendants.send_to(os.getpid(), procfs.stat(os.getpid()).birth, (signal.SIGHUP,))
+    assert not descendants.send_to(os.getpid(), proc.stat(os.getpid()).birth, (signal.SIGHUP,))

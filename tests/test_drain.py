@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -15,8 +16,9 @@ from testkit.processes import descendants as descendants_of
 from testkit.programs import PYTHON, victim
 from testkit.refusals import MAY_NOT_KILL, refusing
 
-from pyinit import descendants, everyone, procfs
-from pyinit.drain import Drain, _is_deaf
+from pyinit.later import descendants, proc
+from pyinit.later import survivors as left_behind
+from pyinit.later.survivors import Survivors, _is_deaf
 from pyinit.report import Report
 from pyinit.settings import INFO, WARNING, Settings
 
@@ -70,7 +72,7 @@ GONE_LATER = """
 import os, sys
 class Gone:
     def find_spec(self, name, *_):
-        if name == "pyinit.descendants":
+        if name == "pyinit.later.descendants":
             if os.path.exists({flag!r}):
                 raise ImportError(name)
             open({loaded!r}, "w").close()
@@ -285,16 +287,16 @@ def first_signal(listener):
 def test_reused_pid_is_not_hit(monkeypatch, below, changed):
     """A pid that was a descendant's when /proc was read and is another's now gets no signal."""
     child, listener = below.pids
-    read = {pid: procfs.stat(pid) for pid in (child, listener)}
+    read = {pid: proc.stat(pid) for pid in (child, listener)}
     if changed == "its parent":
         other = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
-        read[other.pid] = procfs.stat(other.pid)
+        read[other.pid] = proc.stat(other.pid)
         read[listener].parent = other.pid
     read[listener].birth -= changed == "its birth"
     read[child].birth -= changed == "its parent's birth"
-    monkeypatch.setattr(procfs, "stats", lambda: read)
+    monkeypatch.setattr(proc, "stats", lambda: read)
     monkeypatch.setattr(descendants, "WALKING_SECONDS", 0)
-    descendants.send((signal.SIGCONT,), besides=None)
+    descendants.send((signal.SIGCONT,), child=0)
     if changed == "its parent":
         other.communicate()
 
@@ -304,10 +306,10 @@ def test_reused_pid_is_not_hit(monkeypatch, below, changed):
 def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below):
     """The walk is repeated: one that was there before, and was not seen, is asked as well."""
     child, listener = below.pids
-    everybody = {pid: procfs.stat(pid) for pid in (child, listener)}
+    everybody = {pid: proc.stat(pid) for pid in (child, listener)}
     seen = iter([{child: everybody[child]}, everybody, everybody])
-    monkeypatch.setattr(procfs, "stats", lambda: next(seen))
-    descendants.send((signal.SIGCONT,), besides=None)
+    monkeypatch.setattr(proc, "stats", lambda: next(seen))
+    descendants.send((signal.SIGCONT,), child=0)
 
     assert signal.SIGCONT == first_signal(below)
 
@@ -315,11 +317,11 @@ def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below):
 def test_whose_parent_ends_while_it_is_looked_for_is_asked(monkeypatch, below):
     """One that was seen below a parent which was gone a moment later is found by a second look."""
     _, listener = below.pids
-    before, after = procfs.stat(listener), procfs.stat(listener)
+    before, after = proc.stat(listener), proc.stat(listener)
     after.parent = os.getpid()
     seen = iter([{listener: before}, {listener: after}, {listener: after}])
-    monkeypatch.setattr(procfs, "stats", lambda: next(seen))
-    descendants.send((signal.SIGCONT,), besides=None)
+    monkeypatch.setattr(proc, "stats", lambda: next(seen))
+    descendants.send((signal.SIGCONT,), child=0)
 
     assert signal.SIGCONT == first_signal(below)
 
@@ -327,11 +329,11 @@ def test_whose_parent_ends_while_it_is_looked_for_is_asked(monkeypatch, below):
 def test_who_is_born_later_is_passed_over(monkeypatch, below):
     """One that its parent forked after it had been asked is not, but SIGKILL is for it as well."""
     child, listener = below.pids
-    everybody = {pid: procfs.stat(pid) for pid in (child, listener)}
+    everybody = {pid: proc.stat(pid) for pid in (child, listener)}
     seen = iter([{child: everybody[child]}, everybody, everybody])
-    monkeypatch.setattr(procfs, "stats", lambda: next(seen))
+    monkeypatch.setattr(proc, "stats", lambda: next(seen))
     monkeypatch.setattr(descendants, "_now", lambda: (everybody[listener].birth - 1, 0))
-    descendants.send((signal.SIGCONT,), besides=None)
+    descendants.send((signal.SIGCONT,), child=0)
 
     assert signal.SIGRTMAX == first_signal(below)
 
@@ -473,14 +475,14 @@ def test_walk_needs_few_descriptors(chain, descriptors):
 
 SLOW_FIRST_LOOK = """
 from time import monotonic
-from pyinit import procfs
-look = procfs.stats
+from pyinit.later import proc
+look = proc.stats
 def slow_look():
-    procfs.stats, end = look, monotonic() + 1.5
+    proc.stats, end = look, monotonic() + 1.5
     while monotonic() < end:
         pass
     return look()
-procfs.stats = slow_look
+proc.stats = slow_look
 """
 
 
@@ -543,8 +545,8 @@ def test_naming_takes_a_bounded_time(start, compiled):
 
 def test_guest_is_asked_although_the_package_breaks(start, sabotage):
     """Who was brought in is asked and waited for where no module can be loaded any more."""
-    broken = ("drain", "procfs", "events")
-    spoil = "".join(f"sys.modules['pyinit.{name}'] = None\n" for name in broken)
+    broken = ("survivors", "proc", "events")
+    spoil = "".join(f"sys.modules['pyinit.later.{name}'] = None\n" for name in broken)
     run = host(start, wrap=sabotage(f"import sys\n{spoil}"))
     assert ["ready", "asked", "done"] == words_of_guest(run)
     assert (0, {"internal_error"}) == (
@@ -637,10 +639,14 @@ def test_proc_that_cannot_be_read_once_is_read_again(leave, when, options):
 
 def ended(monkeypatch, who: list[int], remaining: list[int] | None, *, gave_up: bool) -> tuple:
     """Return level and event of the end of a drain, where /proc shows so many."""
-    monkeypatch.setattr(everyone, "alive", lambda _: ((pid, None) for pid in who))
-    monkeypatch.setattr(everyone, "pids", lambda: remaining)
-    report = Report(Settings(("true",), verbosity=INFO))
-    Drain(report, 1.0).finished(gave_up=gave_up)
+    monkeypatch.setattr(left_behind, "alive", lambda _: ((pid, None) for pid in who))
+    monkeypatch.setattr(left_behind, "pids", lambda: remaining)
+    report = Report(Settings(("true",), verbosity=INFO), b"")
+    report.open()
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    found = Survivors(report, 1.0)
+    found.gave_up = gave_up
+    found.finished()
     ((level, _, _, keys),) = report.backlog
     return level, keys["finished"], keys["left"]
 
@@ -660,24 +666,24 @@ def test_who_is_hidden_is_left_all_the_same(monkeypatch):
 )
 def test_state_of_who_is_named(monkeypatch, letter, threads, state):
     """A process whose first thread has ended looks like a zombie and is none."""
-    seen = procfs.stat(os.getpid())
+    seen = proc.stat(os.getpid())
     seen.state, seen.threads = letter, threads
-    monkeypatch.setattr(procfs, "stat", lambda _: seen)
+    monkeypatch.setattr(proc, "stat", lambda _: seen)
 
-    assert state == procfs.state(os.getpid())
+    assert state == proc.state(os.getpid())
 
 
 def test_state_of_who_is_gone(monkeypatch):
     """It ended just now: there is none to name."""
-    monkeypatch.setattr(procfs, "stat", lambda _: None)
+    monkeypatch.setattr(proc, "stat", lambda _: None)
 
-    assert procfs.state(os.getpid()) is None
+    assert proc.state(os.getpid()) is None
 
 
 def test_init_that_cannot_be_looked_at_is_not_deaf(monkeypatch):
     """Where an init below this namespace has gone, or may not be looked at, it has its time."""
-    monkeypatch.setattr(procfs, "is_nested_init", lambda _: True)
-    stat = procfs.stat(os.getpid())
+    monkeypatch.setattr(proc, "is_nested_init", lambda _: True)
+    stat = proc.stat(os.getpid())
     stat.ignored = stat.caught = 0
 
     assert not _is_deaf(4194305, stat)
@@ -685,6 +691,6 @@ def test_init_that_cannot_be_looked_at_is_not_deaf(monkeypatch):
 
 def test_who_is_gone_is_no_init():
     """Where /proc does not tell of a process it is taken for one of this namespace."""
-    assert not procfs.is_nested_init(4194305)
-    assert procfs.pid_namespace(4194305) is None
-    assert procfs.pid_namespace(os.getpid()).startswith("pid:[")
+    assert not proc.is_nested_init(4194305)
+    assert proc.pid_namespace(4194305) is None
+    assert proc.pid_namespace(os.getpid()).startswith("pid:[")

@@ -11,7 +11,7 @@ import pytest
 from testkit.namespaces import MAY_READ, ROOT
 from testkit.refusals import refusing
 
-from pyinit import diagnosis
+from pyinit.later import exec_failure as diagnosis
 
 ELF_HEADER = "<4sBBB9xHHIQQQIHHHHHH"
 
@@ -301,7 +301,9 @@ def test_security_module_is_guessed(run, tmp_path):
 
 def test_file_that_went_meanwhile_is_told(tmp_path):
     """Between exec and the look at it the file may go, and that is the reason then."""
-    found = diagnosis.explain("app", errno.EACCES, os.fsencode(tmp_path / "app"), b"/")
+    found = diagnosis.explain(
+        "app", errno.EACCES, os.fsencode(tmp_path / "app"), b"/", is_closed=False
+    )
 
     assert (126, f"{tmp_path}/app cannot be looked at: No such file or directory") == found
 

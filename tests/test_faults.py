@@ -1,6 +1,7 @@
 """Calls that the kernel refuses: none ends, hangs or spins PID 1, and each is told once."""
 
 import os
+import posix
 import re
 import signal
 import subprocess
@@ -16,11 +17,10 @@ from testkit.running import command_line
 from trials.faults.judging import ALL_MARKS, Outcome, judge
 from trials.faults.kinds import parse
 
-from pyinit import supervise
-from pyinit.lifecycle import Lifecycle
-from pyinit.report import Report
+from pyinit import child, init
 from pyinit.settings import Settings
-from pyinit.terminal import Terminal
+
+BEYOND = 5_000_000  # no process has such a pid (PID_MAX_LIMIT)
 
 LAST_ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
 
@@ -193,45 +193,53 @@ def test_complaint_is_shorter_than_what_a_pipe_takes(run):
     assert re.fullmatch(rb"pyinit: cannot start 'x+\.\.\.x+': Resource .*reached\?\n", line)
 
 
-def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch):
+@pytest.fixture
+def born(monkeypatch):
+    """Have an init begin to run without a child; return it once it would wait for signals."""
+
+    def begin(live) -> int:
+        monkeypatch.setattr(posix, "getpid", lambda: 1)
+        monkeypatch.setattr(child, "has_terminal", lambda: False)
+        monkeypatch.setattr(child, "spawn", lambda born, *_: setattr(born, "pid", BEYOND))
+        monkeypatch.setattr(init, "_live", live)
+        return init.run(Settings(("app",)), set())
+
+    return begin
+
+
+def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch, born):
     """Where even a guard fails, for want of memory, PID 1 waits and tries again."""
 
-    class Failing(supervise.Supervisor):
-        def _live(self) -> None:
-            self._left = len(pauses) == 3
+    def live(_init) -> int:
+        if len(pauses) < 3:
             raise MemoryError
+        return 7
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
         raise OSError
 
     pauses: list[float] = []
-    monkeypatch.setattr(supervise, "sleep", sleep)
-    settings = Settings(("app",))
-    life = Lifecycle(settings, may_drain=False)
+    monkeypatch.setattr(child, "let_go", lambda: None)
+    monkeypatch.setattr(init, "sleep", sleep)
 
-    assert 1 == Failing(settings, Report(settings), life, None, Terminal(group=False)).supervise()
-    assert [supervise.PAUSE_SECONDS] * 4 == pauses
+    assert 7 == born(live)
+    assert [init.PAUSE_SECONDS] * 3 == pauses
 
 
-def test_log_is_opened_although_the_beginning_failed(monkeypatch):
+def test_log_is_opened_although_the_beginning_failed(monkeypatch, born):
     """One error in the first moment does not silence pyinit for the rest of its life."""
+    lives = []
 
-    class Failing(supervise.Supervisor):
-        def _begin(self) -> None:
-            self._begun = True
-            raise OSError(5, "x")
+    def let_go() -> None:
+        raise OSError(5, "x")
 
-        def _turn(self) -> None:
-            self._life.child_gone(0.0)
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    monkeypatch.setattr(child, "let_go", let_go)
+    born(lambda life: lives.append(life) or 0)
+    (life,) = lives
 
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
-    settings = Settings(("app",))
-    report = Report(settings)
-    life = Lifecycle(settings, may_drain=False)
-    Failing(settings, report, life, None, Terminal(group=False)).supervise()
-
-    assert (True, ["internal_error"]) == (report._opened, [event[2] for event in report.backlog])
+    assert ["internal_error"] == [event[2] for event in life.unusual.report.backlog]
 
 
 # --- the trial ---

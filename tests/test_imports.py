@@ -1,9 +1,8 @@
-"""The hot path imports nothing, and what is cold stays out until it is needed."""
+"""Each folder's code runs when the folder says so, and the usual start loads next to nothing."""
 
+import ast
 import os
-import py_compile
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +14,15 @@ from testkit.processes import children, until
 from testkit.programs import PYINIT, victim
 from testkit.running import command_line
 
-from pyinit import quick
+import pyinit
 
-BY_IMPORTLIB = {"pyinit", "pyinit.quick"}
-HOT = {*BY_IMPORTLIB, *(f"pyinit.{name}" for name in quick.HOT)}
-AFTER_FORK = {"pyinit.cgroup"}
+PACKAGE = Path(pyinit.__file__).parent
+CORE, RARE, LATER, INSPECT = range(4)  # in the order in which code runs
+FOLDERS = {"pyinit": CORE, "rare": RARE, "later": LATER, "inspect": INSPECT}
+USUAL = {"child", "init", "processes", "settings", "signals"}  # what is loaded before the fork
+OPTIONS = {"cli", "report", "rules", "unusual"}  # and what options add to that
+BESIDE = {"report", "rules", "unusual", "later", "later.oom"}  # what is loaded right after it
+SIGNALLING = {"kill", "killpg", "pidfd_send_signal", "wait", "waitpid", "waitid", "wait3", "wait4"}
 TIMED = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
 
 
@@ -36,23 +39,27 @@ def bare():
     return imported(text) | {"os"} | set(sys.builtin_module_names)
 
 
+def of_pyinit(*names: str) -> set[str]:
+    return {"pyinit", *(f"pyinit.{name}" for name in names)}
+
+
 def test_uneventful_run_imports_pyinits_own_modules_only(start, bare, compiled):
     """As PID 1, with a signal forwarded and orphans reaped: no module but these, to the end."""
     run = start(command=[compiled("orphans"), "200"], env=TIMED)
     assert "gone" == run.line()
     assert until(lambda: 1 == len(children(run.init)))  # the last may still be dying: no drain
 
-    assert BY_IMPORTLIB | AFTER_FORK == imported(run.stop().err) - bare
+    assert of_pyinit(*USUAL, *BESIDE) == imported(run.stop().err) - bare
 
 
 def test_off_pid1_prctl_is_added_and_no_more(run, bare):
     """Where a prctl call is needed python-prctl is loaded, and what it consists of."""
     result = run(namespace=False, env=TIMED)
+    prctl = {"rare", "rare.prctls", "rare.errors"}
+    walking = {"later.descendants", "later.proc"}  # loaded after the fork, too
+    expected = of_pyinit(*USUAL, *BESIDE, *prctl, *walking) | {"prctl", "_prctl"}
 
-    prctl = {"pyinit.kernel", "prctl", "_prctl"}
-    walking = {"pyinit.descendants", "pyinit.procfs"}  # loaded after the fork, too
-
-    assert BY_IMPORTLIB | AFTER_FORK | prctl | walking == imported(result.err) - bare
+    assert expected == imported(result.err) - bare
 
 
 @pytest.fixture
@@ -87,16 +94,29 @@ def up_to_exec(logs: list[list[str]], program: str) -> list[str]:
     return log[: next(n for n, line in enumerate(log) if line.startswith("execve("))]
 
 
-def test_verbose_run_loads_its_log_after_the_child_is_forked(traced):
-    """With -vv, too, only the hot modules are opened before the fork, none between it and exec."""
-    init, child = traced(["-vv"])
-    fork = next(n for n, line in enumerate(init) if re.match(r"clone3?\(|v?fork\(", line))
-    before, after = "\n".join(init[:fork]), "\n".join(init[fork:])
-    opened = set(re.findall(r"/pyinit/(?:__pycache__/)?(\w+)\.", before))
+def opened(calls: list[str]) -> set[str]:
+    """Return the modules of pyinit's whose files were opened."""
+    found = re.findall(r"/site-packages/pyinit/((?:\w+/)?)__pycache__/(\w+)\.", "\n".join(calls))
+    return {f"{folder}{name}" for folder, name in found} - {"__init__"}
 
-    assert {name.removeprefix("pyinit.") for name in HOT - {"pyinit"}} == opened - {"__init__"}
-    assert "structlog" not in before
-    assert "/pyinit/__pycache__/log." in after
+
+@pytest.mark.parametrize(
+    ("options", "added"),
+    [
+        ([], set()),
+        (["-vv"], OPTIONS),
+        (["-d", "10", "-g", "-k", "9"], OPTIONS),
+        (["-r", "USR1:USR2"], {*OPTIONS, "rare/__init__", "rare/names"}),
+    ],
+    ids=["none", "-vv", "-d-g-k", "-r"],
+)
+def test_files_that_are_opened_before_the_fork(traced, options, added):
+    """What the usual start needs, and what an option asks for; none between fork and exec."""
+    init, child = traced(options)
+    fork = next(n for n, line in enumerate(init) if re.match(r"clone3?\(|v?fork\(", line))
+
+    assert USUAL | added == opened(init[:fork])
+    assert "structlog" not in "\n".join(init[:fork])
     assert [] == [line for line in child if line.startswith("openat(")]
 
 
@@ -119,7 +139,9 @@ def test_default_verbosity_loads_no_log_for_forwards(start):
 
     assert 3 == result.code
     assert not {
-        name for name in imported(result.err) if name.startswith(("structlog", "pyinit.log"))
+        name
+        for name in imported(result.err)
+        if name.startswith(("structlog", "pyinit.later.writer", "pyinit.later.lines"))
     }
 
 
@@ -135,100 +157,101 @@ def test_every_way_to_start_does_the_same(how):
     assert 8 == done.returncode
 
 
-def test_list_of_hot_modules_is_short():
-    """What is on it is loaded before the child runs: a module more is a decision."""
-    names = "settings signals terminal child reaping everyone ending telling lifecycle report"
-
-    assert (*names.split(), "supervise", "start", "cli") == quick.HOT
-
-
-@pytest.fixture
-def package(tmp_path):
-    """Return a copy of the package, and what starts it as the installed command would."""
-    copied = tmp_path / "pyinit"
-    shutil.copytree(Path(quick.__file__).parent, copied)
-    start = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyinit import quick, signals;"
-        "mask = signals.block_all(); del sys.modules['pyinit.signals']; quick.load_hot();"
-        "from pyinit import child, cli; print(getattr(child, '__spec__', None) is None);"
-        "print(cli.__file__, flush=True); cli.main(mask)"
-    )
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYINIT_VERBOSITY": "0"}
-
-    def run(*words: str) -> tuple[int, str]:
-        command = [sys.executable, "-I", "-c", start, str(tmp_path), *words]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-        assert "" == done.stderr
-        return done.returncode, done.stdout
-
-    return copied, run
+def sources() -> dict[str, ast.Module]:
+    """Return the syntax trees of all modules, by their full names."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__")
+        found[name] = ast.parse(path.read_text())
+    return found
 
 
-def compiled_file(package: Path, name: str) -> Path:
-    (path,) = package.glob(f"__pycache__/{name}.{sys.implementation.cache_tag}.pyc")
-    return path
+SOURCES = sources()
 
 
-def test_hot_modules_are_loaded_without_importlib(package):
-    """They have no specification, which importlib makes, and are those of the package."""
-    folder, run = package
-    code, out = run("--", "sh", "-c", "exit 3")
-
-    assert (3, f"True\n{folder}/cli.py\n") == (code, out)
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def change_the_source(folder):
-    with (folder / "child.py").open("a") as source:
-        source.write("CHANGED = 1\n")
+def imports(tree: ast.AST, *, lazy: bool) -> set[str]:
+    """Return the modules that a tree imports, in functions as well or at its top alone."""
+    found = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in SOURCES else node.module for name in names}
+        elif is_for_types(node):
+            for other in node.orelse:
+                found |= imports(ast.Module([other], []), lazy=lazy)
+        elif lazy or not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found |= imports(node, lazy=lazy)
+    return found
 
 
-def remove_the_bytecode(folder):
-    compiled_file(folder, "child").unlink()
+def phase(module: str) -> int:
+    """Return when a module of pyinit's may run at the earliest."""
+    parts = module.split(".")
+    return FOLDERS[parts[1] if len(parts) > 1 and parts[1] in FOLDERS else parts[0]]
 
 
-def take_another_magic_number(folder):
-    path = compiled_file(folder, "child")
-    path.write_bytes(b"1234" + path.read_bytes()[4:])
+@pytest.mark.parametrize("module", SOURCES)
+def test_nothing_is_imported_that_runs_later(module):
+    """At the top of a file stands only what runs no later than itself."""
+    own = {name for name in imports(SOURCES[module], lazy=False) if name in SOURCES}
+
+    assert [] == [name for name in sorted(own) if phase(name) > phase(module)]
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        change_the_source,
-        remove_the_bytecode,
-        take_another_magic_number,
-    ],
-    ids=lambda spoil: spoil.__name__,
-)
-def test_what_does_not_fit_is_left_to_importlib(package, spoil):
-    """A module whose bytecode is old, missing or of another Python is compiled from its source."""
-    folder, run = package
-    spoil(folder)
-    code, out = run("--", "sh", "-c", "exit 3")
+@pytest.mark.parametrize("module", [name for name in SOURCES if phase(name) == CORE])
+def test_what_runs_first_imports_builtins_only(module):
+    """Nothing that would have to be searched for is imported before the child runs."""
+    foreign = imports(SOURCES[module], lazy=False) - set(SOURCES)
 
-    assert (3, "False\n") == (code, out[: len("False\n")])
+    assert set() == foreign - set(sys.builtin_module_names)
 
 
-def fail_to_run(folder):
-    """Leave bytecode that fits its source and raises, as if memory ran out."""
-    source = folder / "child.py"
-    source.write_text("raise MemoryError\n")
-    py_compile.compile(str(source), str(compiled_file(folder, "child")), doraise=True)
+def test_no_circle_of_imports():
+    """Imports in functions included, each module can be taken away with those that import it."""
+    left = {
+        name: {other for other in imports(tree, lazy=True) if other in SOURCES} - {"pyinit", name}
+        for name, tree in SOURCES.items()
+    }
+    while leaves := {name for name, needed in left.items() if not needed & set(left)}:
+        left = {name: needed for name, needed in left.items() if name not in leaves}
+
+    assert {} == left
 
 
-def test_module_that_raises_is_raised_by_importlib(package):
-    """Where a module cannot be run nothing is left of it, and importlib says why."""
-    folder, run = package
-    fail_to_run(folder)
-    with pytest.raises(AssertionError, match="MemoryError"):
-        run("--", "true")
+def test_one_file_signals_and_reaps():
+    """No other file than `processes` calls what does either."""
+    calls = {
+        name
+        for name, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, (ast.Attribute, ast.Name))
+        and (node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id) in SIGNALLING
+        and ast.unparse(node.func).split(".")[0] in {"os", "posix", "_signal", *SIGNALLING}
+    }
+
+    assert {"pyinit.processes"} == calls
+
+
+def test_what_runs_before_the_child_is_nine_files_at_most():
+    """A file more is a decision."""
+    core = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+
+    assert len(core) <= 9
 
 
 @pytest.mark.parametrize("proc", [True, False], ids=["proc", "no-proc"])
 def test_what_the_launcher_begins_is_called_pyinit(proc):
     """It takes its name from no file, so it is called pyinit where /proc lets it."""
     begin = "import _signal as s; s.pthread_sigmask(s.SIG_BLOCK, s.valid_signals());"
-    begin += "from pyinit import quick; quick.begin(set())"
+    begin += "from pyinit import init; init.begin(set())"
     name = ["sh", "-c", "cat /proc/$PPID/comm || echo"]
     hide = [] if proc else ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "-"]
     command = [*UNSHARE, *hide, sys.executable, "-I", "-c", begin, "--", *name]

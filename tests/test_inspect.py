@@ -17,7 +17,8 @@ from testkit.programs import PYINIT, PYTHON, victim
 from testkit.refusals import refusing
 from testkit.running import Run
 
-from pyinit import inspection, listing, procfs, sentences, threads, verdicts
+from pyinit.inspect import page as listing, sentences
+from pyinit.later import look as inspection, proc as procfs, threads, verdicts
 
 ESCAPE = "\033"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *MAY_READ)

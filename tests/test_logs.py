@@ -21,9 +21,11 @@ from testkit.programs import PYTHON, victim
 from testkit.refusals import refusing
 from testkit.running import import_that_exits
 
-from pyinit import log
-from pyinit.report import BACKLOG, RESERVE, Report
-from pyinit.settings import INFO, WARNING, Settings
+from pyinit.later import events
+from pyinit.later import writer as log
+from pyinit.init import RESERVE
+from pyinit.report import BACKLOG, Report
+from pyinit.settings import DEBUG, INFO, WARNING, Settings
 
 QUEUE_LIMIT = 4096
 PAGE = 4096  # the least that a pipe can hold
@@ -330,7 +332,7 @@ def test_log_that_has_no_time_for_all_keeps_the_last(monkeypatch):
     monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
     monkeypatch.setattr(log, "FLUSH_SECONDS", 0)
     monkeypatch.setattr(log, "LAST_SECONDS", 0)
-    stalled = log.Log("json")
+    stalled = log.Writer("json")
     stalled._loaded.set()
     put(stalled, log.CROWDED)
     put(stalled, 2 * log.LAST_URGENT, level=WARNING, first=1000)
@@ -466,7 +468,7 @@ def test_log_that_dies_is_not_waited_for(monkeypatch):
 
     monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
     monkeypatch.setattr(log, "load_emitter", die)
-    dying = log.Log("json")
+    dying = log.Writer("json")
     dying._run()
 
     assert (True, True) == (dying._loaded.is_set(), dying._finished.is_set())
@@ -478,9 +480,29 @@ def test_log_that_takes_all_memory_is_noticed(monkeypatch, is_told):
     told = []
     monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
     monkeypatch.setattr(log, "ROOM", sys.maxsize // 2)
-    log.Log("json", (lambda: told.append(1)) if is_told else None)._leave_room()
+    log.Writer("json", (lambda: told.append(1)) if is_told else None)._leave_room()
 
     assert [1] * is_told == told
+
+
+def new_report(**chosen) -> Report:
+    """Return what takes events and has its reserve."""
+    return Report(Settings(("app",), **chosen), bytes(RESERVE))
+
+
+def test_report_without_a_reserve_tells_no_more_than_warnings():
+    """Where it was used up before anything was told, memory is short from the beginning."""
+    assert WARNING == Report(Settings(("app",), verbosity=DEBUG), None).verbosity
+
+
+def test_event_that_cannot_be_described_is_counted(start, sabotage):
+    """What an event needs may be gone: it is missing then, and the next one says so."""
+    wrap = sabotage(
+        "import sys; from pyinit.later import events; events.child_started = lambda: 0\n"
+    )
+    events_told = [event["event"] for event in start(["-v"], ["true"], wrap=wrap).finish().events]
+
+    assert sorted(["child_exited", "events_dropped"]) == sorted(events_told)
 
 
 def test_thread_for_which_there_is_no_memory_frees_the_reserve(monkeypatch):
@@ -490,53 +512,55 @@ def test_thread_for_which_there_is_no_memory_frees_the_reserve(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(log, "start_new_thread", run_out)
-    report = Report(Settings(("app",), verbosity=3))
+    report = new_report(verbosity=3)
     report.open()
-    report.tell(1, "child_exited", dict)
+    report.tell(1, "subreaper_needless")
 
-    assert (1, False) == (len(report.backlog), report.wants(2))
+    assert (1, False) == (len(report.backlog), report.verbosity >= INFO)
 
 
 def test_backlog_is_bounded(monkeypatch):
     """Where there is never a log, what waits for it does not grow for ever."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
-    report = Report(Settings(("app",), verbosity=3))
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    report = new_report(verbosity=3)
     report.open()
     for number in range(5000):
-        report.tell(3, "orphan_reaped", lambda number=number: {"pid": number})
+        report.tell(3, "shell_is_pid1", number, "x")
 
     assert BACKLOG == len(report.backlog)
-    assert {"pid": 4999} == report.backlog[-1][3]
+    assert {"name": 4999, "reason": "x"} == report.backlog[-1][3]
 
 
 @pytest.mark.parametrize("where", ["loop", "event"])
 def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
     """Who waits must be able to reap: a MemoryError frees the reserve, and events get fewer."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
-    report = Report(Settings(("app",), verbosity=3))
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    report = new_report(verbosity=3)
     reserved = len(report._reserve)
 
     def describe():
         raise MemoryError
 
+    monkeypatch.setattr(events, "subreaper_needless", describe)
+    report.open()
     if where == "loop":
-        report.tell_internal_error(MemoryError())
+        report.tell_error(MemoryError())
     else:
-        report.tell(3, "orphan_reaped", describe)
+        report.tell(3, "subreaper_needless")
 
     assert (RESERVE, None) == (reserved, report._reserve)
-    assert (True, False) == (report.wants(1), report.wants(2))
+    assert WARNING == report.verbosity
 
 
 @pytest.mark.parametrize(("verbosity", "told"), [(0, 0), (1, 1), (3, 1)])
 def test_shortage_of_memory_is_told_once(monkeypatch, verbosity, told):
     """Who asked for more than warnings learns why there is no more of it."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
-    report = Report(Settings(("app",), verbosity=verbosity))
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    report = new_report(verbosity=verbosity)
     report.open()
     for _ in range(2):
         report.use_reserve()
-        report.tell(0, "exec_failed", dict)
+        report.tell(0, "subreaper_needless")
 
     assert told == [event[2] for event in report.backlog].count("memory_short")
 
@@ -550,10 +574,11 @@ class UnspeakableError(Exception):
 
 def test_error_is_told_once(monkeypatch):
     """The same error in each turn is one event, and what cannot be told is passed over."""
-    monkeypatch.setitem(sys.modules, "pyinit.log", None)
-    report = Report(Settings(("app",)))
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    report = new_report()
     for error in (OSError(5, "x"), OSError(5, "x"), UnspeakableError(), OSError(6, "y")):
-        report.tell_internal_error(error)
+        report.tell_error(error)
+    report.open()
 
     assert 2 == len(report.backlog)
 
@@ -564,8 +589,8 @@ def test_log_that_cannot_be_closed_does_not_keep_pid1(monkeypatch):
     def break_off():
         raise MemoryError
 
-    report = Report(Settings(("app",)))
-    monkeypatch.setattr(report, "_log", types.SimpleNamespace(close=break_off), raising=False)
+    report = new_report()
+    monkeypatch.setattr(report, "_writer", types.SimpleNamespace(close=break_off))
 
     assert report.close() is None
 

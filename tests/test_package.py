@@ -7,8 +7,9 @@ from pathlib import Path
 from testkit.programs import ROOT_DIRECTORY
 
 import pyinit
-from pyinit import cli, usage
-from pyinit.lifecycle import LAST_SECONDS
+from pyinit import cli
+from pyinit.rare import usage
+from pyinit.rules import LAST_SECONDS
 
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
 README = (ROOT_DIRECTORY / "README.md").read_text()
@@ -93,9 +94,14 @@ def test_patience_of_the_engines_is_not_used_up():
 def test_internals_have_every_module_and_no_other():
     """The table of modules, with the sentence below it, names what is in pyinit/."""
     page = (ROOT_DIRECTORY / "docs/internals.md").read_text()
-    named = re.findall(r"^\| `(\w+)` \| ", page, re.MULTILINE)
+    named = re.findall(r"^\| `([\w/]*\w)` \| ", page, re.MULTILINE)
     named += re.findall(r"`(__\w+__)`", page)
-    modules = [path.stem for path in (ROOT_DIRECTORY / "pyinit").glob("*.py")]
+    package = ROOT_DIRECTORY / "pyinit"
+    modules = [
+        str(path.relative_to(package).with_suffix(""))
+        for path in package.rglob("*.py")
+        if path.parent == package or path.stem != "__init__"
+    ]
 
     assert sorted(modules) == sorted(named)
 

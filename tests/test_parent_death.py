@@ -1,6 +1,7 @@
 """-p: a signal when pyinit's parent dies."""
 
 import os
+import posix
 import signal
 import subprocess
 
@@ -9,7 +10,7 @@ import pytest
 from testkit.programs import PYTHON, victim
 from testkit.refusals import refusing
 
-from pyinit import kernel
+from pyinit.rare import prctls
 
 # A parent that starts a command and ends, without a word to it, at the end of its own input.
 PARENT = """
@@ -67,9 +68,9 @@ def test_parent_that_died_too_early_is_noticed(monkeypatch):
     parents = iter([4711, 1])
     sent = []
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
-    monkeypatch.setattr(os, "kill", lambda pid, signum: sent.append((pid, signum)))
-    monkeypatch.setattr(kernel, "_call", lambda *_arguments: None)
-    kernel.signal_on_parent_death(signal.SIGUSR2)
+    monkeypatch.setattr(posix, "kill", lambda pid, signum: sent.append((pid, signum)))
+    monkeypatch.setattr(prctls, "_call", lambda *_arguments: None)
+    prctls.signal_on_parent_death(signal.SIGUSR2)
 
     assert [(os.getpid(), signal.SIGUSR2)] == sent
 

@@ -8,10 +8,10 @@ import subprocess
 
 import pytest
 
-from testkit.processes import children, only_child, until
-from testkit.programs import INSTALLED
+from testkit.processes import children, until
+from testkit.programs import INSTALLED, PYTHON
 
-from pyinit import reaping
+from pyinit import processes
 
 ORPHANS = 20_000
 
@@ -87,28 +87,40 @@ def test_without_w_orphans_are_not_told(start, compiled):
     assert "" == run.stop().err
 
 
-def test_codes_are_each_ones_own_where_looking_is_refused_now_and_then(start, compiled, tmp_path):
-    """Who is reaped unseen is told of once, and so is who is seen before it is reaped."""
-    log = tmp_path / "log"
-    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EPERM:when=2+2"]
-    command = [compiled("orphans"), "500"]
-    with log.open("wb") as stderr:
-        run = start(["-w"], command, wrap=strace, namespace=False, stderr=stderr)
-        assert "gone" == run.line()
-        pyinit = only_child(run.init)
-        assert until(lambda: 1 == len(children(pyinit)))
-        os.kill(pyinit, signal.SIGTERM)
-        assert 0 == run.finish().code
-    events = [json.loads(line) for line in log.read_text().splitlines()]
-    told = [event["code"] for event in events if event["event"] == "orphan_reaped"]
+ONE_PID = """
+import os
+for code in range(1, 31):
+    parent = os.fork()
+    if not parent:
+        with open("/proc/sys/kernel/ns_last_pid", "w") as last:
+            last.write("299")
+        os._exit(0 if os.fork() else code)
+    os.waitpid(parent, 0)
+    try:
+        while True:
+            os.kill(300, 0)
+            os.sched_yield()
+    except ProcessLookupError:
+        pass
+"""
 
-    assert collections.Counter(number % 256 for number in range(500)) == collections.Counter(told)
+
+def test_status_is_not_told_of_the_next_with_that_pid(run):
+    """Where looking at the dead is refused now and then each orphan is told once, as it ended."""
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EPERM:when=1+3"]
+    wrap = ["sh", "-c", '"$@"; exit $?', "-", *strace]
+    result = run(["-w"], [*PYTHON, "-c", ONE_PID], wrap=wrap)
+
+    assert 0 == result.code
+    assert list(range(1, 31)) == [
+        event["code"] for event in result.named("orphan_reaped") if event["pid"] == 300
+    ]
 
 
 # A process of its own: the children of the one that runs the tests are not to be touched.
 PREPARED = """
 import os, signal
-from pyinit import reaping
+from pyinit import processes
 
 def dead(code, before=bool):
     pid = os.fork()
@@ -134,46 +146,65 @@ def printed_by(lines: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "lines",
+    ("lines", "left"),
     [
-        "dead(1); child = dead(2); found = reaping.next_but_orphans(child, 9) == (child, 2 << 8)",
-        "dead(1); dead(2); dead(3); found = reaping.next_but_orphans(1, 2) == reaping.MORE",
-        "dead(1); one = alive(); found = reaping.next_but_orphans(1, 9) is None; os.kill(one, 9)",
+        ("child = dead(2); dead(1); print(processes.reap_orphans(child, 9))", "OTHERS"),
+        ("child = 0; dead(1); dead(2); dead(3); print(processes.reap_orphans(0, 2))", "MORE"),
+        ("child = alive(); dead(1); print(processes.reap_orphans(child, 9))", "NONE"),
+        ("child = 0; dead(1); dead(2); print(processes.reap_orphans(0, 9))", "OTHERS"),
     ],
-    ids=["child", "more", "nobody-dead"],
+    ids=["child", "more", "nobody-dead", "no-children"],
 )
-def test_orphans_of_whom_nobody_asks_are_reaped(lines):
-    """They are reaped up to the child, up to so many, or until nobody is dead."""
-    assert "True" == printed_by(f"{lines}\nprint(found)")
+def test_orphans_of_whom_nobody_asks_are_reaped(lines, left):
+    """They are reaped up to the child, up to so many, or until nobody is dead or there at all."""
+    kill = "os.kill(child, 9) if child else None"
+
+    assert str(getattr(processes, left)) == printed_by(f"{lines}\n{kill}")
+
+
+@pytest.mark.parametrize(("most", "left"), [(2, 1), (3, 0)])
+def test_no_more_orphans_are_reaped_than_that(most, left):
+    """The rest are zombies still, each of which is reaped once."""
+    lines = f"dead(1); dead(2); dead(3); one = alive(); processes.reap_orphans(one, {most})\n"
+    lines += "left = 0\nwhile processes.take_any(): left += 1\nprint(left); os.kill(one, 9)"
+
+    assert str(left) == printed_by(lines)
+
+
+def test_child_is_left_a_zombie_by_who_reaps_orphans():
+    """Its status is still to be had, and those of the orphans before it are gone."""
+    lines = "dead(1); child = dead(2); processes.reap_orphans(child, 9)\n"
+    lines += "print(processes.next_dead() == (child, 2 << 8), processes.take(child) >> 8)"
+
+    assert "True 2" == printed_by(lines)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "printed"),
+    "spoil",
     [
-        ("reaping.posix.waitpid = refuse", "CannotReapError"),
-        ("reaping.posix.waitpid = lambda *_: (0, 0)", "None"),
+        "processes.posix.waitpid = refuse",
+        "processes.posix.waitpid = lambda *_: (0, 0)",
+        "processes.posix.waitid = refuse",
     ],
-    ids=["ECHILD", "nobody-taken"],
+    ids=["ECHILD", "nobody-taken", "looking-refused"],
 )
-def test_zombie_that_cannot_be_had_is_no_end(spoil, printed):
+def test_zombie_that_cannot_be_had_is_no_end(spoil):
     """That one cannot be reaped neither means that nobody is left nor is tried without end."""
-    lines = "dead(1)\ntry: print(reaping.next_but_orphans(1, 9))\n"
-    lines += "except Exception as error: print(type(error).__name__)"
+    lines = "one = dead(1)\nprint(processes.reap_orphans(1, 9))"
 
-    assert printed == printed_by(f"{spoil}\n{lines}")
+    assert str(processes.OTHERS) == printed_by(f"{spoil}\n{lines}")
 
 
 ENDS = {"code": "os._exit(3)", "signal": "os.kill(os.getpid(), 15)"}
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-@pytest.mark.parametrize("call", ["next_dead()", "next_but_orphans(pid, 9)"])
-def test_status_is_known_before_the_zombie_is_taken(end, call):
+def test_status_is_known_before_the_zombie_is_taken(end):
     """What is told of a zombie is what waitpid says of it then."""
     lines = (
         f"pid = os.fork()\nif not pid: {end}\nos.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
     )
-    lines += f"print(reaping.{call} == (pid, reaping.take(pid)))"
+    lines += "print(processes.next_dead() == (pid, processes.take(pid)))"
 
     assert "True" == printed_by(lines)
 
@@ -182,40 +213,47 @@ def test_status_is_known_before_the_zombie_is_taken(end, call):
 def test_status_tells_of_a_core(monkeypatch, how, status):
     """As WCOREDUMP of wait(2) has it; whether there may be one is up to the machine."""
     told = os.waitid_result((7, 0, signal.SIGCHLD, 6, getattr(os, f"CLD_{how}")))
-    monkeypatch.setattr(reaping.posix, "waitid", lambda *_: told)
+    monkeypatch.setattr(processes.posix, "waitid", lambda *_: told)
 
-    assert (7, status) == reaping.next_dead()
+    assert (7, status) == processes.next_dead()
 
 
-def test_who_was_reaped_unseen_is_taken_once():
-    """Where looking is refused a child is reaped, and its status kept until it is asked for."""
+def test_who_is_reaped_unseen_is_gone():
+    """Where looking is refused a child is reaped at once, its status with it."""
     lines = "pid = dead(3, os.setsid)\n"
-    lines += "print(reaping.next_unseen() == (pid, 3 << 8), reaping.take(pid) >> 8)\n"
-    lines += "try: reaping.take(pid)\nexcept ChildProcessError: print('gone')"
+    lines += "print(processes.take_any() == (pid, 3 << 8))\n"
+    lines += "try: processes.take(pid)\nexcept ChildProcessError: print('gone')"
 
-    assert "True 3\ngone" == printed_by(lines)
+    assert "True\ngone" == printed_by(lines)
 
 
 @pytest.mark.parametrize("spoil", ["pass", "import sys; sys.modules['resource'] = None"])
-@pytest.mark.parametrize("look", ["pass", "reaping.next_unseen()"])
-def test_usage_is_told_where_it_can_be(spoil, look):
-    """Without the module, or of who was reaped already, the status comes alone."""
-    lines = f"{spoil}\npid = dead(3)\n{look}\nstatus, usage = reaping.take_with_usage(pid)\n"
+def test_usage_is_told_where_it_can_be(spoil):
+    """Without the module the status comes alone."""
+    lines = f"{spoil}\npid = dead(3)\nstatus, usage = processes.take_with_usage(pid)\n"
     lines += "print(status >> 8, usage is None)"
 
-    assert f"3 {(spoil, look) != ('pass', 'pass')}" == printed_by(lines)
+    assert f"3 {spoil != 'pass'}" == printed_by(lines)
 
 
 @pytest.mark.parametrize("call", ["take", "take_with_usage"])
 def test_who_is_alive_is_not_taken(call):
     """Nor is there a wait for its end."""
-    lines = f"one = alive(); print(reaping.{call}(one)); os.kill(one, 9)"
+    lines = f"one = alive(); print(processes.{call}(one)); os.kill(one, 9)"
 
     assert ("None" if call == "take" else "(None, None)") == printed_by(lines)
 
 
 def test_nobody_is_dead_where_looking_is_refused():
     """Who is alive is not taken, and that is no error."""
-    lines = "one = alive(); print(reaping.next_unseen()); os.kill(one, 9)"
+    lines = "one = alive(); print(processes.take_any()); os.kill(one, 9)"
 
     assert "None" == printed_by(lines)
+
+
+def test_that_nobody_is_there_is_told_where_looking_is_refused():
+    """As it is where one may look."""
+    lines = "for call in (processes.take_any, processes.next_dead):\n"
+    lines += "    try: call()\n    except ChildProcessError: print('nobody')"
+
+    assert "nobody\nnobody" == printed_by(lines)

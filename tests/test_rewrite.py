@@ -106,7 +106,7 @@ def test_all_reaches_everyone(start, namespace, how):
 
 def test_all_reaches_the_child_although_the_package_breaks(start, sabotage):
     """Off PID 1 the child is signalled where no module can be loaded that knows of the others."""
-    wrap = sabotage("import sys; sys.modules['pyinit.descendants'] = None\n")
+    wrap = sabotage("import sys; sys.modules['pyinit.later.descendants'] = None\n")
     run = start(["-a"], victim("listener", 5), wrap=wrap, namespace=False)
     run.ready()
     run.send(signal.SIGUSR1)

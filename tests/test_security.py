@@ -19,7 +19,7 @@ from testkit.namespaces import ROOT, UNSHARE
 from testkit.processes import only_child, status, until
 from testkit.programs import PYINIT, PYTHON, compile_c, victim
 
-from pyinit import log
+from pyinit.later import writer as log
 
 CODE = 128 + signal.SIGKILL
 SECRET = "s3cr3t"

@@ -25,7 +25,8 @@ from testkit.refusals import refusing
 from testkit.running import Run, command_line
 
 from pyinit import signals
-from pyinit.terminal import Terminal, _is_pipe
+from pyinit.rare import terminal as shared
+from pyinit.rare.terminal import Terminal, _is_pipe
 
 BACKSTOP = 30  # seconds; nothing here takes one
 
@@ -450,7 +451,7 @@ def test_foreground_is_had_beside_another_reader(terminal):
 @pytest.mark.parametrize(("error", "is_there"), [("EPERM", b"True\n"), ("ESRCH", b"False\n")])
 def test_group_of_another_user_is_there(error, is_there):
     """A group that may not be signalled exists all the same, and keeps the foreground."""
-    ask = "import os; from pyinit import terminal; print(terminal._exists(os.getpgrp()))"
+    ask = "import os; from pyinit.rare import terminal; print(terminal._exists(os.getpgrp()))"
     command = [*refusing(f"kill:error={error}"), *INSTALLED, ask]
     done = subprocess.run(command, check=True, capture_output=True)
 
@@ -827,16 +828,43 @@ def test_signal_of_the_background_is_not_forwarded(terminal, tmp_path):
 )
 def test_only_a_terminal_signals_whole_groups(signum, told):
     """What else the kernel sends goes to pyinit alone, and so is passed on."""
-    received = SimpleNamespace(si_signo=signum)
+    received = SimpleNamespace(si_signo=signum, si_code=SI_KERNEL)
     same_group = subprocess.Popen(["sleep", "100"])
-    found = Terminal(group=False).has_told(same_group.pid, received)
+    job = Terminal(group=False)
+    job.is_job = True
+    found = job.has_told(same_group.pid, received)
     same_group.kill()
     same_group.wait()
 
     assert told == found
 
 
+def test_terminal_of_another_job_is_not_lent(monkeypatch):
+    """Where pyinit does not have the foreground it has none to lend, nor to take back."""
+    monkeypatch.setattr(shared, "_foreground", lambda: None)
+    terminal = Terminal(group=False)
+    terminal.lend(CHILD)
+    terminal.end_loan(CHILD)
+
+    assert terminal.descriptor is None
+
+
+def test_nobody_was_told_what_a_process_sent():
+    """A signal that is not from the kernel is for pyinit alone, and so is any without a job."""
+    sent = SimpleNamespace(si_signo=signal.SIGINT, si_code=0)
+    key = SimpleNamespace(si_signo=signal.SIGINT, si_code=SI_KERNEL)
+    alone, job = Terminal(group=False), Terminal(group=False)
+    alone.is_job, job.is_job = False, True
+
+    assert [False] * 3 == [
+        alone.has_told(CHILD, key),
+        job.has_told(CHILD, sent),
+        job.has_told(0, key),  # a child that is dead
+    ]
+
+
 CHILD = 4194305  # no process has such a pid
+SI_KERNEL = 128  # from the kernel (sigaction(2))
 
 
 @pytest.fixture
@@ -864,10 +892,10 @@ def stopped(monkeypatch):
             patch.setattr(posix, "getpgid", lambda _: CHILD)
             patch.setattr(posix, "getpgrp", lambda: 5 if how["own_group"] else CHILD)
             for key in how["keys"]:
-                terminal.has_told(CHILD, SimpleNamespace(si_signo=key))
+                terminal.has_told(CHILD, SimpleNamespace(si_signo=key, si_code=SI_KERNEL))
             patch.setattr(posix, "tcgetpgrp", given if callable(given) else lambda _: given)
             patch.setattr(posix, "kill", kill)
-            patch.setattr(signals, "suspend", lambda whom: done.append(f"suspend {whom}"))
+            patch.setattr(shared, "_suspend", lambda whom: done.append(f"suspend {whom}"))
             patch.setattr(
                 signals, "pending", lambda: set(how["pending"] if done else how["before"])
             )

@@ -9,10 +9,20 @@ import pytest
 
 from testkit.processes import children, status_of, until
 
-from pyinit import verdicts
-from pyinit.inspection import look
-from pyinit.threads import bits
-from pyinit.verdicts import CONTINUES, DELIVERED, DROPPED, HELD, IGNORED, KILLS, STOPS, TAKEN, judge
+from pyinit.later import verdicts
+from pyinit.later.look import look
+from pyinit.later.threads import bits
+from pyinit.later.verdicts import (
+    CONTINUES,
+    DELIVERED,
+    DROPPED,
+    HELD,
+    IGNORED,
+    KILLS,
+    STOPS,
+    TAKEN,
+    judge,
+)
 
 SIGKILL, SIGSTOP, SIGCONT = 9, 19, 18
 # One of each kind: it kills, nothing keeps it from killing, it is ignored, continues, stops, stops

@@ -34,18 +34,22 @@ FAST = "not 2000 and not twenty_thousand"  # what takes many processes shows not
 LONGEST = 4  # lines of a change that are shown
 DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
 KILLS = (
-    "_kill _take_step _note_asked _ask_again _take _take_orphan _note_no_children _pass_on _reap "
-    "_note_end _turn _patience _kill_group"
+    "is_over forward _send reap _is_quiet _take _take_child _note_dead _reap_unseen "
+    "_note_no_children settle take_step _note_step leave"
 )
+WAITS = "_live _wait _forward _reap _settle _take_step _code_of_child"
 
 # Of each module the tests that matter, the fastest first, and the functions; none for all.
 SUBJECTS = {
-    "lifecycle": (("test_lifecycle", *DRAIN), ""),
-    "everyone": (("test_descendants", "test_rewrite", "test_drain", "test_kill_after"), ""),
-    "descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
-    "reaping": (("test_reaping", "test_exit_codes", "test_death_report", "test_traps"), ""),
-    "supervise": (("test_supervise", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
-    "signals": (("test_command_line", "test_rewrite", "test_lifecycle"), "number name is_count"),
+    "rules": (("test_rules", *DRAIN), ""),
+    "processes": (
+        ("test_reaping", "test_loop", "test_descendants", *DRAIN, "test_exit_codes", "test_traps"),
+        "",
+    ),
+    "later/descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
+    "unusual": (("test_loop", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
+    "init": (("test_loop", "test_exit_codes", "test_forwarding", "test_reaping"), WAITS),
+    "rare/names": (("test_command_line", "test_rewrite", "test_rules"), "number name _is_count"),
 }
 # What is compared here are small integers, of which CPython has each but once.
 SAME: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Is: ast.Eq, ast.IsNot: ast.NotEq}

@@ -26,10 +26,12 @@ STALE = """
 import importlib.util, os, pyinit, prctl, structlog
 count = 0
 for module in pyinit, prctl, structlog:
-    folder = os.path.dirname(module.__file__)
-    names = os.listdir(folder) if module.__file__.endswith("__init__.py") else ["prctl.py"]
-    for name in names:
-        if name.endswith(".py"):
+    top = os.path.dirname(module.__file__)
+    is_package = module.__file__.endswith("__init__.py")
+    for folder, _, names in os.walk(top) if is_package else [(top, [], ["prctl.py"])]:
+        for name in names:
+            if not name.endswith(".py"):
+                continue
             count += 1
             path = os.path.join(folder, name)
             stat = os.stat(path)
@@ -66,7 +68,7 @@ def test_nothing_is_left_of_the_build(image):
     left = {name for layer in own for name in layer if name.startswith(LEFTOVERS)}
 
     assert set() == left
-    assert any("pyinit/lifecycle.py" in name for layer in own for name in layer)
+    assert any("pyinit/rules.py" in name for layer in own for name in layer)
     assert len(base) > max(map(len, own))
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Tracing = Callable[[FrameType, str, object], "Tracing | None"]
 
 NOTES = f"{__file__.rpartition('/')[0]}/pyinit_arcs/"
+FOLDERS = ("/pyinit", "/pyinit/inspect", "/pyinit/later", "/pyinit/rare")
 RESUME = (lambda: 0).__code__.co_code[0]  # what a generator goes on with; a call begins so, too
 
 arcs: "dict[str, set[tuple[int, int]]]" = {}
@@ -62,8 +63,9 @@ def is_yield(bytecode: bytes, place: int) -> bool:
 
 def arcs_of(path: str) -> "set[tuple[int, int]] | None":
     """Return where the arcs of a source belong; None if it is not one of pyinit's."""
-    folder, _, name = path.rpartition("/")
-    return arcs.setdefault(name, set()) if folder.endswith("/pyinit") else None
+    if not path.rpartition("/")[0].endswith(FOLDERS):
+        return None
+    return arcs.setdefault(path.rpartition("/pyinit/")[2], set())
 
 
 def save() -> None:

@@ -2,7 +2,9 @@
 
 import os
 
-from pyinit import cli, usage
+from pyinit import cli
+from pyinit.rare import usage
+from pyinit.rare.errors import UsageError
 from pyinit.settings import Settings
 from trials.inputs.trial import LONGEST_LINE, must
 from trials.inputs.words import Case
@@ -20,7 +22,7 @@ def parse(case: Case) -> str:
     try:
         # Of two with one name the first counts, for Python as for getenv(3).
         wish = cli.parse(words, {name: value for name, joint, value in reversed(entries) if joint})
-    except cli.UsageError as error:
+    except UsageError as error:
         sentence = usage.sentence(error)
         must(sentence.isprintable(), f"that sentence cannot be shown: {sentence!r}")
         must(len(sentence) <= LONGEST_LINE, f"that sentence is too long: {sentence!r}")

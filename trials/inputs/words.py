@@ -4,7 +4,8 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from pyinit import cli, signals
+from pyinit import cli
+from pyinit.rare import names
 
 MARKER = b"./marker"  # the command that tells that it was started
 
@@ -27,7 +28,7 @@ NUMBERS = st.sampled_from(
      "NaN", "0x10", "1_0", " 5", "5 ", "5\n", "5s", ".", "..", "1.2.3", "\u0663", "\uff15",
      "\u00b2", "64", "65", "32", "999999999", "9999999999", "00000000001", "2147483648", str(2**64)]
 )  # fmt: skip
-NAMES = st.sampled_from(sorted(signals.numbers()))
+NAMES = st.sampled_from(sorted(names.numbers()))
 SIGNALS = st.one_of(
     NAMES,
     NAMES.map(lambda name: f"SIG{name}"),

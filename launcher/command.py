@@ -1,0 +1,55 @@
+#!python
+"""The `pyinit` command: mask, then make room for nobody else's modules, then start."""
+
+# First of all: until this statement ran, the kernel drops what is sent to PID 1.
+from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
+
+inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
+
+import os
+import sys
+
+
+def forget_workload_modules() -> None:
+    """Look for modules in the workload's own directories last.
+
+    PYTHONPATH is meant for the workload, whose `logging.py` or `queue.py` must not stand in for the
+    standard library's here. Last, not gone: pyinit itself may have been installed there.
+    """
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the directory of this script
+    if "PYTHONPATH" in os.environ:
+        workload = set(map(absolute, os.environ["PYTHONPATH"].split(os.pathsep)))
+        sys.path.sort(key=workload.__contains__)
+
+
+def absolute(path: str) -> str:
+    """Return the path as `site` has put it into sys.path."""
+    try:
+        return os.path.abspath(path)
+    except OSError:  # the working directory is gone
+        return path
+
+
+def is_alone() -> bool:
+    """Tell whether this is the only thread; yes where /proc does not tell."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return True
+
+
+if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.rare.restart
+    inherited_mask = set(map(int, filter(None, sys.argv[2].split(","))))
+    sys.path[:] = sys.argv[3].split(os.pathsep)
+    del sys.argv[1:4]
+else:
+    forget_workload_modules()
+    if not is_alone():
+        from pyinit.rare.restart import restart
+
+        restart(__file__, inherited_mask)  # does not return
+
+from pyinit.init import main
+
+main(inherited_mask)

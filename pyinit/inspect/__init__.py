@@ -1,0 +1,1 @@
+"""What runs instead of a child: ``--inspect``."""

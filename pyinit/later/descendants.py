@@ -1,0 +1,265 @@
+"""The processes below pyinit, where it is not PID 1 and kill(-1) is out of the question.
+
+They are found in /proc, where a pid that is read may be another process's by the time it is
+signalled. So:
+
+1. pyinit's own children cannot be confused: it alone reaps them, and their pids stay until then.
+2. Any other process is opened (pidfd_open) and looked at afterwards: a signal through that
+   descriptor reaches what was looked at or nobody. It is below pyinit if its parent is, and the
+   parent's pid is not another's by now: a process is known by its pid and its birth.
+3. Where there are no pidfds (before Linux 5.3, or forbidden) the look comes right before the kill.
+
+kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork, and parents end
+between the look at their children and the look at themselves. So it is repeated until nobody new is
+found. But who was forked by a process that had been asked already is passed over: that may be a
+command which it cleans up with. SIGKILL passes over nobody, and goes to whole process groups as
+well, which reaches at one moment who forks faster than it is found: groups of other sessions than
+pyinit's own, in which nobody is but descendants. Such a number is no other group's while a child of
+pyinit's is in it, be it a zombie.
+"""
+
+import os
+from errno import EAGAIN, ENOENT, EPERM, ESRCH
+from time import CLOCK_BOOTTIME, clock_gettime, monotonic
+
+from pyinit import processes
+from pyinit.later import proc
+from pyinit.signals import SIGKILL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyinit.later.proc import Stat
+
+    Known = tuple[int, int]  # pid and birth
+    Moment = tuple[int, int]  # in ticks since boot, and the last pid given out by then
+
+WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
+
+
+def send(signums: tuple[int, ...], child: int) -> None:
+    """Send signals, in their order, to the child and all others below pyinit, parents first.
+
+    Args:
+        signums: the signals.
+        child: the child's pid while it lives, else 0; it gets them whatever becomes of the others.
+
+    Raises:
+        OSError: ENOENT where /proc does not tell who they are, EAGAIN where it cannot be read just
+            now, ESRCH where there is nobody, EPERM where some may not be signalled.
+    """
+    refusal = _send_to_child(signums, child) if child else None
+    sending = Sending(signums, besides=child)
+    # SIGKILL is sent again by who calls this, after the dead were reaped: they slow down a walk.
+    end = monotonic() + (0 if SIGKILL in signums else WALKING_SECONDS)
+    while sending.walk() and monotonic() < end:
+        pass
+    if refusal is not None:
+        raise refusal
+    if sending.refused:
+        raise OSError(EPERM, os.strerror(EPERM))
+    if not sending.reached and not child:
+        raise OSError(ESRCH, os.strerror(ESRCH))
+
+
+def _send_to_child(signums: tuple[int, ...], child: int) -> OSError | None:
+    try:
+        for signum in signums:
+            processes.send_to(child, None, signum)
+    except OSError as error:
+        return error
+    return None
+
+
+def stats() -> "dict[int, Stat] | None":
+    """Return what the kernel tells of all below pyinit, zombies too, as `proc.stats` does."""
+    found = proc.stats()
+    if found is None:
+        return None
+    return {pid: found[pid] for pid, _ in _down(os.getpid(), _children_by_parent(found))}
+
+
+def send_to(pid: int, birth: int, signums: tuple[int, ...]) -> bool:
+    """Send signals, in their order, to one process that was found in /proc.
+
+    Args:
+        pid: its pid.
+        birth: when it started, in clock ticks since boot; a process of another age gets nothing.
+        signums: the signals.
+
+    Returns:
+        Whether it was still there, and could be signalled.
+    """
+    try:
+        descriptor = _open(pid)
+        try:
+            now = proc.stat(pid)
+            if now is None or now.birth != birth:
+                return False
+            for signum in signums:
+                processes.send_to(pid, descriptor, signum)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+    except OSError:  # gone, or another user's
+        return False
+    return True
+
+
+class Sending:
+    """Signals on their way to all below pyinit, each process once.
+
+    Attributes:
+        reached: how many they were sent to.
+        refused: how many may not be signalled.
+    """
+
+    __slots__ = ("_besides", "_looked", "_met", "_own", "_signums", "reached", "refused")
+
+    def __init__(self, signums: tuple[int, ...], besides: int) -> None:
+        """Begin with nobody."""
+        self._signums = signums
+        self._besides = besides
+        self._looked = False
+        self._own: Known = (os.getpid(), 0)
+        # When each was asked. An adopted orphan's parent is unknown: the beginning stands for it.
+        self._met: dict[Known, Moment] = {self._own: _now()}
+        self.reached = 0
+        self.refused = 0
+
+    def walk(self) -> bool:
+        """Send to all that were not met before; return whether there were any, or may be more.
+
+        Raises:
+            OSError: ENOENT where /proc does not tell, EAGAIN where it cannot be read just now.
+        """
+        stats = proc.stats()
+        if stats is None:
+            raise _unreadable()
+        children = _children_by_parent(stats)
+        if SIGKILL in self._signums:
+            self._kill_groups(stats, children)
+        is_first = len(self._met) == 1
+        # Once: where others are hidden (hidepid) there is always somebody without a parent.
+        found = not self._looked and self._lost_a_parent(stats)
+        self._looked = True
+        for pid, parent in _down(self._own[0], children):
+            process = (pid, stats[pid].birth)
+            if process not in self._met and not stats[pid].is_dead():
+                found = True
+                above = self._own if parent == self._own[0] else (parent, stats[parent].birth)
+                self._meet(process, above, is_first=is_first)
+        return found
+
+    def _lost_a_parent(self, stats: "dict[int, Stat]") -> bool:
+        """Tell whether a parent may have ended during the look, which hides all below it."""
+        own = self._own[0]
+        return any(
+            stat.parent not in stats and stat.parent not in {0, own}
+            for pid, stat in stats.items()
+            if pid != own
+        )
+
+    def _kill_groups(self, stats: "dict[int, Stat]", children: dict[int, list[int]]) -> None:
+        if 1 not in stats:  # the oldest come last: not everybody was seen
+            return
+        below = {pid for pid, _ in _down(self._own[0], children)}
+        others = {stat.group for pid, stat in stats.items() if pid not in below}
+        session = os.getsid(0)
+        own_children = (stats[pid] for pid in children.get(self._own[0], ()))
+        groups = {stat.group for stat in own_children if stat.session not in {0, session}}
+        for group in groups - others - {0, 1}:  # 0 is one of an outer PID namespace
+            try:
+                processes.send_to_whole_group(group, SIGKILL)
+            except OSError:  # not all may be signalled: each one will be, or be refused
+                pass
+        # They are counted when they are met: as zombies, too, for it is pyinit that reaps them.
+
+    def _meet(self, process: "Known", parent: "Known", *, is_first: bool) -> None:
+        if process[0] == self._besides:
+            self._met[process] = self._met[self._own]
+            return
+        late = not is_first and not _is_older(process, self._met.get(parent, (0, 0)))
+        if late and SIGKILL not in self._signums:
+            self._met[process] = (0, 0)  # and all below it are late, too
+            return
+        self._met[process] = _now()
+        try:
+            if self._send(process, parent):
+                self.reached += 1
+            else:  # it may turn up below another parent
+                del self._met[process]
+        except PermissionError:
+            self.refused += 1
+        except OSError:  # gone
+            pass
+
+    def _send(self, process: "Known", parent: "Known") -> bool:
+        """Return False where the process is not where it was seen."""
+        pid = process[0]
+        descriptor = _open(pid)
+        try:
+            if parent != self._own and not self._is_below(process, parent):
+                return False
+            for signum in self._signums:
+                processes.send_to(pid, descriptor, signum)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        return True
+
+    def _is_below(self, process: "Known", parent: "Known") -> bool:
+        now = proc.stat(process[0])
+        if now is None or now.birth != process[1]:
+            return False
+        if now.parent == self._own[0]:  # an orphan of the last moments
+            return True
+        above = proc.stat(parent[0])
+        return now.parent == parent[0] and above is not None and above.birth == parent[1]
+
+
+def _unreadable() -> OSError:
+    if proc.is_ours():
+        return OSError(EAGAIN, "/proc cannot be read just now")
+    msg = "/proc does not show the processes of this PID namespace: mount one that does"
+    return OSError(ENOENT, msg)
+
+
+def _open(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        raise
+    except Exception:  # noqa: BLE001 - no such call, or forbidden, or out of descriptors: see rule 3
+        return None
+
+
+def _now() -> "Moment":
+    last_pid = proc.last_pid()
+    return int(clock_gettime(CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")), last_pid
+
+
+def _is_older(process: "Known", moment: "Moment") -> bool:
+    """Tell whether a process was forked before a moment; a tick is long, pids tell within one."""
+    pid, birth = process
+    tick, last_pid = moment
+    return birth < tick or (birth == tick and pid <= last_pid)
+
+
+def _children_by_parent(stats: "dict[int, Stat]") -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for pid, stat in stats.items():
+        children.setdefault(stat.parent, []).append(pid)
+    return children
+
+
+def _down(pid: int, children: dict[int, list[int]]) -> "Iterator[tuple[int, int]]":
+    """Yield everyone below ``pid`` and its parent's pid, parents first, each once."""
+    left = dict(children)
+    waiting = [pid]
+    while waiting:
+        parent = waiting.pop()
+        for child in left.pop(parent, ()):
+            waiting.append(child)
+            yield child, parent

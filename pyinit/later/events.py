@@ -1,0 +1,196 @@
+"""The keys of each event, one function an event; loaded when the first one is written.
+
+Each takes the facts that :meth:`pyinit.report.Report.tell` was given, under the event's own name.
+``docs/events.md`` says what the keys mean.
+"""
+
+import os
+from errno import EPERM, errorcode
+
+from pyinit import rules
+from pyinit.later import proc
+from pyinit.rare.names import name as signal_name
+from pyinit.signals import UNKNOWN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from resource import struct_rusage
+    from signal import struct_siginfo
+
+    Keys = dict[str, object]
+
+DEAF = (
+    "it is PID 1 of a PID namespace of its own and has no handler for SIGTERM, so the kernel drops "
+    "that: run it under an init of its own, or give it a handler"
+)
+
+
+def subreaper_needless() -> "Keys":
+    """``-s``, and it makes no difference."""
+    return {"reason": "PID 1 adopts every orphan anyway"}
+
+
+def subreaper_refused(error: Exception) -> "Keys":
+    """Orphans will not be pyinit's."""
+    return {"reason": f"{error}; orphans go to the init above and are not reaped here"}
+
+
+def nothing_to_drain() -> "Keys":
+    """So what the child leaves behind cannot be drained."""
+    return {"reason": "what the child leaves behind is not pyinit's: nothing can be drained"}
+
+
+def not_pid1(pid: int, subreaper: bool) -> "Keys":  # noqa: FBT001 - facts have an order only
+    """Another process is PID 1."""
+    return {"pid": pid, "subreaper": subreaper}
+
+
+def shell_is_pid1(name: str, reason: str) -> "Keys":
+    """A shell is, and keeps SIGTERM from pyinit."""
+    return {"name": name, "reason": reason}
+
+
+def child_started(pid: int, command: str) -> "Keys":
+    """The child was forked."""
+    return {"pid": pid, "command": command}
+
+
+def signal_dropped(received: "struct_siginfo") -> "Keys":
+    """A signal came in and went nowhere."""
+    return {"signal": signal_name(received.si_signo), **_sender(received)}
+
+
+def signal_forwarded(received: "struct_siginfo", sent: int, target: int, child: int) -> "Keys":
+    """A signal came in, and one was sent in its place."""
+    keys = signal_dropped(received)
+    if sent != received.si_signo:
+        keys["sent"] = signal_name(sent)
+    return {**keys, "target": _target(target, child)}
+
+
+def forward_refused(
+    received: "struct_siginfo", sent: int, target: int, child: int, error: OSError
+) -> "Keys":
+    """A signal could not be passed on."""
+    return {**signal_forwarded(received, sent, target, child), **_refusal(error)}
+
+
+def kill_after_expired(target: int, child: int, seconds: float) -> "Keys":
+    """The child did not stop in time, and gets SIGKILL in a moment."""
+    return {
+        "pid": child,
+        "name": proc.name(child),
+        "state": proc.state(child),
+        "seconds": seconds,
+        "target": _target(target, child),
+    }
+
+
+def kill_refused(signum: int, target: int, child: int, error: OSError) -> "Keys":
+    """A signal that pyinit itself wanted to send was refused."""
+    keys: Keys = {"signal": signal_name(signum), "target": _target(target, child)}
+    return {**keys, **_refusal(error)}
+
+
+def orphan_reaped(pid: int, name: str | None, status: int) -> "Keys":
+    """A process that pyinit had adopted ended."""
+    return {"pid": pid, "name": name, **_fate(status)}
+
+
+def exec_failed(command: str, code: int, error: int, reason: str) -> "Keys":
+    """The command could not be run."""
+    return {"command": command, "code": code, "error": _symbol(error), "reason": reason}
+
+
+def child_exited(
+    pid: int, status: int, seconds: float, used: "struct_rusage | None", oom_kills: int
+) -> "Keys":
+    """The child ended."""
+    keys: Keys = {"pid": pid, **_fate(status), "seconds": round(seconds, 3), **_usage(used)}
+    if oom_kills <= 0:
+        return keys
+    who = "a process" if oom_kills == 1 else f"{oom_kills} processes"
+    reason = (
+        f"out of memory: the kernel killed {who} of this cgroup while the child ran; "
+        "give the container more memory, or let the program use less"
+    )
+    return {**keys, "oom_kills": oom_kills, "reason": reason}
+
+
+def drain_started(remaining: int | None, grace: float) -> "Keys":
+    """Those that the child left behind were asked to go."""
+    return {"remaining": remaining, "grace_seconds": grace}
+
+
+def drain_survivor(
+    pid: int,
+    name: str | None,
+    state: str | None,
+    seconds: float,
+    is_deaf: bool,  # noqa: FBT001 - as above
+) -> "Keys":
+    """One of them did not go, and gets SIGKILL."""
+    keys: Keys = {"pid": pid, "name": name, "state": state, "seconds": seconds}
+    if is_deaf:
+        keys["reason"] = DEAF
+    return keys
+
+
+def drain_finished(finished: int | None, killed: int, left: int | None, seconds: float) -> "Keys":
+    """The drain is over."""
+    return {"finished": finished, "killed": killed, "left": left, "seconds": seconds}
+
+
+def _target(kind: int, child: int) -> str:
+    if kind == rules.EVERYONE:
+        return "every process" if os.getpid() == 1 else "every descendant"
+    return f"process group {child}" if kind == rules.GROUP else f"process {child}"
+
+
+def _refusal(error: OSError) -> "Keys":
+    if error.errno == EPERM:
+        reason = (
+            "pyinit may not signal it, which runs as another user most likely: "
+            "run both as one user, or give pyinit CAP_KILL"
+        )
+    else:
+        reason = error.strerror or str(error)
+    return {"error": _symbol(error.errno or 0), "reason": reason}
+
+
+def _symbol(error: int) -> str:
+    """Return the name of an errno, such as ``ENOENT``."""
+    return errorcode.get(error, str(error))
+
+
+def _sender(received: "struct_siginfo") -> "Keys":
+    """Tell who sent a signal.
+
+    A positive code means the kernel did, for a terminal mostly; a sender that is no process of
+    this PID namespace reads as pid 0 (sigaction(2), si_code; pid_namespaces(7)).
+    """
+    if received.si_code > 0:
+        return {"sender": "terminal or kernel", "sender_pid": None}
+    if received.si_pid == UNKNOWN:
+        return {"sender": None, "sender_pid": None}
+    if received.si_pid == 0:
+        return {"sender": "outside the namespace", "sender_pid": None}
+    return {"sender": proc.name(received.si_pid), "sender_pid": received.si_pid}
+
+
+def _fate(status: int) -> "Keys":
+    """Tell how a process ended: its code, or the signal that killed it."""
+    if not os.WIFSIGNALED(status):
+        return {"code": os.WEXITSTATUS(status)}
+    return {"signal": signal_name(os.WTERMSIG(status)), "core_dumped": os.WCOREDUMP(status)}
+
+
+def _usage(used: "struct_rusage | None") -> "Keys":
+    """Tell what a process and the children it waited for used (getrusage(2))."""
+    if used is None:
+        return {}
+    return {
+        "user_seconds": round(used.ru_utime, 3),
+        "system_seconds": round(used.ru_stime, 3),
+        "max_rss_kib": used.ru_maxrss,
+    }

@@ -1,0 +1,235 @@
+"""Why an exec failed, in words that say what to do. Loaded only when one did."""
+
+import os
+import stat
+import struct
+from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
+
+from pyinit.child import DEFAULT_PATH, SHELL, candidates
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+HEAD = 4096
+LONGEST_SHOWN = 300
+ELF_MAGIC = b"\x7fELF"
+ELF_HEADER = 52  # bytes of the smaller one
+ELF_PROGRAMS = frozenset({2, 3})  # ET_EXEC, ET_DYN
+PT_INTERP = 3
+# e_machine of elf(5) for what container images are built for.
+MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: "s390x"}
+MACHINES |= {243: "riscv64", 8: "mips", 258: "loongarch64"}
+
+
+def explain(
+    name: str,
+    error: int,
+    path: bytes,
+    folder: bytes,
+    is_closed: bool,  # noqa: FBT001 - as the child told it
+) -> tuple[int, str]:
+    """Return the code to leave with and the reason why ``name`` could not be run.
+
+    Args:
+        name: the command as it was given.
+        error: the errno of exec.
+        path: the file that failed; empty where the search through PATH found none.
+        folder: the working directory that it was to begin in; empty where that is deleted.
+        is_closed: whether that may not be searched.
+    """
+    refusal = _go_to(folder)  # pyinit has left it
+    try:
+        is_nowhere = refusal and not path.startswith(b"/")
+        if error in {ENOENT, ENOTDIR} and (is_nowhere or not os.path.lexists(path)):
+            return NOT_FOUND, _not_found(name, folder, is_closed=is_closed)
+        if is_nowhere:
+            where = "" if is_closed else f"working directory {show(folder)}: "
+            reason = f"cannot be looked at: {where}{os.strerror(refusal)}"
+            return NOT_EXECUTABLE, f"{show(path)} {reason}"
+        return NOT_EXECUTABLE, f"{show(path)} {_unusable(error, path)}"
+    finally:
+        os.chdir("/")
+
+
+def _go_to(folder: bytes) -> int:
+    """Return the errno where that is not possible, else 0."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        return error.errno or ENOENT
+    return 0
+
+
+def show(path: bytes) -> str:
+    """Return a path as text that cannot break a line, and not all of a very long one."""
+    text = path.decode("utf-8", "backslashreplace")
+    if len(text) > LONGEST_SHOWN:
+        text = f"{text[:LONGEST_SHOWN]}..."
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def _not_found(name: str, folder: bytes, *, is_closed: bool) -> str:
+    if not name:
+        return "the command is an empty word; give the name of a program"
+    if "/" in name:
+        return f"there is no such file (working directory {show(folder or b'deleted')})"
+    path = os.environb.get(b"PATH")
+    if path is None:
+        what = f"not found: PATH is not set, so only {show(DEFAULT_PATH)} was searched"
+    else:
+        what = f"not found in PATH ({show(path)})"
+    places = candidates(os.fsencode(name))
+    shut = [_folder(place) for place in places if _is_shut(place, is_closed=is_closed)]
+    return f"{what}; uid {os.geteuid()} may not search {show(b', '.join(shut))}" if shut else what
+
+
+def _folder(path: bytes) -> bytes:
+    return os.path.dirname(path) or b"."
+
+
+def _is_shut(path: bytes, *, is_closed: bool) -> bool:
+    """Tell whether the folder of a path may not be searched.
+
+    Args:
+        path: the path.
+        is_closed: whether the working directory may not be.
+    """
+    if is_closed and not path.startswith(b"/"):
+        return True
+    try:
+        os.lstat(path)
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _unusable(error: int, path: bytes) -> str:
+    head = _head(path)
+    if error == ENOENT:
+        return _missing_interpreter(path, head)
+    if error == EACCES:
+        return _no_access(path, head)
+    if error == ENOEXEC:
+        return _bad_format(head)
+    return f"cannot be run: {os.strerror(error)}"
+
+
+def _head(path: bytes) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, HEAD)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _missing_interpreter(path: bytes, head: bytes) -> str:
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"is a link to {show(os.readlink(path))}, which does not exist"
+    if head.startswith(b"#!"):
+        return _missing_script_interpreter(head)
+    loader = elf_interpreter(head)
+    if loader:
+        return (
+            f"needs the loader {show(loader)}, which does not exist here: "
+            "it was built for another C library (glibc or musl) or another architecture"
+        )
+    return "exists, but something that it needs to start does not"
+
+
+def _missing_script_interpreter(head: bytes) -> str:
+    line = head.split(b"\n", 1)[0]
+    interpreter = script_interpreter(head)
+    if line.endswith(b"\r"):
+        return (
+            "has Windows line endings, so the kernel looks for an interpreter called "
+            f"{show(interpreter)}; remove them with: sed -i 's/\\r$//' FILE"
+        )
+    return f"names the interpreter {show(interpreter)} in its #! line, which does not exist"
+
+
+def script_interpreter(head: bytes) -> bytes:
+    """Return what stands between ``#!`` and the first blank, a carriage return included."""
+    words = head.split(b"\n", 1)[0][2:].strip(b" \t").replace(b"\t", b" ").split(b" ")
+    return words[0]
+
+
+def elf_interpreter(head: bytes) -> bytes:
+    """Return the loader that an ELF program asks for (PT_INTERP, elf(5)), nothing if none."""
+    try:
+        wide, order = head[4] == 2, "<" if head[5] == 1 else ">"  # noqa: PLR2004 - ELFCLASS64
+        table = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)[0]
+        size, count = struct.unpack_from(order + "HH", head, 54 if wide else 42)
+        for entry in range(table, table + size * count, size):
+            if struct.unpack_from(order + "I", head, entry)[0] == PT_INTERP:
+                form, at = (order + "Q", (8, 32)) if wide else (order + "I", (4, 16))
+                start, length = (struct.unpack_from(form, head, entry + n)[0] for n in at)
+                return head[start : start + length].rstrip(b"\0")
+    except (struct.error, IndexError, ValueError):
+        pass
+    return b""
+
+
+def _no_access(path: bytes, head: bytes) -> str:
+    reason = _forbidden(path)
+    if reason:
+        return reason
+    interpreter = script_interpreter(head) if head.startswith(b"#!") else elf_interpreter(head)
+    reason = _forbidden(interpreter) if interpreter else ""
+    if reason:
+        return f"names the interpreter {show(interpreter)}, which {reason}"
+    return "may not be executed, though its mode allows it: does a security module (LSM) forbid it?"
+
+
+def _forbidden(path: bytes) -> str:
+    try:
+        mode = os.stat(path).st_mode
+        is_noexec = os.statvfs(path).f_flag & os.ST_NOEXEC
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    if stat.S_ISDIR(mode):
+        return "is a directory, not a program"
+    if not stat.S_ISREG(mode):
+        return "is not a regular file"
+    if is_noexec:  # of which access(2) says what it says of a missing x bit
+        return "is on a file system that is mounted noexec"
+    if not os.access(path, os.X_OK, effective_ids=True):
+        return _no_permission(path, mode)
+    return ""
+
+
+def _no_permission(path: bytes, mode: int) -> str:
+    shown = f"mode {stat.S_IMODE(mode):04o}, {stat.filemode(mode)}"
+    if mode & 0o111:
+        return f"may not be executed by this user ({shown}, uid {os.geteuid()})"
+    return f"is not executable ({shown}); mend it with: chmod +x {show(path)}"
+
+
+def _bad_elf(head: bytes) -> str:
+    order: Literal["little", "big"] = "little" if head[5:6] == b"\x01" else "big"
+    kind, machine = (int.from_bytes(head[at : at + 2], order) for at in (16, 18))
+    own = _head(b"/proc/self/exe")
+    if len(head) < ELF_HEADER:
+        return "is an ELF file that is cut short: copy or build it again"
+    if head[5:6] + head[18:20] != own[5:6] + own[18:20]:
+        built = MACHINES.get(machine, f"machine {machine}")
+        return f"was built for {built}, this machine is {os.uname().machine}: wrong architecture"
+    if kind not in ELF_PROGRAMS:
+        return "is an ELF file, but no program: an object file or a core dump"
+    return "is a program for this machine that is damaged or cut short: copy or build it again"
+
+
+def _bad_format(head: bytes) -> str:
+    if head.startswith(ELF_MAGIC):
+        return _bad_elf(head)
+    if b"\0" in head:
+        return "is a binary file in a format that this kernel cannot run"
+    return f"has no #! line and {show(SHELL)}, which would run it, cannot be started"

@@ -1,0 +1,169 @@
+"""What each thread of a process does with signals. Loaded for ``--inspect`` only.
+
+/proc/PID/status does not tell it all: while a thread waits in sigtimedwait(2) the signals that it
+waits for are neither blocked nor caught there, and yet they are taken. /proc/PID/syscall and
+/proc/PID/mem tell which, to who may trace the process (ptrace(2)), and wchan that it waits at all.
+"""
+
+import os
+import sys
+from time import monotonic
+
+from pyinit import signals
+from pyinit.later.verdicts import Thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Fields = Mapping[str, str]
+
+# The system call rt_sigtimedwait, by machine (the tables of the kernel's arch/*).
+SIGTIMEDWAIT = {"aarch64": 137, "loongarch64": 137, "riscv64": 137, "x86_64": 128}
+SIGTIMEDWAIT |= {"armv7l": 177, "i686": 177, "ppc64": 176, "ppc64le": 176, "s390x": 177}
+SIGNAL_SET_BYTES = 8
+LOOKING_SECONDS = 0.05  # at a thread that does not rest: some ticks of the clock
+DEAD = frozenset("ZX")
+
+
+def look(pid: int) -> tuple[Thread, ...]:
+    """Return what the threads of a process do with signals, the first one first.
+
+    Those that have ended are left out, but for the first one, which stays until all have.
+
+    Raises:
+        OSError: there is no such process, or it may not be looked at.
+    """
+    tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")), key=lambda tid: (tid != pid, tid))
+    found = (_thread(pid, tid) for tid in tids)
+    return tuple(thread for thread in found if thread is not None)
+
+
+def fields_of(path: str) -> dict[str, str]:
+    """Return the fields of a status file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, encoding="utf-8", errors="backslashreplace") as lines:
+        pairs = (line.partition(":") for line in lines)
+        return {key: value.strip() for key, _, value in pairs}
+
+
+def bits(mask: str) -> frozenset[int]:
+    """Return the signals of a bitmap as /proc/PID/status has it: bit N - 1 stands for signal N."""
+    value = int(mask, 16)
+    return frozenset(signum for signum in range(1, 65) if value >> (signum - 1) & 1)
+
+
+def _thread(pid: int, tid: int) -> Thread | None:
+    """Return None for a thread that has ended, unless it is the first one."""
+    place = f"/proc/{pid}/task/{tid}"
+    try:
+        fields, waits, awaited = _at_rest(place)
+    except OSError:
+        return None
+    if fields["State"][0] in DEAD and tid != pid:
+        return None
+    return Thread(
+        tid=tid,
+        state=fields["State"][0],
+        tracer=int(fields["TracerPid"]),
+        blocked=bits(fields["SigBlk"]),
+        pending=bits(fields["SigPnd"]),
+        awaited=awaited,
+        waits=waits,
+    )
+
+
+def _at_rest(place: str) -> "tuple[Fields, bool | None, frozenset[int] | None]":
+    """Return the status of a thread, and what it waits for at that very time.
+
+    These are two files, and a thread that takes signal after signal waits in one and not in the
+    other. Who sleeps before and after, and has not slept anew, has not run in between. Who has run
+    and not slept does not wait; to be woken is not to have run. Of any other it is not known.
+
+    Raises:
+        OSError: it has ended.
+    """
+    end = monotonic() + LOOKING_SECONDS
+    fields, start = fields_of(f"{place}/status"), _time_run(place)
+    while True:
+        before = fields
+        waits, awaited = _waiting(place, before)
+        time_run, fields = _time_run(place), fields_of(f"{place}/status")
+        if _sleeps(before) != _sleeps(fields):
+            start = _time_run(place)
+        elif fields["State"] == before["State"] and (not _runs(fields) or time_run != start):
+            return fields, waits, awaited
+        if monotonic() > end:
+            return fields, None, None
+
+
+def _runs(fields: "Fields") -> bool:
+    return fields["State"][0] == "R"
+
+
+def _time_run(place: str) -> str:
+    """Return how long a thread has had a processor; it is told anew at ticks of the clock."""
+    try:
+        return read(f"{place}/schedstat").partition(" ")[0]
+    except OSError:
+        return ""
+
+
+def _sleeps(fields: "Fields") -> str | None:
+    return fields.get("voluntary_ctxt_switches")
+
+
+def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:
+    """Return whether a thread waits for signals, and for which; None where that is not told."""
+    if fields["State"][0] in DEAD:
+        return False, frozenset()
+    try:
+        words = read(f"{place}/syscall").split()
+    except OSError:  # not for everybody (PTRACE_MODE_ATTACH), nor in every kernel
+        words = []
+    if words:
+        number = SIGTIMEDWAIT.get(os.uname().machine)
+        if number is None or words[0] != str(number):
+            return (None, None) if number is None else (False, frozenset())
+        return True, _set_at(f"{place}/mem", int(words[1], 16))
+    return _waiting_by_function(place, fields)
+
+
+def _waiting_by_function(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:
+    try:
+        function = read(f"{place}/wchan")
+    except OSError:
+        function = ""
+    if "sigtimedwait" in function:
+        return True, None
+    # "0" is the answer to who may not know as well.
+    is_elsewhere = function not in {"", "0"} or fields["State"][0] == "R"
+    return (False, frozenset()) if is_elsewhere else (None, None)
+
+
+def _set_at(memory: str, address: int) -> frozenset[int] | None:
+    try:
+        descriptor = os.open(memory, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            words = os.pread(descriptor, SIGNAL_SET_BYTES, address)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+    if len(words) < SIGNAL_SET_BYTES:
+        return None
+    asked = bits(f"{int.from_bytes(words, sys.byteorder):x}")
+    return asked - {signals.SIGKILL, signals.SIGSTOP}  # the kernel takes these out
+
+
+def read(path: str) -> str:
+    """Return the text of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, encoding="utf-8") as file:
+        return file.read()

@@ -1,0 +1,297 @@
+"""Write events to stderr, one line each, from a thread that may wait where PID 1 may not.
+
+Loaded at the first event. The thread loads structlog (150 ms) and writes; the loop only puts
+events into a queue. So neither the import nor a reader that stopped reading delays a signal, and
+a SIGPIPE or SIGXFSZ that a write causes is the thread's own (POSIX: they are sent to the thread),
+not one for the loop to forward.
+"""
+
+import os
+import sys
+from _thread import allocate_lock, start_new_thread
+from collections import deque
+from select import POLLOUT, poll
+from threading import Event as Flag
+from time import gmtime, strftime
+
+from pyinit.settings import WARNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyinit.settings import Event
+
+QUEUE_LIMIT = 4096
+CROWDED = 256  # more than are told while structlog is loaded: short runs come in order
+LOADING_SECONDS = 5.0
+FLUSH_SECONDS = 0.6  # for all that is queued
+LAST_URGENT = 16
+LAST_SECONDS = 0.4  # for warnings, what was dropped and the last event, to a reader that is slow
+SWITCH_SECONDS = 0.0005
+ATTEMPTS = 20  # at a descriptor that looks ready and is not: others write to it as well
+ROOM = 1 << 20  # bytes
+STDERR = 2
+LEVEL_NAMES = ("error", "warning", "info", "debug")
+
+
+class Queue:
+    """Events on their way from the loop to the thread; the loop never waits here.
+
+    They come in order, with two exceptions where the reader of stderr is slow: warnings and errors
+    pass a crowd of others, and of a full queue the older half is dropped, but for these.
+
+    Attributes:
+        dropped: how many were dropped.
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.dropped = 0
+        self._closed = False
+        self._waiting: deque[Event] = deque()
+        self._urgent: deque[Event] = deque()
+        self._more = allocate_lock()  # held while there is nothing to take
+        self._more.acquire()
+        self._hands = allocate_lock()  # held to take; to put needs none
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._urgent) + len(self._waiting)
+
+    def put(self, event: "Event") -> None:
+        """Add one."""
+        is_passing = _is_urgent(event) and len(self._waiting) >= CROWDED
+        events = self._urgent if is_passing else self._waiting
+        if len(events) >= QUEUE_LIMIT:
+            self._drop_half(events)
+        events.append(event)
+        self._wake()
+
+    def take(self) -> "Event | None":
+        """Return the next one, waiting for it if need be; None once there will be no more."""
+        while True:
+            with self._hands:
+                is_last = self._closed  # asked first: nothing is put after that
+                events = self._urgent or self._waiting
+                if events:
+                    return events.popleft()
+            if is_last:
+                return None
+            self._more.acquire()
+
+    def close(self) -> None:
+        """Let the thread end when it has taken all."""
+        self._closed = True
+        self._wake()
+
+    def drop_all_but_last(self) -> None:
+        """Keep the last event of all and the last of the urgent ones, the newest first."""
+        with self._hands:  # or the thread might end while they are in none of the two
+            kept = self._take_last(self._waiting, 1)
+            self._drop(self._waiting, len(self._waiting))
+            kept += self._take_last(self._urgent, LAST_URGENT)
+            self._drop(self._urgent, len(self._urgent))
+            kept.sort(key=lambda event: -event[1])
+            self._urgent.extend(kept)
+        self._wake()
+
+    def _take_last(self, events: "deque[Event]", most: int) -> "list[Event]":
+        taken: list[Event] = []
+        try:
+            while len(taken) < most:
+                taken.append(events.pop())
+        except IndexError:
+            pass
+        return taken
+
+    def _wake(self) -> None:
+        if self._more.locked():  # it is the thread alone that locks it
+            self._more.release()
+
+    def _drop_half(self, events: "deque[Event]") -> None:
+        # Half, so that what is dropped is told once in a while and not behind each line.
+        self._drop(events, QUEUE_LIMIT // 2)
+
+    def _drop(self, events: "deque[Event]", count: int) -> None:
+        for _ in range(count):
+            try:
+                event = events.popleft()
+            except IndexError:  # the thread has taken them
+                return
+            if _is_urgent(event) and events is not self._urgent:
+                self._urgent.append(event)
+            else:
+                self.dropped += 1
+
+
+def _is_urgent(event: "Event") -> bool:
+    """Tell whether a person must know of it; not of each of many orphans (``-w``)."""
+    level, _, name, _ = event
+    return level <= WARNING and name != "orphan_reaped"
+
+
+class Writer:
+    """A bounded queue of events and the thread that writes them."""
+
+    def __init__(self, style: str, when_short: "Callable[[], None] | None" = None) -> None:
+        """Begin the thread.
+
+        Args:
+            style: ``auto``, ``console`` or ``json``.
+            when_short: called where loading has left too little memory for the loop.
+
+        Raises:
+            RuntimeError: the system has no thread to give.
+        """
+        self._style = style
+        self._when_short = when_short
+        self._queue = Queue()
+        self._lost = 0  # counted by the loop
+        self._failed = 0  # counted by the thread; two counters need no lock
+        self._dropped = 0  # when it was last looked
+        self._told = 0
+        self._loaded = Flag()
+        self._finished = Flag()
+        # The loop wants the interpreter back 10 times sooner than CPython's default gives it.
+        sys.setswitchinterval(SWITCH_SECONDS)
+        # Not threading.Thread: its start() waits for the thread, which may die before it begins.
+        start_new_thread(self._run, ())
+
+    def put(self, event: "Event") -> None:
+        """Hand over one event."""
+        self._queue.put(event)
+
+    def add_dropped(self, count: int) -> None:
+        """Count events that were lost on their way here."""
+        self._lost += count
+
+    def close(self) -> None:
+        """Wait for what is queued to be written, but not for a reader that does not read.
+
+        Takes at most LOADING_SECONDS where structlog is still being loaded, then FLUSH_SECONDS.
+        Where that is not enough, warnings and the last event get LAST_SECONDS more.
+        """
+        self._queue.close()
+        self._loaded.wait(LOADING_SECONDS)
+        if not self._finished.wait(FLUSH_SECONDS):
+            self._queue.drop_all_but_last()
+            self._finished.wait(LAST_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            self._write_all()
+        except BaseException:  # noqa: BLE001 - out of memory, say; the traceback helps nobody
+            self._failed += 1
+        finally:
+            self._loaded.set()
+            self._finished.set()
+
+    def _write_all(self) -> None:
+        try:
+            emit, trouble = load_emitter(self._style, write_line)
+        finally:
+            self._leave_room()
+        self._loaded.set()
+        now = 0.0
+        while (event := self._queue.take()) is not None:
+            now = event[1]
+            if trouble is not None:
+                self._emit(emit, (WARNING, now, "structlog_unavailable", {"error": repr(trouble)}))
+                trouble = None
+            self._emit(emit, event)
+            if self._has_dropped_more() or not self._queue:
+                self._tell_dropped(emit, now)
+        self._tell_dropped(emit, now)
+
+    def _leave_room(self) -> None:
+        try:
+            bytes(ROOM)
+        except MemoryError:
+            if self._when_short is not None:
+                self._when_short()
+
+    def _emit(self, emit: "Callable[[Event], None]", event: "Event") -> bool:
+        try:
+            emit(event)
+        except Exception:  # noqa: BLE001 - a closed stderr or a full disk does not concern PID 1
+            self._failed += 1
+            return False
+        return True
+
+    def _has_dropped_more(self) -> bool:
+        """Tell whether events were dropped for want of room since this was last asked."""
+        before, self._dropped = self._dropped, self._queue.dropped + self._lost
+        return self._dropped != before
+
+    def _tell_dropped(self, emit: "Callable[[Event], None]", now: float) -> None:
+        count = self._queue.dropped + self._lost + self._failed - self._told
+        if count == 0:
+            return
+        if self._emit(emit, (WARNING, now, "events_dropped", {"count": count})):
+            self._told += count
+        else:
+            self._failed -= 1  # nobody misses this one
+
+
+def load_emitter(
+    style: str, write: "Callable[[str], None]"
+) -> "tuple[Callable[[Event], None], BaseException | None]":
+    """Return what writes one event: structlog, or less and the reason where it cannot be loaded.
+
+    Args:
+        style: ``auto``, ``console`` or ``json``.
+        write: takes a finished line without its newline.
+    """
+    if style == "auto":
+        style = "console" if os.isatty(STDERR) else "json"
+    try:
+        from pyinit.later.lines import structlog_emitter
+
+        return structlog_emitter(style, write), None
+    except BaseException as error:  # noqa: BLE001 - whatever a broken installation raises
+        return plain_emitter(style, write), error
+
+
+def plain_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[Event], None]":
+    """Return an emitter that does without structlog: the same keys, and no thought for beauty."""
+
+    def emit(event: "Event") -> None:
+        level, seconds, name, keys = event
+        timestamp = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
+        fields = {**keys, "event": name, "level": LEVEL_NAMES[level], "timestamp": timestamp}
+        write(_dump(style, fields))
+
+    return emit
+
+
+def _dump(style: str, fields: dict[str, object]) -> str:
+    if style == "json":
+        try:
+            from json import dumps
+
+            return dumps(fields)
+        except ImportError:
+            pass
+    return f"pyinit: {fields['event']} {fields!a}"
+
+
+def write_line(line: str) -> None:
+    """Write all of ``line`` and a newline to stderr, waiting as long as that takes.
+
+    Raises:
+        OSError: stderr is closed, its disk is full, its reader or its terminal is gone, or it takes
+            nothing although it looks ready.
+    """
+    data = (line + "\n").encode("utf-8", "backslashreplace")
+    attempts = 0
+    while data:
+        try:
+            data = data[os.write(STDERR, data) :]
+        except BlockingIOError:  # the workload made the shared descriptor non-blocking
+            attempts += 1
+            if attempts > ATTEMPTS:
+                raise
+            ready = poll()
+            ready.register(STDERR, POLLOUT)
+            ready.poll()

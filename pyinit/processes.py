@@ -1,0 +1,224 @@
+"""Signal and reap: no other file does either, so what could hit a stranger is all in here.
+
+1. ``kill(-1)`` only as PID 1, which is asked each time: from any other process it would reach every
+   process of the user, or of the machine (kill(2)).
+2. A pid is only ever the child's or an orphan's that is not reaped yet, so it is nobody else's; or
+   it comes with a descriptor of the process that was looked at (pidfd_open(2)).
+3. A zombie is looked at first, and reaped afterwards by its pid: while it is one its name can be
+   read, and a status that is known before it is taken cannot be lost by an error in taking it.
+"""
+
+import posix
+
+from pyinit.signals import SIGCONT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from resource import struct_rusage
+
+ALL = -1
+NONE, MORE, OTHERS = range(3)  # of those that are dead
+NOBODY = (0, 0)  # of waitpid(2): nobody could be had
+LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
+STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # as long as it is
+CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
+
+
+def send(pid: int, signum: int) -> None:
+    """Send a signal to the child.
+
+    Raises:
+        OSError: EPERM where it may not be signalled.
+    """
+    posix.kill(pid, signum)
+
+
+def send_to_group(child: int, signum: int) -> None:
+    """Send to the group that the child began with, and to the child wherever it is.
+
+    Raises:
+        OSError: EPERM where the child may not be signalled: kill(-PGID) succeeds where one of a
+            group may be, and does not tell of it.
+    """
+    is_member = posix.getpgid(child) == child
+    try:
+        posix.kill(-child, signum)
+    except OSError:  # it went, and nobody is left there; or nobody there may be signalled
+        if is_member:
+            raise
+    posix.kill(child, 0 if is_member else signum)  # 0 asks: of a group one is enough for success
+
+
+def send_to_all(child: int, signum: int) -> None:
+    """Send to everybody in the namespace; nothing where pyinit is not its PID 1.
+
+    Args:
+        child: the child's pid; 0 once it is dead.
+        signum: the signal.
+
+    Raises:
+        OSError: ESRCH where there is nobody; EPERM where the child may not be signalled: kill(-1)
+            does not tell of it.
+    """
+    if posix.getpid() == 1:
+        posix.kill(ALL, signum)
+        if child:
+            posix.kill(child, 0)  # asks, and sends nothing
+
+
+def send_to(pid: int, descriptor: int | None, signum: int) -> None:
+    """Send to one process, through a descriptor of it if there is one.
+
+    Args:
+        pid: its pid, which was looked at a moment ago.
+        descriptor: its pidfd; None before Linux 5.3, or where one is refused.
+        signum: the signal.
+
+    Raises:
+        OSError: ESRCH where it is gone, EPERM.
+    """
+    if descriptor is not None:
+        from _signal import pidfd_send_signal
+
+        try:
+            pidfd_send_signal(descriptor, signum)
+        except ProcessLookupError:
+            raise
+        except OSError:  # no such call, or forbidden: then kill(2) says which
+            pass
+        else:
+            return
+    posix.kill(pid, signum)
+
+
+def send_to_whole_group(group: int, signum: int) -> None:
+    """Send to a process group that is known to be ours; signal 0 asks whether anybody is in it.
+
+    Raises:
+        OSError: ESRCH where nobody is; EPERM where nobody there may be signalled.
+    """
+    posix.kill(-group, signum)
+
+
+def continue_group(group: int) -> None:
+    """Continue a group that a terminal stopped; that it may not be signalled is nothing to us."""
+    try:
+        posix.kill(-group, SIGCONT)
+    except OSError:
+        pass
+
+
+def is_anybody_here() -> bool:
+    """Tell, for PID 1, whether there is another process in its namespace, be it a zombie.
+
+    One that was brought in by setns(2), as `docker exec` does, has its parent outside of the
+    namespace, so waitpid(2) does not know of it.
+    """
+    if posix.getpid() != 1:
+        return False
+    try:
+        posix.kill(ALL, 0)
+    except OSError:
+        return False
+    return True
+
+
+def next_dead() -> tuple[int, int] | None:
+    """Return pid and status of a child or orphan that is a zombie, and leave it one.
+
+    None if none is.
+
+    Raises:
+        ChildProcessError: there are no children at all, living or dead.
+        OSError: the kernel refuses to tell, as a seccomp filter may have it.
+    """
+    dead = posix.waitid(posix.P_ALL, 0, LOOKING)
+    return None if dead is None else (dead.si_pid, _status(dead))
+
+
+def _status(dead: "posix.waitid_result") -> int:
+    if dead.si_code == posix.CLD_EXITED:
+        return dead.si_status << 8
+    return dead.si_status | (CORE_DUMPED if dead.si_code == posix.CLD_DUMPED else 0)
+
+
+def reap_orphans(child: int, most: int) -> int:
+    """Reap orphans that nobody asks about.
+
+    In a storm of orphans nearly all that PID 1 does is here, so the loop is as short as can be.
+
+    Args:
+        child: the pid of the child, which is left a zombie; 0 once it is reaped.
+        most: how many to reap.
+
+    Returns:
+        NONE where nobody is dead any more; MORE where somebody may be; OTHERS where the next one is
+        the child, or cannot be had, or the kernel does not tell.
+    """
+    waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
+    everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
+    try:
+        for _ in range(most):
+            dead = waitid(everyone, 0, looking)
+            if dead is None:
+                return NONE
+            if dead.si_pid == child or waitpid(dead.si_pid, at_once) == NOBODY:
+                return OTHERS
+    except OSError:
+        return OTHERS
+    return MORE
+
+
+def take(pid: int) -> int | None:
+    """Reap the zombie ``pid``, without waiting; return its status, None if it cannot be had.
+
+    This status counts: before Linux 5.17 WNOWAIT tells the one of the thread that began the
+    process, even where another thread ended it (wait_task_zombie() in kernel/exit.c).
+
+    Raises:
+        OSError: it cannot be had either.
+    """
+    taken, status = posix.waitpid(pid, posix.WNOHANG)
+    return status if taken else None
+
+
+def take_with_usage(pid: int) -> "tuple[int | None, struct_rusage | None]":
+    """Reap ``pid`` as :func:`take` does, and return what it used with those that it waited for.
+
+    ``posix.wait4`` imports the module ``resource`` only after it has reaped, so ask for it first.
+    """
+    try:
+        import resource  # noqa: F401
+    except ImportError:
+        return take(pid), None
+    taken, status, usage = posix.wait4(pid, posix.WNOHANG)
+    return (status, usage) if taken else (None, None)
+
+
+def take_any() -> tuple[int, int] | None:
+    """Reap whoever is dead, unseen: where the kernel refuses :func:`next_dead`. None if none is.
+
+    Raises:
+        ChildProcessError: as for :func:`next_dead`.
+        OSError: this is refused as well.
+    """
+    dead = posix.waitpid(ALL, posix.WNOHANG)
+    return None if dead == NOBODY else dead
+
+
+def stopped_by(child: int) -> int:
+    """Return the signal that has stopped the child; 0 where it is not stopped, or reaped."""
+    try:
+        found = posix.waitid(posix.P_PID, child, STOPPED)
+    except ChildProcessError:
+        return 0
+    return 0 if found is None else found.si_status
+
+
+def is_group_of_ours(group: int) -> bool:
+    """Tell whether there is a child or an adopted orphan in a process group."""
+    try:
+        posix.waitid(posix.P_PGID, group, LOOKING)
+    except ChildProcessError:
+        return False
+    return True

@@ -1,0 +1,50 @@
+"""What ends pyinit before a child runs; the texts are for users."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class RefusalError(Exception):
+    """What was asked for cannot be done; the text says why, and what to do."""
+
+
+class StartError(RefusalError):
+    """The child could not be run."""
+
+
+class PrctlError(RefusalError):
+    """A prctl call did not succeed; the text is the reason."""
+
+
+class InspectionError(RefusalError):
+    """A process cannot be looked at."""
+
+
+class UsageError(Exception):
+    """The command line or the environment is wrong.
+
+    Attributes:
+        word: the bad word as it was written; empty where one is missing.
+        place: the option or variable that the word was given to; empty where it stands alone.
+        within: all that was written, where ``word`` is an option of several in one word.
+        expected: what would have been right.
+        known: the right words to suggest the nearest of.
+    """
+
+    def __init__(
+        self,
+        word: str,
+        expected: str,
+        *,
+        place: str = "",
+        within: str = "",
+        known: "Iterable[str]" = (),
+    ) -> None:
+        """Keep the parts; ``usage.sentence`` joins them."""
+        super().__init__(word, expected)
+        self.word = word
+        self.expected = expected
+        self.place = place
+        self.within = within
+        self.known = tuple(known)

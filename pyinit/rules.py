@@ -1,0 +1,188 @@
+"""Decide: which process to signal, and when it is over. Pure: no system call, no clock, no log.
+
+Rules, whatever comes in and in whatever order:
+
+1. One way through the states: running, draining, done. In done nothing is decided any more.
+2. CHILD and GROUP are aimed at while running only. Later the child is reaped, and its pid or its
+   group may be another's.
+3. EVERYONE is aimed at with ``--all``, and while draining: all that pyinit answers for.
+4. SIGKILL is decided on when a deadline has passed, and never for a signal that came in unless the
+   user had it rewritten so: once while running, and while draining until nobody is left.
+5. Some that remain do not hear a SIGTERM, whatever time they get. So there is a LOOK at what is
+   left soon after all were asked, and again, each time after twice as long, if ``survivors``, which
+   knows how to reach these, wants another one.
+6. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
+
+Every time that pyinit waits for is here: one for each step that is still to come, and one to reap.
+"""
+
+from errno import EAGAIN, ENOENT  # builtin
+
+from pyinit.signals import JOB_CONTROL, REQUESTS_TO_STOP, SIGCONT, SIGKILL, SIGTERM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyinit.settings import Settings
+
+    Step = tuple[int, int, tuple[int, ...]]  # why, to whom, which signals in which order
+
+RUNNING, DRAINING, DONE = range(3)
+CHILD, GROUP, EVERYONE = range(3)
+EXPIRE, ASK, ASK_AGAIN, LOOK, KILL, KILL_AGAIN, GIVE_UP = range(7)
+ASKING = frozenset({ASK, ASK_AGAIN})
+REPEATED = frozenset({ASK_AGAIN, KILL_AGAIN})
+ASK_SECONDS = 0.1  # until those are asked that could not be found when it was time
+LOOK_SECONDS = 0.05  # by then a process that ends at once has ended
+LAST_SECONDS = 1.0  # for what SIGKILL should have ended; D-state processes live on (signal(7))
+AGAIN_SECONDS = 0.01  # when not PID 1 a process that forks all the time is not hit at once
+
+
+class Rules:
+    """What pyinit is at; told what happened, it says what to do.
+
+    All times are seconds of one monotonic clock.
+
+    Attributes:
+        state: RUNNING, DRAINING or DONE.
+        status: the child's, once it is dead; None before.
+        stopping: whether the end has begun: the child was asked to stop, or is dead.
+        reap_at: when there may be more to reap although no signal will tell; None if not.
+    """
+
+    __slots__ = (
+        "_aim",
+        "_clocks",
+        "_drain",
+        "_kill_after",
+        "_pause",
+        "_rewrite",
+        "reap_at",
+        "state",
+        "status",
+        "stopping",
+    )
+
+    def __init__(self, settings: "Settings", *, may_drain: bool) -> None:
+        """Begin to run.
+
+        Args:
+            settings: what the user asked for.
+            may_drain: False where pyinit adopts nobody, so that the child leaves it nobody.
+        """
+        self._aim = EVERYONE if settings.forward_all else GROUP if settings.group else CHILD
+        self._rewrite = settings.rewrite
+        self._kill_after = settings.kill_after
+        self._drain = settings.drain if may_drain else 0.0
+        self._pause = LOOK_SECONDS  # until the next look
+        self._clocks: dict[int, float] = {}  # when which step is due
+        self.state = RUNNING
+        self.status: int | None = None
+        self.stopping = False
+        self.reap_at: float | None = None
+
+    def patience(self, now: float) -> float | None:
+        """Return how long to wait for a signal, in seconds; None for as long as it takes."""
+        times = list(self._clocks.values())
+        if self.reap_at is not None:
+            times.append(self.reap_at)
+        return max(0.0, min(times) - now) if times else None
+
+    def receive(self, signum: int, now: float) -> "tuple[int, int] | None":
+        """Return target and signal for a signal that came in; None to drop it.
+
+        The first that asks to stop starts the clock of kill-after; later ones do not restart it.
+        """
+        send = self._rewrite.get(signum, signum)
+        if not send or self.state == DONE:
+            return None
+        if self.state == DRAINING:
+            # ^Z would stop those that are to end, and they would be killed for it.
+            return None if send in JOB_CONTROL else (EVERYONE, send)
+        if signum in REQUESTS_TO_STOP and not self.stopping:
+            self.stopping = True
+            if self._kill_after:
+                self._clocks[EXPIRE] = now + self._kill_after
+        return self._aim, send
+
+    def child_died(self, status: int, now: float) -> None:
+        """Note that the child is dead: whoever is left is to be asked to go, at once.
+
+        It may be told twice: what is known when the child is reaped counts.
+        """
+        self.status = status
+        if self.state != RUNNING:
+            return
+        self.stopping = True
+        if self._drain:
+            self.state, self._clocks = DRAINING, {ASK: now}
+        else:
+            self._finish()
+
+    def nobody_left(self) -> None:
+        """Note that there is no process left to wait for."""
+        if self.state == DRAINING:
+            self._finish()
+
+    def due(self, now: float) -> "Step | None":
+        """Return what is due by now: why, to whom, which signals. None if nothing is.
+
+        A step is returned once, until something that happened or the step itself calls for it anew.
+        """
+        step = min(self._clocks, key=self._clocks.__getitem__, default=None)
+        if step is None or now < self._clocks[step]:
+            return None
+        del self._clocks[step]
+        if step == EXPIRE:
+            return step, self._aim, (SIGKILL,)
+        if step in ASKING:
+            if step == ASK:
+                self._give_time(now)
+            return step, EVERYONE, (SIGTERM, SIGCONT)
+        if step == LOOK:
+            self._pause *= 2
+        elif step == GIVE_UP:
+            self._finish()
+        else:
+            self._kill(step, now)
+            return step, EVERYONE, (SIGKILL,)
+        return step, EVERYONE, ()
+
+    def sent(self, step: int, error: int, now: float) -> None:
+        """Note what came of a step's signals.
+
+        Those who remain get all of their time from when they were asked: to find and count them
+        takes a while where there are very many processes.
+
+        Args:
+            step: as `due` returned it.
+            error: an errno: ENOENT where they can never be found, EAGAIN where they can not just
+                now, so that they are asked again; 0 or any other where all was done that can be.
+            now: the time.
+        """
+        if step not in ASKING or KILL not in self._clocks:
+            return
+        if error == ENOENT:
+            self.nobody_left()
+        elif error == EAGAIN:
+            self._clocks[ASK_AGAIN] = now + ASK_SECONDS
+        else:
+            self._give_time(now)
+
+    def look_again(self, now: float) -> None:
+        """Note that another look may reach a process that the last one did not."""
+        if now + self._pause < self._clocks.get(KILL, now):
+            self._clocks[LOOK] = now + self._pause
+
+    def _give_time(self, now: float) -> None:
+        self._pause = LOOK_SECONDS
+        first = now + min(self._pause, self._drain)
+        self._clocks = {LOOK: first, KILL: now + self._drain}  # of two at one time the first
+
+    def _kill(self, step: int, now: float) -> None:
+        if step == KILL:
+            self._clocks = {GIVE_UP: now + LAST_SECONDS}
+        if now + AGAIN_SECONDS < self._clocks[GIVE_UP]:
+            self._clocks[KILL_AGAIN] = now + AGAIN_SECONDS
+
+    def _finish(self) -> None:
+        self.state, self._clocks = DONE, {}

@@ -1,0 +1,377 @@
+"""What the loop does beyond its usual case: options, a terminal, the child's end, a drain.
+
+Loaded before the fork where an option or a surrounding asks for it, and otherwise when the first
+such thing comes up. From then on it decides by the rules.
+"""
+
+import posix
+from errno import ENOENT  # builtin
+from time import monotonic
+
+from pyinit import child as children
+from pyinit import processes, rules, signals
+from pyinit.report import Report
+from pyinit.settings import DEBUG, ERROR, INFO, WARNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from resource import struct_rusage
+    from signal import struct_siginfo
+
+    from pyinit.child import Child
+    from pyinit.later.survivors import Survivors
+    from pyinit.settings import Settings
+
+BATCH = 64  # orphans, and then signals are looked for although more are dead
+REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
+RETRY_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
+UNKNOWN_CODE = 1  # where the kernel never told how the child ended
+
+
+class Unusual:
+    """The rest of the loop, and what it knows.
+
+    Attributes:
+        report: takes the events.
+        rules: decide what is to be done, and when.
+    """
+
+    __slots__ = (
+        "_child",
+        "_code",
+        "_is_reaped",
+        "_settings",
+        "_survivors",
+        "_usage",
+        "report",
+        "rules",
+    )
+
+    def __init__(self, settings: "Settings", child: "Child", reserve: bytes | None) -> None:
+        """Get ready.
+
+        Args:
+            settings: what the user asked for.
+            child: the child, which runs already or will.
+            reserve: a piece of memory to go on with; None where it is used up.
+        """
+        self._settings = settings
+        self._child = child
+        self.report = Report(settings, reserve)
+        self.rules = rules.Rules(settings, may_drain=True)
+        self._is_reaped = False  # the child; its pid may be another's from then on
+        self._code: int | None = None
+        self._usage: struct_rusage | None = None
+        self._survivors: Survivors | None = None
+        if child.pid:
+            self.report.open()
+
+    def prepare(self) -> None:
+        """Make ready before the fork what an option or a surrounding asks for.
+
+        Raises:
+            StartError: it cannot be had, and somebody relies on it.
+        """
+        settings = self._settings
+        if settings.parent_death_signal or posix.getpid() != 1:
+            from pyinit.rare import prctls
+
+            adopts = prctls.prepare(settings, self.report)
+            self.rules = rules.Rules(settings, may_drain=adopts)
+        elif settings.subreaper:
+            self.report.tell(DEBUG, "subreaper_needless")
+        if children.has_terminal():
+            from pyinit.rare.terminal import Terminal
+
+            self._child.terminal = Terminal(group=settings.group)
+
+    def begin(self) -> None:
+        """Tell what there is to tell of the start, now that the child runs."""
+        self.report.open()
+        self.report.tell(INFO, "child_started", self._child.pid, self._settings.command[0])
+        if posix.getpid() != 1:
+            from pyinit.later import descendants  # noqa: F401 - while it is sure to be there
+        if posix.getppid() == 1:
+            from pyinit.later import shell_form
+
+            shell_form.tell(self.report)
+
+    def is_over(self) -> bool:
+        """Tell whether the child is dead and nobody is left to wait for."""
+        return self.rules.state == rules.DONE
+
+    def forward(self, received: "struct_siginfo") -> None:
+        """Pass a signal on as the rules have it."""
+        life, child = self.rules, self._child
+        pid = child.pid if life.status is None else 0
+        if child.terminal is not None and child.terminal.has_told(pid, received):
+            return
+        order = life.receive(received.si_signo, monotonic())
+        if order is None:
+            self.report.tell(INFO, "signal_dropped", received)
+            return
+        target, signum = order
+        if child.terminal is not None and pid:
+            child.terminal.passes(signum, pid)
+        error = self._send(target, (signum,))
+        facts = (received, signum, target, child.pid)
+        if error is None:
+            self.report.tell(INFO, "signal_forwarded", *facts)
+        else:
+            self.report.tell(WARNING, "forward_refused", *facts, error)
+
+    def _send(self, target: int, signums: tuple[int, ...]) -> OSError | None:
+        """Send signals, in their order, to a target of the rules; return what came of it."""
+        is_alive = self.rules.status is None
+        pid = self._child.pid if is_alive else 0
+        try:
+            if target == rules.EVERYONE and posix.getpid() != 1:
+                self._send_to_descendants(signums, pid)
+                return None
+            send = SENDERS[target]
+            for signum in signums:
+                send(pid, signum)
+        except OSError as error:
+            if isinstance(error, ProcessLookupError) and not is_alive:
+                return None  # the last of those that remained has just gone
+            return error
+        except BaseException as error:  # noqa: BLE001 - that of a walk is no reason to stop here
+            self.report.tell_error(error)
+        return None
+
+    def _send_to_descendants(self, signums: tuple[int, ...], pid: int) -> None:
+        try:
+            from pyinit.later import descendants
+        except BaseException as error:  # noqa: BLE001 - it is not there any more, say
+            self.report.tell_error(error)
+            for signum in signums if pid else ():
+                processes.send(pid, signum)
+        else:
+            descendants.send(signums, pid)
+
+    def reap(self) -> None:
+        """Take the dead, with their names where they are told.
+
+        Only so many, or orphans that come faster than they are reaped would starve the signals.
+        """
+        life, left = self.rules, BATCH
+        began = monotonic()
+        life.reap_at = began + RETRY_SECONDS  # where an error comes between
+        while left > 0 or (life.status is not None and monotonic() < began + REAPING_SECONDS):
+            left -= 1
+            if self._is_quiet():
+                left -= BATCH
+                found = processes.reap_orphans(0 if self._is_reaped else self._child.pid, BATCH)
+                if found == processes.MORE:
+                    continue
+                if found == processes.NONE:
+                    life.reap_at = None
+                    return
+            try:
+                dead = processes.next_dead()
+            except ChildProcessError:
+                self._note_no_children()
+                return
+            except OSError as error:  # a seccomp filter, say
+                self.report.tell_error(error)
+                self._reap_unseen()
+                return
+            if dead is None:
+                life.reap_at = None
+                return
+            if not self._take(*dead):
+                return
+        life.reap_at = monotonic()
+
+    def _is_quiet(self) -> bool:
+        """Tell whether nobody wants to know of orphans, so that they need but be reaped."""
+        if self._survivors is not None and self._survivors.wants_the_dead():
+            return False
+        return self._orphan_level() > self.report.verbosity
+
+    def _orphan_level(self) -> int:
+        """Return the level at which orphans are told of; ``-v`` is enough while all are to go."""
+        if self._settings.warn_on_reap:
+            return WARNING
+        return INFO if self.rules.stopping else DEBUG
+
+    def _take(self, pid: int, status: int) -> bool:
+        """Reap a zombie; return whether it could be had."""
+        if pid == self._child.pid and not self._is_reaped:
+            self.rules.child_died(status, monotonic())  # before anything can go wrong
+            name, taken = None, self._take_child(status)
+        else:
+            name = None if self._is_quiet() else _name(pid)
+            taken = processes.take(pid)
+        if taken is not None:
+            self._note_dead(pid, name, taken)
+        return taken is not None
+
+    def _take_child(self, status: int) -> int | None:
+        if not status and self.report.verbosity < INFO:
+            return processes.take(self._child.pid)
+        taken, self._usage = processes.take_with_usage(self._child.pid)
+        return taken
+
+    def _note_dead(self, pid: int, name: str | None, status: int) -> None:
+        if pid == self._child.pid and not self._is_reaped:
+            self._is_reaped = True
+            self.rules.child_died(status, monotonic())
+            return
+        if self._survivors is not None:
+            self._survivors.reaped(pid, name, status)
+        self.report.tell(self._orphan_level(), "orphan_reaped", pid, name, status)
+
+    def _reap_unseen(self) -> None:
+        for _ in range(BATCH):
+            try:
+                dead = processes.take_any()
+            except ChildProcessError:
+                self._note_no_children()
+                return
+            if dead is None:
+                self.rules.reap_at = None
+                return
+            pid, status = dead
+            self._note_dead(pid, None, status)
+        self.rules.reap_at = monotonic()
+
+    def _note_no_children(self) -> None:
+        if self.rules.status is None:
+            msg = "the kernel knows of no children, and the child is not reaped yet"
+            raise ChildProcessError(msg)
+        if processes.is_anybody_here() and not _are_zombies():
+            self.rules.reap_at = monotonic() + LOOK_AGAIN_SECONDS
+        else:
+            self.rules.nobody_left()
+
+    def settle(self) -> None:
+        """See to a child that has stopped, or is dead: its terminal, its code, what to tell."""
+        status, child = self.rules.status, self._child
+        if status is None:
+            if child.terminal is not None:
+                child.terminal.follow_stop(child.pid)
+            return
+        if self._code is not None:
+            return
+        self._code = children.exit_code(status)
+        if child.terminal is not None:
+            child.terminal.take_back(child.pid)
+        failure = children.exec_failure(child)
+        if failure is None:
+            self._tell_end(status)
+        else:
+            self._explain(failure)
+
+    def _tell_end(self, status: int) -> None:
+        child = self._child
+        seconds = monotonic() - child.began
+        kills = 0
+        if status and child.oom_kills is not None:  # of a SIGKILL a shell may have made a code
+            from pyinit.later import oom
+
+            kills = (oom.kills() or 0) - child.oom_kills
+        level = WARNING if kills or self._is_crash(status) else INFO
+        self.report.tell(level, "child_exited", child.pid, status, seconds, self._usage, kills)
+
+    def _is_crash(self, status: int) -> bool:
+        """Tell whether whoever runs the container must know of it, as of no plain stop."""
+        signum = posix.WTERMSIG(status) if posix.WIFSIGNALED(status) else 0
+        terminal = self._child.terminal
+        if signum == signals.SIGPIPE and terminal is not None and terminal.is_job:
+            return False  # so a pipeline ends
+        return signum not in signals.PLAIN_STOPS
+
+    def _explain(self, failure: tuple[int, bytes, bytes, bool]) -> None:
+        from pyinit.later import exec_failure
+
+        command = self._settings.command[0]
+        self._code, reason = exec_failure.explain(command, *failure)
+        self.report.tell(ERROR, "exec_failed", command, self._code, failure[0], reason)
+
+    def take_step(self) -> None:
+        """Do what the rules' clocks say is due. That it cannot be told is no reason not to."""
+        due = self.rules.due(monotonic())
+        if due is None:
+            return
+        step, target, signums = due
+        self._try(self._tell_step, step, target)
+        error = self._send(target, signums) if signums else None
+        if error is not None and step not in rules.REPEATED:
+            facts = (signums[0], target, self._child.pid, error)
+            self.report.tell(WARNING, "kill_refused", *facts)
+        number = (error.errno if error is not None else 0) or 0
+        self._try(self._note_step, step, number)
+        self.rules.sent(step, number, monotonic())
+
+    def _try(self, act: "Callable[..., None]", *arguments: object) -> None:
+        try:
+            act(*arguments)
+        except BaseException as error:  # noqa: BLE001 - it does not concern what comes after it
+            self.report.tell_error(error)
+
+    def _tell_step(self, step: int, target: int) -> None:
+        if step == rules.EXPIRE:
+            seconds = self._settings.kill_after
+            self.report.tell(WARNING, "kill_after_expired", target, self._child.pid, seconds)
+        elif step == rules.ASK:
+            from pyinit.later.survivors import Survivors
+
+            self._survivors = Survivors(self.report, self._settings.drain)
+        elif step == rules.KILL and self._survivors is not None:
+            self._survivors.name_all()
+
+    def _note_step(self, step: int, number: int) -> None:
+        if number == ENOENT and step in rules.ASKING:
+            self._survivors = None  # nobody can be found, so there is nobody to wait for
+        if self._survivors is None:
+            return
+        if step == rules.ASK:
+            self._survivors.asked()
+        elif step == rules.LOOK and self._survivors.look(self._child.terminal):
+            self.rules.look_again(monotonic())
+        elif step == rules.GIVE_UP:
+            self._survivors.gave_up = True
+
+    def leave(self) -> int:
+        """Tell how it went; return the code to leave with."""
+        self._try(self.settle)  # an error came between, perhaps
+        self._try(self._end)
+        self.report.close()
+        code = UNKNOWN_CODE if self._code is None else self._code
+        if code in self._settings.expected_codes:
+            return 0
+        terminal = self._child.terminal
+        if terminal is not None and self.rules.status == signals.SIGINT:
+            self._try(terminal.die_as_child_did)
+        return code
+
+    def _end(self) -> None:
+        if self._survivors is not None:
+            self._survivors.finished()
+        if self._child.terminal is not None:
+            self._child.terminal.end_loan(self._child.pid)
+
+
+SENDERS = (processes.send, processes.send_to_group, processes.send_to_all)  # by the rules' target
+
+
+def _name(pid: int) -> str | None:
+    try:
+        from pyinit.later import proc
+
+        return proc.name(pid)
+    except BaseException:  # noqa: BLE001 - the package was replaced under us, say: then no name
+        return None
+
+
+def _are_zombies() -> bool:
+    # kill(2) reaches zombies as well, which are their parents' business.
+    try:
+        from pyinit.later import survivors
+
+        return survivors.are_zombies()
+    except BaseException:  # noqa: BLE001 - who cannot be looked at is there, until the deadline
+        return False

@@ -1,0 +1,367 @@
+"""What is decided, by the rules, whatever comes in and in whatever order."""
+
+import errno
+import signal
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pyinit import rules, signals
+from pyinit.rare import names
+from pyinit.rules import CHILD, EVERYONE, GROUP, Rules
+from pyinit.settings import Settings
+
+STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+ASKED = (rules.ASK, EVERYONE, (signal.SIGTERM, signal.SIGCONT))
+EXPIRE = (rules.EXPIRE, CHILD, (signal.SIGKILL,))
+LOOK = (rules.LOOK, EVERYONE, ())
+KILL = (rules.KILL, EVERYONE, (signal.SIGKILL,))
+
+
+def new(*, may_drain: bool = True, **settings) -> Rules:
+    """Return the rules of a command that runs."""
+    return Rules(Settings(("app",), **settings), may_drain=may_drain)
+
+
+def deadline(life: Rules) -> float | None:
+    """Return when there is something to do although nothing else happens; None if never."""
+    return life.patience(0.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "target"),
+    [
+        ({}, CHILD),
+        ({"group": True}, GROUP),
+        ({"forward_all": True}, EVERYONE),
+        ({"forward_all": True, "group": True}, EVERYONE),
+    ],
+)
+def test_signals_go_to_whom_the_options_name(settings, target):
+    """While the child runs -g and -a decide who gets what comes in, and who is killed at last."""
+    life = new(kill_after=1.0, **settings)
+
+    assert (target, signal.SIGTERM) == life.receive(signal.SIGTERM, 5.0)
+    assert (rules.EXPIRE, target, (signal.SIGKILL,)) == life.due(6.0)
+
+
+@pytest.mark.parametrize("target", [{}, {"group": True}, {"forward_all": True}])
+def test_rewriting_changes_what_is_sent(target):
+    """A signal is rewritten once, not in a chain; 0 drops it; others stay what they are."""
+    life = new(rewrite={15: 3, 3: 1, 1: 0, 37: 64}, **target)
+    sent = [life.receive(signum, 0.0) for signum in (15, 3, 1, 37, 10)]
+
+    assert [3, 1, None, 64, 10] == [order and order[1] for order in sent]
+
+
+@pytest.mark.parametrize("signum", STOP)
+def test_first_request_to_stop_starts_the_clock(signum):
+    """Of several requests the first counts; other signals do not."""
+    life = new(kill_after=10.0)
+    life.receive(signal.SIGHUP, 1.0)
+    assert deadline(life) is None
+    life.receive(signum, 2.0)
+    for other in STOP:
+        life.receive(other, 9.0)
+
+    assert 12.0 == deadline(life)
+    assert [None, EXPIRE, None] == [life.due(now) for now in (11.9, 12.0, 99.0)]
+
+
+def test_clock_looks_at_the_signal_received():
+    """SIGTERM rewritten to something else starts the clock; what becomes SIGTERM does not."""
+    life = new(kill_after=10.0, rewrite={15: 28, 10: 15})
+    life.receive(signal.SIGUSR1, 1.0)
+    assert deadline(life) is None
+    life.receive(signal.SIGTERM, 2.0)
+
+    assert 12.0 == deadline(life)
+
+
+def test_dropped_request_starts_no_clock():
+    """Who drops SIGTERM wants nothing to come of it."""
+    life = new(kill_after=10.0, rewrite={15: 0})
+    life.receive(signal.SIGTERM, 2.0)
+
+    assert (None, False) == (deadline(life), life.stopping)
+
+
+@pytest.mark.parametrize("word", ["TSTP", "TTIN", "TTOU"])
+def test_drain_is_not_stopped_by_a_key(word):
+    """^Z would stop those who are to end; while the child runs it is for the child."""
+    life, signum = new(drain=5.0), names.number(word)
+    assert (CHILD, signum) == life.receive(signum, 1.0)
+    life.child_died(0, 2.0)
+
+    assert life.receive(signum, 3.0) is None
+
+
+def test_drain_asks_then_kills_then_gives_up():
+    """One way: SIGTERM and SIGCONT at once, SIGKILL at the deadline and on, then the end."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    assert (rules.DRAINING, True) == (life.state, life.stopping)
+    assert [ASKED, None, LOOK] == [life.due(now) for now in (1.0, 1.04, 1.06)]
+    assert [None, KILL] == [life.due(now) for now in (5.9, 6.0)]
+    assert [rules.KILL_AGAIN, None] == [step and step[0] for step in map(life.due, (6.5, 6.5))]
+    life.due(7.0)
+
+    assert (rules.GIVE_UP, EVERYONE, ()) == life.due(8.0)
+    assert (rules.DONE, None) == (life.state, deadline(life))
+
+
+def test_time_of_a_drain_begins_when_they_were_asked():
+    """What it takes to find those that remain is not taken from their time."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    life.due(1.0)
+    life.sent(rules.ASK, 0, 4.0)
+    assert [None, LOOK] == [life.due(now) for now in (4.04, 4.06)]
+    life.sent(rules.ASK, 0, 5.0)
+    assert [None, LOOK] == [life.due(now) for now in (5.04, 5.06)]
+    assert [None, KILL] == [life.due(now) for now in (9.9, 10.0)]
+    life.sent(rules.ASK, 0, 10.0)
+
+    assert 10.0 + rules.AGAIN_SECONDS == deadline(life)
+
+
+def test_looks_become_rare():
+    """Another look comes after twice as long each time, and none after the deadline."""
+    life = new(drain=1.0)
+    life.child_died(0, 0.0)
+    life.due(0.0)
+    looks = []
+    while (step := life.due(now := deadline(life)))[0] == rules.LOOK:
+        looks.append(now)
+        life.look_again(now)
+
+    assert KILL == step
+    assert [0.05, 0.15, 0.35, 0.75] == [pytest.approx(now) for now in looks]
+    life.look_again(1.0)
+    assert rules.KILL_AGAIN == life.due(2.0)[0]
+
+
+def test_short_drain_looks_before_it_kills():
+    """Where there is less time than until a look, it comes right before the end."""
+    life = new(drain=0.01)
+    life.child_died(0, 1.0)
+
+    assert [ASKED, LOOK, KILL] == [life.due(now) for now in (1.0, 1.01, 1.01)]
+
+
+def test_time_of_a_drain_does_not_begin_at_any_other_time():
+    """Before they were asked, and when all are gone, there is no time to begin."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    life.sent(rules.ASK, 0, 2.0)
+    assert ASKED == life.due(2.0)
+    life.nobody_left()
+    life.sent(rules.ASK, 0, 3.0)
+
+    assert (rules.DONE, None) == (life.state, deadline(life))
+
+
+def test_who_is_alone_with_its_child_goes_on():
+    """That there is nobody but the child is no end while it runs."""
+    life = new()
+    life.nobody_left()
+
+    assert rules.RUNNING == life.state
+
+
+def test_signals_go_to_those_that_remain():
+    """While draining everyone gets what comes in, rewritten as ever."""
+    life = new(group=True, rewrite={1: 0, 2: 15})
+    life.child_died(0, 1.0)
+    sent = [life.receive(signum, 2.0) for signum in (15, 1, 2)]
+
+    assert [(EVERYONE, 15), None, (EVERYONE, 15)] == sent
+
+
+@pytest.mark.parametrize("how", [{"drain": 0.0}, {"may_drain": False}])
+def test_without_a_drain_the_child_takes_all_with_it(how):
+    """With -d 0, and where there is nobody to adopt, the end of the child is the end."""
+    life = new(**how)
+    life.child_died(0, 1.0)
+
+    assert (rules.DONE, None) == (life.state, life.due(99.0))
+
+
+def test_patience_with_the_child_ends_with_it():
+    """The clock of kill-after does not run on while draining."""
+    life = new(kill_after=3.0, drain=5.0)
+    life.receive(signal.SIGTERM, 1.0)
+    life.child_died(0, 2.0)
+    life.due(2.0)
+    life.due(3.0)
+
+    assert [None, KILL] == [life.due(now) for now in (6.9, 7.0)]
+
+
+def test_those_that_cannot_be_found_just_now_are_asked_again():
+    """Their time runs from the first moment on, and anew once they were asked."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    life.due(1.0)
+    life.sent(rules.ASK, errno.EAGAIN, 1.0)
+    assert [None, LOOK[0], rules.ASK_AGAIN] == [
+        step and step[0] for step in map(life.due, (1.04, 1.06, 1.1))
+    ]
+    life.sent(rules.ASK_AGAIN, 0, 3.0)
+
+    assert [LOOK, None, KILL] == [life.due(now) for now in (3.1, 7.9, 8.0)]
+
+
+def test_those_that_can_never_be_found_are_not_waited_for():
+    """Where /proc does not tell who is left there is nobody to drain."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    life.due(1.0)
+    life.sent(rules.ASK, errno.ENOENT, 1.0)
+
+    assert (rules.DONE, None) == (life.state, deadline(life))
+
+
+def test_what_is_to_be_reaped_is_waited_for():
+    """The time to reap counts as well, and what is overdue is due now."""
+    life = new(kill_after=3.0)
+    life.reap_at = 2.0
+    assert 1.5 == life.patience(0.5)
+    life.receive(signal.SIGTERM, 0.0)
+    life.reap_at = None
+
+    assert [2.5, 0.0] == [life.patience(now) for now in (0.5, 9.0)]
+
+
+def test_status_that_is_known_better_counts():
+    """What is told when the child is reaped replaces what was told before."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    life.due(1.0)
+    life.child_died(9, 2.0)
+
+    assert (9, rules.DRAINING) == (life.status, life.state)
+
+
+SECONDS = st.floats(0, 20) | st.sampled_from([0.0, 1.0])
+SIGNALS = st.integers(1, 64)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Whatever happens, in any order, the rules at the head of the module hold."""
+
+    @initialize(
+        group=st.booleans(),
+        forward_all=st.booleans(),
+        drain=SECONDS,
+        kill_after=SECONDS,
+        rewrite=st.dictionaries(SIGNALS, st.integers(0, 64)),
+        may_drain=st.booleans(),
+    )
+    def begin(self, *, may_drain, **settings):
+        self.life = new(may_drain=may_drain, **settings)
+        self.now = 100.0
+        self.gone = None  # since when the child is
+        self.asked = None  # since when those that remain are
+        self.request = None  # since when it was asked to stop
+        self.killed = None  # since when those that remain are
+        self.steps = []
+        self.states = [self.life.state]
+        self.settings = settings
+
+    @rule(signum=SIGNALS)
+    def signal_comes(self, signum):
+        sent = self.settings["rewrite"].get(signum, signum)
+        if signum in STOP and sent and self.request is None and self.life.state == 0:
+            self.request = self.now
+        order = self.life.receive(signum, self.now)
+        if order is None:
+            is_dropped = {rules.DONE: True, rules.DRAINING: sent in signals.JOB_CONTROL}
+            assert not sent or is_dropped[self.life.state]
+        else:
+            assert sent == order[1]
+            self.check_target(order[0])
+
+    @rule()
+    def child_goes(self):
+        self.life.child_died(0, self.now)
+        self.gone = self.now if self.gone is None else self.gone
+
+    @precondition(lambda self: rules.ASK in self.steps)
+    @rule()
+    def all_are_asked(self):
+        self.life.sent(rules.ASK, 0, self.now)
+        self.asked = self.now if rules.KILL not in self.steps else self.asked
+
+    @rule()
+    def another_look_is_wanted(self):
+        self.life.look_again(self.now)
+
+    @precondition(lambda self: self.gone is not None)
+    @rule()
+    def last_one_goes(self):
+        self.life.nobody_left()
+        assert rules.DONE == self.life.state
+
+    @rule(seconds=SECONDS)
+    def time_passes(self, seconds):
+        self.now += seconds
+        self.look()
+
+    @rule()
+    def deadline_comes(self):
+        if deadline(self.life) is not None:
+            self.now = max(self.now, deadline(self.life))
+            self.look(expected=True)
+
+    def look(self, *, expected=False):
+        before = self.life.state
+        step = self.life.due(self.now)
+        assert step is not None or not expected
+        if step is None:
+            assert deadline(self.life) is None or self.now < deadline(self.life)
+            return
+        why, target, signums = step
+        assert before != rules.DONE
+        self.check_target(target)
+        self.steps.append(why)
+        if why == rules.EXPIRE:
+            assert self.now >= self.request + self.settings["kill_after"]
+        if why == rules.KILL:
+            assert self.now >= (self.asked or self.gone) + self.settings["drain"]
+            assert rules.LOOK in self.steps
+            self.killed = self.now
+        assert (signal.SIGKILL in signums) == (why in {rules.EXPIRE, rules.KILL, rules.KILL_AGAIN})
+
+    def check_target(self, target):
+        if target in {CHILD, GROUP}:
+            assert self.gone is None
+            assert (target == GROUP) == self.settings["group"]
+        else:
+            assert self.gone is not None or self.settings["forward_all"]
+
+    @invariant()
+    def one_way(self):
+        self.states.append(self.life.state)
+        assert self.states == sorted(self.states)
+        assert self.steps == sorted(self.steps)
+        often = {rules.LOOK, rules.KILL_AGAIN}
+        once = [step for step in self.steps if step not in often]
+        assert len(once) == len(set(once))
+
+    @invariant()
+    def comes_to_an_end(self):
+        if self.life.state == rules.DRAINING:
+            assert deadline(self.life) is not None
+        if self.life.state == rules.DRAINING and self.killed is not None:
+            assert deadline(self.life) <= self.killed + rules.LAST_SECONDS
+        if self.life.state == rules.DONE:
+            assert deadline(self.life) is None
+
+    @invariant()
+    def state_follows_the_child(self):
+        assert (self.life.state == rules.RUNNING) == (self.gone is None)
+
+
+TestAnyOrder = AnyOrder.TestCase
