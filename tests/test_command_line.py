@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testkit.programs import PYINIT
@@ -362,6 +362,7 @@ VARIABLE = st.sampled_from(
 )
 
 
+@settings(deadline=None)  # what else the machine does is no fault of a word
 @given(st.lists(ANY_WORD | OPTION), st.dictionaries(VARIABLE, st.text()))
 def test_any_words_are_settings_a_page_or_one_sentence(words, environment):
     """Whatever is typed there are settings with a command of it, a page, or one printable line."""

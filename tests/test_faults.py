@@ -22,7 +22,8 @@ from pyinit.settings import Settings
 
 BEYOND = 5_000_000  # no process has such a pid (PID_MAX_LIMIT)
 
-LAST_ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
+# The orphan may still live when the child is dead, and the drain must not end it.
+LAST_ORPHAN = ["sh", "-c", "(trap '' TERM; sh -c 'exit 6' &); exit 3"]
 
 
 def refusing(*faults: str, everybody: bool = False) -> list[str]:
@@ -238,8 +239,9 @@ def test_log_is_opened_although_the_beginning_failed(monkeypatch, born):
     monkeypatch.setattr(child, "let_go", let_go)
     born(lambda life: lives.append(life) or 0)
     (life,) = lives
+    report = life.unusual.report
 
-    assert ["internal_error"] == [event[2] for event in life.unusual.report.backlog]
+    assert (True, ["internal_error"]) == (report._is_open, [event[2] for event in report.backlog])
 
 
 # --- the trial ---
@@ -287,6 +289,33 @@ def test_judge_of_faults(changed, complaint):
     assert str(fault) == "waitid:EPERM:1+:init:not-pid1"
     assert len(found) == (0 if complaint is None else 1)
     assert complaint is None or complaint in found[0]
+
+
+TOLD = '{"event": "child_exited", "pid": 2, "code": 7, "seconds": 0.1}\n'
+
+
+@pytest.mark.parametrize(
+    ("fault", "changed", "complaints"),
+    [
+        ("close:EIO:19:everybody:pid1", {}, 0),
+        ("close:EIO:18:everybody:pid1", {}, 1),
+        ("close:EIO:19:everybody:not-pid1", {}, 1),
+        ("read:EIO:19:everybody:pid1", {}, 1),
+        ("close:EIO:19:everybody:pid1", {"code": 2}, 1),
+        ("close:EIO:19:everybody:pid1", {"err": INTERNAL_ERROR}, 1),
+    ],
+    ids=["its-last", "another", "not-pid1", "no-close", "another-code", "nothing-told"],
+)
+def test_judge_of_faults_knows_the_end_of_unshare(fault, changed, complaints):
+    """A code is only lost by unshare(1) where that could not close stdout, its last call."""
+    outcome = {
+        "code": 1,
+        "marks": frozenset(ALL_MARKS),
+        "err": TOLD,
+        "calls": {"9": 70, "8": 19, "": 1},
+    } | changed
+
+    assert complaints == len(list(judge(parse(fault), Outcome(**outcome))))
 
 
 def test_judge_of_memory_notices_silence():
