@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyinit.rare.terminal import Terminal
 
 STDERR = 2
+UNKNOWN_CODE = 1  # where the kernel never told how the child ended
 SHELL = b"/bin/sh"
 LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes two without a reader
 USUAL_DESCRIPTORS = 1024  # where /proc does not tell which there are

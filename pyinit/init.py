@@ -9,6 +9,8 @@ import sys
 from time import monotonic, sleep  # a builtin module
 
 from pyinit import child, processes, signals
+from pyinit.child import UNKNOWN_CODE
+from pyinit.processes import BATCH, RETRY_SECONDS
 from pyinit.settings import WARNING, Settings
 
 TYPE_CHECKING = False
@@ -21,10 +23,7 @@ if TYPE_CHECKING:
     from pyinit.unusual import Unusual
 
 RESERVE = 1 << 20  # bytes
-BATCH = 64  # orphans, and then signals are looked for although more are dead
 IN_A_ROW = 16  # signals, and then the dead are looked for although no SIGCHLD came
-RETRY_SECONDS = 1.0
-UNKNOWN_CODE = 1  # where the kernel never told how the child ended
 PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 
@@ -219,10 +218,14 @@ def _reap(init: Init) -> None:
     """Reap orphans that nobody asks about; otherwise, and for the child, go the long way."""
     init.patience = RETRY_SECONDS  # where an error comes between there may be dead not taken
     if init.unusual is None:
-        left = processes.reap_orphans(init.child.pid, BATCH)
-        if left != processes.OTHERS:
-            init.patience = 0.0 if left == processes.MORE else None
-            return
+        try:
+            left = processes.reap_orphans(init.child.pid, BATCH)
+        except OSError as error:  # a seccomp filter, say
+            _tell_error(init, error)
+        else:
+            if left != processes.OTHERS:
+                init.patience = 0.0 if left == processes.MORE else None
+                return
     _ask_unusual(init).reap()
 
 

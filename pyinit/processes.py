@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ALL = -1
 NONE, MORE, OTHERS = range(3)  # of those that are dead
+BATCH = 64  # orphans, and then signals are looked for although more are dead
+RETRY_SECONDS = 1.0  # until those are looked for again that could not be had
 NOBODY = (0, 0)  # of waitpid(2): nobody could be had
 LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
 STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # as long as it is
@@ -153,7 +155,10 @@ def reap_orphans(child: int, most: int) -> int:
 
     Returns:
         NONE where nobody is dead any more; MORE where somebody may be; OTHERS where the next one is
-        the child, or cannot be had, or the kernel does not tell.
+        the child, or cannot be had, or there are no children at all.
+
+    Raises:
+        OSError: as for :func:`next_dead`.
     """
     waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
     everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
@@ -164,7 +169,7 @@ def reap_orphans(child: int, most: int) -> int:
                 return NONE
             if dead.si_pid == child or waitpid(dead.si_pid, at_once) == NOBODY:
                 return OTHERS
-    except OSError:
+    except ChildProcessError:  # of all, or of this one: next_dead() tells
         return OTHERS
     return MORE
 

@@ -10,6 +10,8 @@ from time import monotonic
 
 from pyinit import child as children
 from pyinit import processes, rules, signals
+from pyinit.child import UNKNOWN_CODE
+from pyinit.processes import BATCH, RETRY_SECONDS
 from pyinit.report import Report
 from pyinit.settings import DEBUG, ERROR, INFO, WARNING
 
@@ -23,11 +25,8 @@ if TYPE_CHECKING:
     from pyinit.later.survivors import Survivors
     from pyinit.settings import Settings
 
-BATCH = 64  # orphans, and then signals are looked for although more are dead
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
-RETRY_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
-UNKNOWN_CODE = 1  # where the kernel never told how the child ended
 
 
 class Unusual:
@@ -161,15 +160,15 @@ class Unusual:
         life.reap_at = began + RETRY_SECONDS  # where an error comes between
         while left > 0 or (life.status is not None and monotonic() < began + REAPING_SECONDS):
             left -= 1
-            if self._is_quiet():
-                left -= BATCH
-                found = processes.reap_orphans(0 if self._is_reaped else self._child.pid, BATCH)
-                if found == processes.MORE:
-                    continue
-                if found == processes.NONE:
-                    life.reap_at = None
-                    return
             try:
+                if self._is_quiet():
+                    left -= BATCH
+                    found = processes.reap_orphans(0 if self._is_reaped else self._child.pid, BATCH)
+                    if found == processes.MORE:
+                        continue
+                    if found == processes.NONE:
+                        life.reap_at = None
+                        return
                 dead = processes.next_dead()
             except ChildProcessError:
                 self._note_no_children()

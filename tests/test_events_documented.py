@@ -142,7 +142,7 @@ def a_deaf_nested_init(start):
 def an_internal_error(start):
     return start(
         command=["sh", "-c", "exit 3"],
-        wrap=refusing("waitid:error=EINVAL:when=1..2"),
+        wrap=refusing("waitid:error=EINVAL:when=1"),
         namespace=False,
     ).finish()
 

@@ -783,6 +783,17 @@ def test_usual_patience(kernel, orphans, patience):
     assert ([(PID, usual.BATCH)], patience) == (kernel.quietly, made.patience)
 
 
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "again"])
+def test_look_that_is_refused_is_told_although_all_is_as_usual(kernel, times):
+    """One refusal is told, and the dead are looked for all the same, by the long way."""
+    kernel.orphans = [*[refusal(errno.EPERM)] * times, processes.NONE]
+    made = new()
+
+    assert usual.guard(made, usual._reap)
+    assert ["internal_error"] * times == made.unusual.report.names()
+    assert [(PID, usual.BATCH)] * 2 == kernel.quietly
+
+
 def test_rest_is_asked_for_once(kernel):
     """It gets the reserve, and decides from then on."""
     made = new(rewrite={HUP: 0}, verbosity=DEBUG)
