@@ -36,7 +36,7 @@ help:
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
 	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
-	@echo 'make mutants            do tests notice changes to what kills? ARGS="rules everyone"'
+	@echo 'make mutants            do tests notice changes to what kills? ARGS="rules processes"'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'

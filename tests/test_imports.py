@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,9 @@ USUAL = {"child", "init", "processes", "settings", "signals"}  # what is loaded 
 OPTIONS = {"cli", "report", "rules", "unusual"}  # and what options add to that
 BESIDE = {"report", "rules", "unusual", "later", "later.oom"}  # what is loaded right after it
 SIGNALLING = {"kill", "killpg", "pidfd_send_signal", "wait", "waitpid", "waitid", "wait3", "wait4"}
+KERNEL = {"os", "posix", "signal", "_signal"}  # the modules that have these
 TIMED = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+UNCOMPILED = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def imported(text: str) -> set[str]:
@@ -96,7 +99,9 @@ def up_to_exec(logs: list[list[str]], program: str) -> list[str]:
 
 def opened(calls: list[str]) -> set[str]:
     """Return the modules of pyinit's whose files were opened."""
-    found = re.findall(r"/site-packages/pyinit/((?:\w+/)?)__pycache__/(\w+)\.", "\n".join(calls))
+    found = re.findall(
+        r"/site-packages/pyinit/((?:[a-z]+/)?)(?:__pycache__/)?(\w+)\.", "\n".join(calls)
+    )
     return {f"{folder}{name}" for folder, name in found} - {"__init__"}
 
 
@@ -117,6 +122,7 @@ def test_files_that_are_opened_before_the_fork(traced, options, added):
 
     assert USUAL | added == opened(init[:fork])
     assert "structlog" not in "\n".join(init[:fork])
+    assert ("-vv" in options) == ("later/writer" in opened(init[fork:]))
     assert [] == [line for line in child if line.startswith("openat(")]
 
 
@@ -157,6 +163,44 @@ def test_every_way_to_start_does_the_same(how):
     assert 8 == done.returncode
 
 
+def change_the_source(folder):
+    with (folder / "child.py").open("a") as source:
+        source.write("CHANGED = 1\n")
+
+
+def remove_the_bytecode(folder):
+    compiled_file(folder).unlink()
+
+
+def take_another_magic_number(folder):
+    path = compiled_file(folder)
+    path.write_bytes(b"1234" + path.read_bytes()[4:])
+
+
+def compiled_file(folder: Path) -> Path:
+    return folder / "__pycache__" / f"child.{sys.implementation.cache_tag}.pyc"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [change_the_source, remove_the_bytecode, take_another_magic_number],
+    ids=lambda spoil: spoil.__name__,
+)
+def test_bytecode_that_does_not_fit_is_not_needed(tmp_path, spoil):
+    """A module whose bytecode is old, missing or of another Python runs from its source."""
+    shutil.copytree(PACKAGE, tmp_path / "pyinit")
+    spoil(tmp_path / "pyinit")
+    begin = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyinit import signals;"
+    begin += "mask = signals.block_all(); from pyinit import child, init;"
+    begin += "print(child.__file__, flush=True); init.main(mask)"
+    command = [sys.executable, "-I", "-c", begin, str(tmp_path), "--", "sh", "-c", "exit 3"]
+    done = subprocess.run(
+        [*UNSHARE, *command], env=UNCOMPILED, check=False, capture_output=True, text=True
+    )
+
+    assert (3, f"{tmp_path}/pyinit/child.py\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
 def sources() -> dict[str, ast.Module]:
     """Return the syntax trees of all modules, by their full names."""
     found = {}
@@ -186,7 +230,7 @@ def imports(tree: ast.AST, *, lazy: bool) -> set[str]:
         elif is_for_types(node):
             for other in node.orelse:
                 found |= imports(ast.Module([other], []), lazy=lazy)
-        elif lazy or not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        elif lazy or not isinstance(node, ast.FunctionDef):
             found |= imports(node, lazy=lazy)
     return found
 
@@ -225,19 +269,37 @@ def test_no_circle_of_imports():
     assert {} == left
 
 
-def test_one_file_signals_and_reaps():
-    """No other file than `processes` calls what does either."""
-    calls = {
-        name
-        for name, tree in SOURCES.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, (ast.Attribute, ast.Name))
-        and (node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id) in SIGNALLING
-        and ast.unparse(node.func).split(".")[0] in {"os", "posix", "_signal", *SIGNALLING}
+def signals_or_reaps(tree: ast.AST) -> bool:
+    """Tell whether a tree takes such a function from a module that has it, by whatever name."""
+    nodes = list(ast.walk(tree))
+    known = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name in KERNEL
     }
+    taken = {
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module in KERNEL
+        for alias in node.names
+    }
+    named = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in known
+    }
+    return bool((taken | named) & SIGNALLING)
 
-    assert {"pyinit.processes"} == calls
+
+def test_one_file_signals_and_reaps():
+    """No other file than `processes` has what does either, called there or only named."""
+    assert ["pyinit.processes"] == [
+        name for name, tree in SOURCES.items() if signals_or_reaps(tree)
+    ]
 
 
 def test_what_runs_before_the_child_is_nine_files_at_most():

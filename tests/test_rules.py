@@ -289,10 +289,31 @@ class AnyOrder(RuleBasedStateMachine):
         self.gone = self.now if self.gone is None else self.gone
 
     @precondition(lambda self: rules.ASK in self.steps)
-    @rule()
-    def all_are_asked(self):
-        self.life.sent(rules.ASK, 0, self.now)
+    @rule(step=st.sampled_from(sorted(rules.ASKING)))
+    def all_are_asked(self, step):
+        self.life.sent(step, 0, self.now)
         self.asked = self.now if rules.KILL not in self.steps else self.asked
+
+    @precondition(lambda self: rules.ASK in self.steps)
+    @rule(step=st.sampled_from(sorted(rules.ASKING)))
+    def they_cannot_be_found_just_now(self, step):
+        before = deadline(self.life)
+        self.life.sent(step, errno.EAGAIN, self.now)
+        assert (before is None) == (deadline(self.life) is None)
+
+    @precondition(lambda self: rules.ASK in self.steps)
+    @rule(step=st.sampled_from(sorted(rules.ASKING)))
+    def they_can_never_be_found(self, step):
+        is_late = rules.KILL in self.steps
+        before = self.life.state
+        self.life.sent(step, errno.ENOENT, self.now)
+        assert (before if is_late else rules.DONE) == self.life.state
+
+    @rule(step=st.sampled_from([rules.EXPIRE, rules.LOOK, rules.KILL, rules.KILL_AGAIN]))
+    def other_steps_are_taken(self, step):
+        before = self.life.state, deadline(self.life)
+        self.life.sent(step, errno.ENOENT, self.now)
+        assert before == (self.life.state, deadline(self.life))
 
     @rule()
     def another_look_is_wanted(self):
@@ -345,8 +366,11 @@ class AnyOrder(RuleBasedStateMachine):
     def one_way(self):
         self.states.append(self.life.state)
         assert self.states == sorted(self.states)
-        assert self.steps == sorted(self.steps)
-        often = {rules.LOOK, rules.KILL_AGAIN}
+        first_kill = [*self.steps, rules.KILL].index(rules.KILL)
+        assert rules.ASK_AGAIN not in self.steps[first_kill:]  # before that it may follow a look
+        in_order = [step for step in self.steps if step != rules.ASK_AGAIN]
+        assert in_order == sorted(in_order)
+        often = {rules.ASK_AGAIN, rules.LOOK, rules.KILL_AGAIN}
         once = [step for step in self.steps if step not in often]
         assert len(once) == len(set(once))
 

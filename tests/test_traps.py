@@ -382,10 +382,10 @@ def test_package_is_replaced_under_it(start, compiled, sabotage):
     assert 0 == run.stop().code
 
 
-@pytest.mark.parametrize("gone", ["procfs", "events", "log", "rendering", "diagnosis"])
+@pytest.mark.parametrize("gone", ["proc", "events", "writer", "lines", "exec_failure"])
 def test_package_is_deleted_under_it(start, compiled, sabotage, gone):
     """A module of pyinit that cannot be loaded any more costs events, not zombies or codes."""
-    wrap = sabotage(f"import sys; sys.modules['pyinit.{gone}'] = None\n")
+    wrap = sabotage(f"import sys; sys.modules['pyinit.later.{gone}'] = None\n")
     run = start(["-vvw"], [compiled("orphans"), "200"], wrap=wrap, stderr=subprocess.DEVNULL)
     assert "gone" == run.line()
     workload = children(run.init)[0]
