@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import uuid
+from collections.abc import Iterator
 
 import pexpect
 import pytest
@@ -62,6 +63,15 @@ def end_of(process: subprocess.Popen) -> Result:
     return Result(process.returncode, out, err)
 
 
+def sent_by_us(process: subprocess.Popen) -> Iterator[str]:
+    """The listener's lines, without those of SIGURG.
+
+    Go's runtime interrupts its own threads with it, and an older runc that runs in the foreground
+    forwards whatever it gets: https://github.com/opencontainers/runc/pull/3368
+    """
+    return (line for line in process.stdout if line != f"got {int(signal.SIGURG)}\n")
+
+
 def test_code_is_the_childs(bundle):
     """The runtime leaves with the child's code; nothing is said."""
     result = end_of(bundle("sh", "-c", "exit 7").start())
@@ -76,11 +86,12 @@ def test_signals_are_forwarded(bundle):
     assert process.stdout.readline().startswith("ready")
     for signum in ("HUP", "USR1", "WINCH"):
         container.kill(signum)
-        assert f"got {signal.Signals[f'SIG{signum}'].value}\n" == process.stdout.readline()
+        assert f"got {signal.Signals[f'SIG{signum}'].value}\n" == next(sent_by_us(process))
     container.kill("TERM")
+    heard = list(sent_by_us(process))
     result = end_of(process)
 
-    assert (42, "got 15\n", "") == (result.code, result.out, result.err)
+    assert (42, ["got 15\n"], "") == (result.code, heard, result.err)
 
 
 def test_kill_is_the_end(bundle):
