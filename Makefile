@@ -14,7 +14,7 @@ USER_NAMESPACE := $(if $(filter-out 0,$(shell id -u)),--user --map-root-user)
 UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
 # What needs no package from Debian that `make run` does not, and is over in a moment.
 QUICK := $(patsubst %,tests/test_%.py,command_line descendants exit_codes forwarding kill_after \
-    rules package reaping rewrite shell_form signals_page loop)
+    lifecycle package reaping rewrite shell_above signals_page loop)
 QUICK_ONES := not twenty_thousand and not storm
 # With the directories, whose time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
@@ -36,7 +36,7 @@ help:
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
 	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
-	@echo 'make mutants            do tests notice changes to what kills? ARGS="rules processes"'
+	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle processes"'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'

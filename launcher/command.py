@@ -39,16 +39,16 @@ def is_alone() -> bool:
         return True
 
 
-if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.rare.restart
+if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.rare.reexec
     inherited_mask = set(map(int, filter(None, sys.argv[2].split(","))))
     sys.path[:] = sys.argv[3].split(os.pathsep)
     del sys.argv[1:4]
 else:
     forget_workload_modules()
     if not is_alone():
-        from pyinit.rare.restart import restart
+        from pyinit.rare.reexec import reexec
 
-        restart(__file__, inherited_mask)  # does not return
+        reexec(__file__, inherited_mask)  # does not return
 
 from pyinit.init import main
 

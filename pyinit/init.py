@@ -1,7 +1,7 @@
 """Be init: prepare, fork, and then wait, forward and reap until nobody is left.
 
 The usual case is here whole: a command without options, no terminal, a child that lives. What else
-there is to do is in ``unusual``, and is asked for when the first such thing comes up.
+there is to do is in ``supervisor``, and is asked for when the first such thing comes up.
 """
 
 import posix
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from pyinit.cli import Inspection
-    from pyinit.unusual import Unusual
+    from pyinit.supervisor import Supervisor
 
 RESERVE = 1 << 20  # bytes
 IN_A_ROW = 16  # signals, and then the dead are looked for although no SIGCHLD came
@@ -36,10 +36,10 @@ class Init:
         reserve: a piece of memory to go on with where there is none left. Never touched, so that it
             takes nothing but room below a limit.
         patience: how long to wait for a signal, in seconds; None for as long as it takes.
-        unusual: the rest, whose rules decide from then on; None as long as all is as usual.
+        supervisor: the rest, which decides from then on; None as long as all is as usual.
     """
 
-    __slots__ = ("child", "patience", "reserve", "settings", "unusual")
+    __slots__ = ("child", "patience", "reserve", "settings", "supervisor")
 
     def __init__(self, settings: Settings) -> None:
         """Get ready for a child."""
@@ -47,7 +47,7 @@ class Init:
         self.child = child.Child()
         self.reserve: bytes | None = bytes(RESERVE)
         self.patience: float | None = None
-        self.unusual: Unusual | None = None
+        self.supervisor: Supervisor | None = None
 
 
 def main(inherited_mask: "set[int]") -> "NoReturn":
@@ -106,7 +106,7 @@ def run(settings: Settings, inherited_mask: "set[int]") -> int:
     """
     init = Init(settings)
     if not settings.is_plain() or posix.getpid() != 1 or child.has_terminal():
-        _ask_unusual(init).prepare()
+        _supervisor(init).prepare()
     child.spawn(init.child, settings.command, inherited_mask)
 
     # -------------------------------------------------------------------------------------
@@ -128,21 +128,21 @@ def run(settings: Settings, inherited_mask: "set[int]") -> int:
 def _live(init: Init) -> int:
     """Go on until nobody is left; return the code to leave with."""
     in_a_row = 0
-    while init.unusual is None or not init.unusual.is_over():
+    while init.supervisor is None or not init.supervisor.is_over():
         received = _wait(init)
         if received is not None and received.si_signo != signals.SIGCHLD:
             guard(init, _forward, received)
             in_a_row += 1
-            if init.unusual is None and in_a_row < IN_A_ROW:
+            if init.supervisor is None and in_a_row < IN_A_ROW:
                 continue  # of several that are pending the lowest comes first
         in_a_row = 0
         is_reaped = guard(init, _reap)
-        if init.unusual is not None:
+        if init.supervisor is not None:
             guard(init, _settle)
             guard(init, _take_step)
         elif not is_reaped and (code := _code_of_child(init)) is not None:
             return code  # what there would be to do cannot be loaded: leave with the child
-    return init.unusual.leave()
+    return init.supervisor.leave()
 
 
 def guard(init: Init, act: "Callable[..., None]", *arguments: object) -> bool:
@@ -159,7 +159,7 @@ def _tell_error(init: Init, error: BaseException) -> None:
     if isinstance(error, MemoryError):
         init.reserve = None
     try:
-        _ask_unusual(init).report.tell_error(error)
+        _supervisor(init).report.tell_error(error)
     except BaseException:  # noqa: BLE001 - there is nobody left to tell
         pass
 
@@ -167,9 +167,9 @@ def _tell_error(init: Init, error: BaseException) -> None:
 def _begin(init: Init) -> None:
     guard(init, _let_go)
     guard(init, _note_memory)
-    if init.unusual is not None:
-        init.unusual.begin()
-    from pyinit import unusual  # noqa: F401 - while it is sure to be there
+    if init.supervisor is not None:
+        init.supervisor.begin()
+    from pyinit import supervisor  # noqa: F401 - while it is sure to be there
 
 
 def _let_go(_: Init) -> None:
@@ -186,15 +186,15 @@ def _note_memory(init: Init) -> None:
 def _wait(init: Init) -> "struct_siginfo | None":
     """Wait for a signal, for as long as nothing else is to be done."""
     try:
-        if init.unusual is None:
+        if init.supervisor is None:
             return signals.wait(init.patience)
-        return signals.wait(init.unusual.rules.patience(monotonic()))
+        return signals.wait(init.supervisor.lifecycle.patience(monotonic()))
     except BaseException as error:  # noqa: BLE001 - there are the dead to look for all the same
         _tell_error(init, error)
     try:
-        from pyinit.later import refused
+        from pyinit.later import wait_refused
 
-        received = refused.take_pending()
+        received = wait_refused.take_pending()
     except BaseException:  # noqa: BLE001 - as above
         received = None
     if received is None:
@@ -203,21 +203,21 @@ def _wait(init: Init) -> "struct_siginfo | None":
 
 
 def _forward(init: Init, received: "struct_siginfo") -> None:
-    """Pass a signal on, as it is and to the child alone; otherwise ask the rules."""
-    if init.unusual is None:
+    """Pass a signal on, as it is and to the child alone; otherwise ask the supervisor."""
+    if init.supervisor is None:
         try:
             processes.send(init.child.pid, received.si_signo)
         except OSError:  # the long way tries again, and says why
             pass
         else:
             return
-    _ask_unusual(init).forward(received)
+    _supervisor(init).forward(received)
 
 
 def _reap(init: Init) -> None:
     """Reap orphans that nobody asks about; otherwise, and for the child, go the long way."""
     init.patience = RETRY_SECONDS  # where an error comes between there may be dead not taken
-    if init.unusual is None:
+    if init.supervisor is None:
         try:
             left = processes.reap_orphans(init.child.pid, BATCH)
         except OSError as error:  # a seccomp filter, say
@@ -226,27 +226,27 @@ def _reap(init: Init) -> None:
             if left != processes.OTHERS:
                 init.patience = 0.0 if left == processes.MORE else None
                 return
-    _ask_unusual(init).reap()
+    _supervisor(init).reap()
 
 
 def _settle(init: Init) -> None:
     """See to a child that has stopped or is dead: the terminal, its code, what there is to tell."""
-    _ask_unusual(init).settle()
+    _supervisor(init).settle()
 
 
 def _take_step(init: Init) -> None:
-    """Do what the rules' clocks say is due."""
-    _ask_unusual(init).take_step()
+    """Do what the clocks say is due."""
+    _supervisor(init).take_step()
 
 
-def _ask_unusual(init: Init) -> "Unusual":
+def _supervisor(init: Init) -> "Supervisor":
     """Return the rest, which the first that asks for it has loaded."""
-    if init.unusual is None:
-        from pyinit.unusual import Unusual
+    if init.supervisor is None:
+        from pyinit.supervisor import Supervisor
 
-        init.unusual = Unusual(init.settings, init.child, init.reserve)
+        init.supervisor = Supervisor(init.settings, init.child, init.reserve)
         init.reserve = None
-    return init.unusual
+    return init.supervisor
 
 
 def _code_of_child(init: Init) -> int | None:

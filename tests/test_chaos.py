@@ -313,11 +313,11 @@ init.main(mask)
 """
 BREAKS = {
     "asks nobody": (
-        ("rules.py", "(SIGTERM, SIGCONT)", "(SIGCONT,)"),
+        ("lifecycle.py", "(SIGTERM, SIGCONT)", "(SIGCONT,)"),
         "saw no SIGTERM",
     ),
     "drains nobody": (
-        ("rules.py", "settings.drain if may_drain else 0.0", "0.0"),
+        ("lifecycle.py", "settings.drain if may_drain else 0.0", "0.0"),
         "saw no SIGTERM",
     ),
     "loses codes": (("child.py", "code if code >= 0 else 128 - code", "1"), "expected code"),

@@ -239,7 +239,7 @@ def test_log_is_opened_although_the_beginning_failed(monkeypatch, born):
     monkeypatch.setattr(child, "let_go", let_go)
     born(lambda life: lives.append(life) or 0)
     (life,) = lives
-    report = life.unusual.report
+    report = life.supervisor.report
 
     assert (True, ["internal_error"]) == (report._is_open, [event[2] for event in report.backlog])
 

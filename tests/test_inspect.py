@@ -18,7 +18,7 @@ from testkit.refusals import refusing
 from testkit.running import Run
 
 from pyinit.inspect import page as listing, sentences
-from pyinit.later import look as inspection, proc as procfs, threads, verdicts
+from pyinit.later import signal_state as inspection, proc as procfs, threads, verdicts
 
 ESCAPE = "\033"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *MAY_READ)

@@ -12,18 +12,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from pyinit import child, processes, rules, unusual
+from pyinit import child, processes, lifecycle, supervisor
 from pyinit import init as usual
 from pyinit.child import Child
-from pyinit.later import descendants, events, oom, proc, refused, survivors
+from pyinit.later import descendants, events, oom, proc, survivors, wait_refused
 from pyinit.settings import DEBUG, WARNING, Settings
-from pyinit.unusual import Unusual
+from pyinit.supervisor import Supervisor
 
 PID = 7
 ORPHAN = 8
 TERM, CONT, KILL, HUP = signal.SIGTERM, signal.SIGCONT, signal.SIGKILL, signal.SIGHUP
 DRAIN = 5.0
-LOOK = rules.LOOK_SECONDS
+LOOK = lifecycle.LOOK_SECONDS
 ASKED = ("everyone", (TERM, CONT), 0)
 KILLED = ("everyone", (KILL,), 0)
 NO_CHILDREN = ChildProcessError(errno.ECHILD, "none")
@@ -113,8 +113,8 @@ class Kernel:
         monkeypatch.setattr(processes, "take", self.take)
         monkeypatch.setattr(processes, "take_with_usage", lambda pid: (self.take(pid), None))
         monkeypatch.setattr(survivors, "Survivors", lambda *_: Remaining(self))
-        monkeypatch.setattr(unusual, "Report", Notes)
-        monkeypatch.setattr(unusual, "monotonic", lambda: self.now)
+        monkeypatch.setattr(supervisor, "Report", Notes)
+        monkeypatch.setattr(supervisor, "monotonic", lambda: self.now)
         monkeypatch.setattr(usual, "monotonic", lambda: self.now)
         monkeypatch.setattr(usual.signals, "wait", self.wait)
 
@@ -188,15 +188,15 @@ def kernel(monkeypatch):
     return Kernel(monkeypatch)
 
 
-def running(*, verbosity: int = DEBUG, **settings) -> Unusual:
+def running(*, verbosity: int = DEBUG, **settings) -> Supervisor:
     """Return the loop with a child that runs."""
     one = Child()
     one.pid = PID
     chosen = Settings(("true",), verbosity=verbosity, **{"drain": DRAIN, **settings})
-    return Unusual(chosen, one, b"")
+    return Supervisor(chosen, one, b"")
 
 
-def dead(kernel: Kernel, **settings) -> Unusual:
+def dead(kernel: Kernel, **settings) -> Supervisor:
     """Return the same when the child is dead, now, and those who remain are still to be asked."""
     made = running(**settings)
     kernel.dead = [(PID, 0x300), None]
@@ -206,7 +206,7 @@ def dead(kernel: Kernel, **settings) -> Unusual:
     return made
 
 
-def draining(kernel: Kernel, **settings) -> Unusual:
+def draining(kernel: Kernel, **settings) -> Supervisor:
     """Return the same when those who remain have just been asked to go."""
     made = dead(kernel, **settings)
     step_at(kernel, made, kernel.now)
@@ -215,13 +215,13 @@ def draining(kernel: Kernel, **settings) -> Unusual:
     return made
 
 
-def step_at(kernel: Kernel, made: Unusual, now: float) -> None:
+def step_at(kernel: Kernel, made: Supervisor, now: float) -> None:
     """Let that time be, and do what is due."""
     kernel.now = now
     made.take_step()
 
 
-def to_kill(kernel: Kernel) -> Unusual:
+def to_kill(kernel: Kernel) -> Supervisor:
     """Return the loop when it is time to kill those who remain."""
     made = draining(kernel)
     step_at(kernel, made, LOOK)
@@ -373,8 +373,8 @@ def test_orphans_without_end_do_not_keep_the_loop(kernel):
     made = running()
     made.reap()
 
-    assert [ORPHAN] * unusual.BATCH == kernel.taken
-    assert 0.0 == made.rules.patience(kernel.now)
+    assert [ORPHAN] * supervisor.BATCH == kernel.taken
+    assert 0.0 == made.lifecycle.patience(kernel.now)
 
 
 @pytest.mark.parametrize(
@@ -386,8 +386,8 @@ def test_orphans_of_whom_nobody_asks_are_but_reaped(kernel, orphans, patience):
     made = running(verbosity=WARNING)
     made.reap()
 
-    assert ([(PID, unusual.BATCH)], []) == (kernel.quietly, kernel.taken)
-    assert patience == made.rules.patience(kernel.now)
+    assert ([(PID, supervisor.BATCH)], []) == (kernel.quietly, kernel.taken)
+    assert patience == made.lifecycle.patience(kernel.now)
 
 
 def test_who_is_no_orphan_is_looked_at(kernel):
@@ -396,7 +396,7 @@ def test_who_is_no_orphan_is_looked_at(kernel):
     made = running(verbosity=WARNING)
     made.reap()
 
-    assert ([PID], 0x300) == (kernel.taken, made.rules.status)
+    assert ([PID], 0x300) == (kernel.taken, made.lifecycle.status)
 
 
 def test_reaped_child_is_no_more_left_out(kernel):
@@ -405,7 +405,7 @@ def test_reaped_child_is_no_more_left_out(kernel):
     kernel.orphans = [processes.NONE]
     made.reap()
 
-    assert [(0, unusual.BATCH)] == kernel.quietly
+    assert [(0, supervisor.BATCH)] == kernel.quietly
 
 
 @pytest.mark.parametrize(("wants", "quietly"), [(True, 0), (False, 1)])
@@ -429,7 +429,7 @@ def test_reaping_ends_with_the_last(kernel, found, taken):
     made = running()
     made.reap()
 
-    assert (taken, None) == (len(kernel.taken), made.rules.patience(kernel.now))
+    assert (taken, None) == (len(kernel.taken), made.lifecycle.patience(kernel.now))
 
 
 def test_dead_who_cannot_be_had_are_not_tried_at_once_again(kernel):
@@ -438,7 +438,10 @@ def test_dead_who_cannot_be_had_are_not_tried_at_once_again(kernel):
     made = running()
     made.reap()
 
-    assert ([ORPHAN], unusual.RETRY_SECONDS) == (kernel.taken, made.rules.patience(kernel.now))
+    assert ([ORPHAN], supervisor.RETRY_SECONDS) == (
+        kernel.taken,
+        made.lifecycle.patience(kernel.now),
+    )
 
 
 @pytest.mark.parametrize(("seconds", "taken"), [(0.01, 200), (0.05, 64), (1.0, 64)])
@@ -447,7 +450,7 @@ def test_at_the_end_reaping_has_a_time(kernel, monkeypatch, seconds, taken):
     made = draining(kernel)
     kernel.dead = [(ORPHAN, 0)] * 200 + [None]
     clock = iter([0.0])  # when it begins
-    monkeypatch.setattr(unusual, "monotonic", lambda: next(clock, seconds))
+    monkeypatch.setattr(supervisor, "monotonic", lambda: next(clock, seconds))
     made.reap()
 
     assert taken == len(kernel.taken)
@@ -476,8 +479,8 @@ def test_who_was_brought_in_is_waited_for(kernel, monkeypatch, look):
     kernel.dead = [NO_CHILDREN]
     made.reap()
 
-    assert rules.DRAINING == made.rules.state
-    assert unusual.LOOK_AGAIN_SECONDS == made.rules.patience(kernel.now)
+    assert lifecycle.DRAINING == made.lifecycle.state
+    assert supervisor.LOOK_AGAIN_SECONDS == made.lifecycle.patience(kernel.now)
 
 
 def test_no_children_while_there_is_one_is_an_error(kernel):
@@ -487,8 +490,8 @@ def test_no_children_while_there_is_one_is_an_error(kernel):
     with pytest.raises(ChildProcessError):
         made.reap()
 
-    assert rules.RUNNING == made.rules.state
-    assert unusual.RETRY_SECONDS == made.rules.patience(kernel.now)
+    assert lifecycle.RUNNING == made.lifecycle.state
+    assert supervisor.RETRY_SECONDS == made.lifecycle.patience(kernel.now)
 
 
 @pytest.mark.parametrize(("taken", "status"), [(0x300, 0x300), (None, 0x200)])
@@ -499,11 +502,11 @@ def test_status_of_the_child_is_kept(kernel, taken, status, verbosity):
     made = running(verbosity=verbosity)
     made.reap()
 
-    assert (status, rules.DRAINING) == (made.rules.status, made.rules.state)
+    assert (status, lifecycle.DRAINING) == (made.lifecycle.status, made.lifecycle.state)
     left_out = kernel.quietly[-1:]
     kernel.orphans = [processes.NONE]
     made.reap()
-    again = [] if verbosity == DEBUG else [(PID if taken is None else 0, unusual.BATCH)]
+    again = [] if verbosity == DEBUG else [(PID if taken is None else 0, supervisor.BATCH)]
     assert again == kernel.quietly[-1:]
     assert bool(left_out) == bool(again)
 
@@ -515,7 +518,7 @@ def test_whoever_else_is_dead_is_an_orphan(kernel, pid):
     made = running()
     made.reap()
 
-    assert (None, rules.RUNNING) == (made.rules.status, made.rules.state)
+    assert (None, lifecycle.RUNNING) == (made.lifecycle.status, made.lifecycle.state)
     assert ["orphan_reaped"] == made.report.names()
 
 
@@ -525,7 +528,7 @@ def test_pid_of_the_reaped_child_is_an_orphans(kernel):
     kernel.dead, kernel.statuses = [(PID, 0x500), None], [0x500]
     made.reap()
 
-    assert (0x300, ["orphan_reaped"]) == (made.rules.status, made.report.names())
+    assert (0x300, ["orphan_reaped"]) == (made.lifecycle.status, made.report.names())
 
 
 @pytest.mark.parametrize(
@@ -534,7 +537,7 @@ def test_pid_of_the_reaped_child_is_an_orphans(kernel):
         ([None], None, [], None),
         ([(ORPHAN, 0x500), None], None, ["orphan_reaped"], None),
         ([(PID, 0x500), None], 0x500, [], 0.0),
-        ([(ORPHAN, 0)], None, ["orphan_reaped"] * unusual.BATCH, 0.0),
+        ([(ORPHAN, 0)], None, ["orphan_reaped"] * supervisor.BATCH, 0.0),
     ],
     ids=["nobody", "orphan", "child", "without-end"],
 )
@@ -544,8 +547,8 @@ def test_who_cannot_be_looked_at_is_reaped_unseen(kernel, unseen, status, told, 
     made = running()
     made.reap()
 
-    assert (status, ["internal_error", *told]) == (made.rules.status, made.report.names())
-    assert patience == made.rules.patience(kernel.now)
+    assert (status, ["internal_error", *told]) == (made.lifecycle.status, made.report.names())
+    assert patience == made.lifecycle.patience(kernel.now)
 
 
 @pytest.mark.parametrize("is_dead", [True, False])
@@ -592,7 +595,7 @@ def test_refused_kill_is_told_once(kernel):
     kernel.signals.clear()
     kernel.answers = [refusal(errno.EPERM)] * 2
     made.take_step()
-    step_at(kernel, made, DRAIN + rules.AGAIN_SECONDS)
+    step_at(kernel, made, DRAIN + lifecycle.AGAIN_SECONDS)
 
     assert ([KILLED] * 2, ["kill_refused"]) == (kernel.signals, made.report.names())
 
@@ -601,26 +604,26 @@ def test_survivors_are_named_once(kernel):
     """When they are killed, and not each time that it is tried again, nor at the end."""
     made = to_kill(kernel)
     made.take_step()
-    step_at(kernel, made, DRAIN + rules.AGAIN_SECONDS)
-    step_at(kernel, made, DRAIN + rules.LAST_SECONDS - rules.AGAIN_SECONDS)
+    step_at(kernel, made, DRAIN + lifecycle.AGAIN_SECONDS)
+    step_at(kernel, made, DRAIN + lifecycle.LAST_SECONDS - lifecycle.AGAIN_SECONDS)
 
     assert (["named"], [KILLED] * 3) == (kernel.remaining, kernel.signals)
 
 
-@pytest.mark.parametrize("seconds", [0.5, rules.LAST_SECONDS])
+@pytest.mark.parametrize("seconds", [0.5, lifecycle.LAST_SECONDS])
 def test_whether_it_was_given_up(kernel, seconds):
     """The last step alone says so, and sends nothing."""
     made = to_kill(kernel)
     made.take_step()
-    step_at(kernel, made, DRAIN + seconds - rules.AGAIN_SECONDS)
+    step_at(kernel, made, DRAIN + seconds - lifecycle.AGAIN_SECONDS)
     kernel.signals.clear()
-    if seconds == rules.LAST_SECONDS:
+    if seconds == lifecycle.LAST_SECONDS:
         step_at(kernel, made, DRAIN + seconds)
     gave_up = made.is_over()
     kernel.remaining.clear()
 
     assert 3 == made.leave()
-    assert (seconds == rules.LAST_SECONDS, []) == (gave_up, kernel.signals)
+    assert (seconds == lifecycle.LAST_SECONDS, []) == (gave_up, kernel.signals)
     assert ["gave up" if gave_up else "finished"] == kernel.remaining
 
 
@@ -632,7 +635,7 @@ def test_look_sends_nothing_to_all(kernel, wants_more):
     step_at(kernel, made, 1.0)
 
     assert ([], ["looked"]) == (kernel.signals, kernel.remaining)
-    assert (2 * LOOK if wants_more else DRAIN - 1.0) == pytest.approx(made.rules.patience(1.0))
+    assert (2 * LOOK if wants_more else DRAIN - 1.0) == pytest.approx(made.lifecycle.patience(1.0))
 
 
 def test_refusal_names_the_first_signal(kernel):
@@ -656,10 +659,10 @@ def test_those_who_remain_are_asked_once(kernel, number, told):
     made.take_step()
 
     assert ([ASKED], ["counted", "asked"]) == (kernel.signals, kernel.remaining)
-    assert (told, LOOK) == (made.report.names(), pytest.approx(made.rules.patience(1000.0)))
+    assert (told, LOOK) == (made.report.names(), pytest.approx(made.lifecycle.patience(1000.0)))
     step_at(kernel, made, 1000.0 + DRAIN / 2)
     assert [ASKED] == kernel.signals
-    assert DRAIN / 2 == pytest.approx(made.rules.patience(kernel.now))
+    assert DRAIN / 2 == pytest.approx(made.lifecycle.patience(kernel.now))
 
 
 def test_where_nobody_can_ever_be_found_it_is_over(kernel):
@@ -681,9 +684,9 @@ def test_who_could_not_be_found_is_asked_again(kernel):
 
     assert ([ASKED] * 3, ["kill_refused"]) == (kernel.signals, made.report.names())
     assert ["counted", "asked", "looked"] == kernel.remaining
-    assert LOOK == pytest.approx(made.rules.patience(0.2))
+    assert LOOK == pytest.approx(made.lifecycle.patience(0.2))
     step_at(kernel, made, 0.2 + LOOK)
-    assert DRAIN - LOOK == pytest.approx(made.rules.patience(0.2 + LOOK))
+    assert DRAIN - LOOK == pytest.approx(made.lifecycle.patience(0.2 + LOOK))
 
 
 def test_it_waits_for_that_no_longer_than_it_must(kernel):
@@ -693,9 +696,9 @@ def test_it_waits_for_that_no_longer_than_it_must(kernel):
     made.take_step()
     step_at(kernel, made, LOOK)
 
-    assert rules.ASK_SECONDS - LOOK == pytest.approx(made.rules.patience(LOOK))
-    step_at(kernel, made, rules.ASK_SECONDS)
-    assert rules.ASK_SECONDS == pytest.approx(made.rules.patience(kernel.now))
+    assert lifecycle.ASK_SECONDS - LOOK == pytest.approx(made.lifecycle.patience(LOOK))
+    step_at(kernel, made, lifecycle.ASK_SECONDS)
+    assert lifecycle.ASK_SECONDS == pytest.approx(made.lifecycle.patience(kernel.now))
 
 
 @pytest.mark.parametrize(("number", "is_over"), [(errno.EPERM, False), (errno.ENOENT, True)])
@@ -724,7 +727,7 @@ def test_end_of_the_child_is_told_once(kernel):
 
 def test_child_whose_end_nobody_knows_has_a_code_all_the_same(kernel):
     """It is that of an error."""
-    assert ([], unusual.UNKNOWN_CODE) == (kernel.taken, running().leave())
+    assert ([], supervisor.UNKNOWN_CODE) == (kernel.taken, running().leave())
 
 
 def new(**settings) -> usual.Init:
@@ -737,7 +740,7 @@ def new(**settings) -> usual.Init:
 @pytest.fixture
 def without_rest(monkeypatch):
     """Have the rest be gone, as where the package is replaced."""
-    monkeypatch.setitem(sys.modules, "pyinit.unusual", None)
+    monkeypatch.setitem(sys.modules, "pyinit.supervisor", None)
 
 
 def test_usual_signal_goes_to_the_child_as_it_is(kernel):
@@ -757,7 +760,7 @@ def test_refused_signal_goes_the_long_way(kernel):
     usual.guard(made, usual._forward, came(HUP))
 
     assert [(PID, HUP)] * 2 == kernel.signals
-    assert ["forward_refused"] == made.unusual.report.names()
+    assert ["forward_refused"] == made.supervisor.report.names()
 
 
 def test_signals_without_end_do_not_keep_it_from_reaping(kernel):
@@ -790,7 +793,7 @@ def test_look_that_is_refused_is_told_although_all_is_as_usual(kernel, times):
     made = new()
 
     assert usual.guard(made, usual._reap)
-    assert ["internal_error"] * times == made.unusual.report.names()
+    assert ["internal_error"] * times == made.supervisor.report.names()
     assert [(PID, usual.BATCH)] * 2 == kernel.quietly
 
 
@@ -799,10 +802,10 @@ def test_rest_is_asked_for_once(kernel):
     made = new(rewrite={HUP: 0}, verbosity=DEBUG)
     made.reserve = b"reserve"
     usual.guard(made, usual._reap)
-    rest = made.unusual
+    rest = made.supervisor
     usual.guard(made, usual._forward, came(HUP))
 
-    assert (rest, []) == (made.unusual, kernel.signals)
+    assert (rest, []) == (made.supervisor, kernel.signals)
     assert (b"reserve", None) == (rest.report.reserve, made.reserve)
     assert ["signal_dropped"] == rest.report.names()
 
@@ -839,7 +842,7 @@ def test_after_a_refusal_and_without_the_rest_signals_are_lost_but_not_the_code(
 def test_where_waiting_is_refused_it_looks_for_what_is_pending(kernel, monkeypatch, pending):
     """It never turns at full speed, and tells of it."""
     pauses = []
-    monkeypatch.setattr(refused, "take_pending", lambda: next_of([pending]))
+    monkeypatch.setattr(wait_refused, "take_pending", lambda: next_of([pending]))
     monkeypatch.setattr(usual, "sleep", pauses.append)
     kernel.waits = [refusal(errno.EPERM)]
     made = new()
@@ -847,14 +850,14 @@ def test_where_waiting_is_refused_it_looks_for_what_is_pending(kernel, monkeypat
 
     assert (pending if is_one else None) == usual._wait(made)
     assert ([] if is_one else [usual.PAUSE_SECONDS]) == pauses
-    assert ["internal_error"] == made.unusual.report.names()
+    assert ["internal_error"] == made.supervisor.report.names()
 
 
 def test_rest_says_how_long_to_wait(kernel):
     """Once it is there."""
     made = new()
     usual.guard(made, usual._reap)
-    made.unusual.rules.reap_at = 2.0
+    made.supervisor.lifecycle.reap_at = 2.0
     usual._wait(made)
 
     assert [2.0] == kernel.patience
@@ -871,8 +874,8 @@ def test_error_costs_the_reserve_where_there_is_no_memory(kernel, error):
     made.reserve = b"reserve"
 
     assert not usual.guard(made, fail)
-    assert (b"reserve" if error is ValueError else None) == made.unusual.report.reserve
-    assert (["internal_error"], []) == (made.unusual.report.names(), kernel.signals)
+    assert (b"reserve" if error is ValueError else None) == made.supervisor.report.reserve
+    assert (["internal_error"], []) == (made.supervisor.report.names(), kernel.signals)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from testkit.programs import ROOT_DIRECTORY
 import pyinit
 from pyinit import cli
 from pyinit.rare import usage
-from pyinit.rules import LAST_SECONDS
+from pyinit.lifecycle import LAST_SECONDS
 
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")
 README = (ROOT_DIRECTORY / "README.md").read_text()

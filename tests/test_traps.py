@@ -233,7 +233,7 @@ FLOOD = """
 import os, signal, types
 from pyinit import init, signals
 from pyinit.report import Report
-from pyinit.rules import Rules
+from pyinit.lifecycle import Lifecycle
 from pyinit.settings import Settings
 
 signals.block_all()
@@ -270,7 +270,7 @@ def spoil(kind, name):
         return act(*arguments)
     setattr(kind, name, fail_once)
 
-spoil(Rules, "due")
+spoil(Lifecycle, "due")
 """
 
 

@@ -143,7 +143,7 @@ def test_who_works_on_after_sigterm_is_not_hung_up(leave, terminal, shell, names
     run.event("drain_survivor")  # of the nested init: those on a terminal were looked at with it
     screen.send("\n")
     screen.expect_exact("pending\r\n")
-    result = run.finish()  # with the shell, which is hung up by a later look
+    result = run.finish()  # with the shell, which is hung up by a later signal_state
 
     assert (3, "") == (result.code, result.err)
 

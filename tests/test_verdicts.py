@@ -10,8 +10,8 @@ import pytest
 from testkit.processes import children, status_of, until
 
 from pyinit.later import verdicts
-from pyinit.later.look import look
-from pyinit.later.threads import bits
+from pyinit.later.signal_state import look
+from pyinit.later.thread_signals import bits
 from pyinit.later.verdicts import (
     CONTINUES,
     DELIVERED,

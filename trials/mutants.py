@@ -41,15 +41,18 @@ WAITS = "_live _wait _forward _reap _settle _take_step _code_of_child"
 
 # Of each module the tests that matter, the fastest first, and the functions; none for all.
 SUBJECTS = {
-    "rules": (("test_rules", *DRAIN), ""),
+    "lifecycle": (("test_lifecycle", *DRAIN), ""),
     "processes": (
         ("test_reaping", "test_loop", "test_descendants", *DRAIN, "test_exit_codes", "test_traps"),
         "",
     ),
     "later/descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
-    "unusual": (("test_loop", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
+    "supervisor": (("test_loop", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
     "init": (("test_loop", "test_exit_codes", "test_forwarding", "test_reaping"), WAITS),
-    "rare/names": (("test_command_line", "test_rewrite", "test_rules"), "number name _is_count"),
+    "rare/names": (
+        ("test_command_line", "test_rewrite", "test_lifecycle"),
+        "number name _is_count",
+    ),
 }
 # What is compared here are small integers, of which CPython has each but once.
 SAME: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Is: ast.Eq, ast.IsNot: ast.NotEq}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pyinit.inspect import sentences
 from pyinit.inspect.sentences import MEANINGS
-from pyinit.later import look
+from pyinit.later import signal_state
 from pyinit.rare import names, usage
 from pyinit.later.verdicts import ALL, Process, Thread, Verdict, default_action, judge
 
@@ -63,8 +63,8 @@ def show(wish: "Inspection") -> int:
     Raises:
         InspectionError: it cannot be looked at.
     """
-    process = look.look(wish.pid)
-    children = look.children(wish.pid)
+    process = signal_state.look(wish.pid)
+    children = signal_state.children(wish.pid)
     if wish.as_json:
         return usage.put(json.dumps(as_data(process, children)) + "\n")
     return usage.put(page(process, children, is_coloured=_wants_colour()))

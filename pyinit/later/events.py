@@ -7,7 +7,7 @@ Each takes the facts that :meth:`pyinit.report.Report.tell` was given, under the
 import os
 from errno import EPERM, errorcode
 
-from pyinit import rules
+from pyinit import lifecycle
 from pyinit.later import proc
 from pyinit.rare.names import name as signal_name
 from pyinit.signals import UNKNOWN
@@ -142,9 +142,9 @@ def drain_finished(finished: int | None, killed: int, left: int | None, seconds:
 
 
 def _target(kind: int, child: int) -> str:
-    if kind == rules.EVERYONE:
+    if kind == lifecycle.EVERYONE:
         return "every process" if os.getpid() == 1 else "every descendant"
-    return f"process group {child}" if kind == rules.GROUP else f"process {child}"
+    return f"process group {child}" if kind == lifecycle.GROUP else f"process {child}"
 
 
 def _refusal(error: OSError) -> "Keys":

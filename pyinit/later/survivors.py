@@ -198,9 +198,9 @@ def _is_deaf(pid: int, stat: "Stat") -> bool:
     if _has_sigterm(stat.ignored | stat.caught) or not proc.is_nested_init(pid):
         return False
     try:
-        from pyinit.later import look, verdicts
+        from pyinit.later import signal_state, verdicts
 
-        verdict = verdicts.judge(look.look(pid), SIGTERM, inside=False)
+        verdict = verdicts.judge(signal_state.look(pid), SIGTERM, inside=False)
     except Exception:  # noqa: BLE001 - gone, or not to be looked at: then it may hear
         return False
     return verdict == verdicts.Verdict(verdicts.DROPPED)

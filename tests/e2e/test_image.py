@@ -68,7 +68,7 @@ def test_nothing_is_left_of_the_build(image):
     left = {name for layer in own for name in layer if name.startswith(LEFTOVERS)}
 
     assert set() == left
-    assert any("pyinit/rules.py" in name for layer in own for name in layer)
+    assert any("pyinit/lifecycle.py" in name for layer in own for name in layer)
     assert len(base) > max(map(len, own))
 
 

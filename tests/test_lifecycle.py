@@ -7,24 +7,24 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pyinit import rules, signals
+from pyinit import lifecycle, signals
 from pyinit.rare import names
-from pyinit.rules import CHILD, EVERYONE, GROUP, Rules
+from pyinit.lifecycle import CHILD, EVERYONE, GROUP, Lifecycle
 from pyinit.settings import Settings
 
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-ASKED = (rules.ASK, EVERYONE, (signal.SIGTERM, signal.SIGCONT))
-EXPIRE = (rules.EXPIRE, CHILD, (signal.SIGKILL,))
-LOOK = (rules.LOOK, EVERYONE, ())
-KILL = (rules.KILL, EVERYONE, (signal.SIGKILL,))
+ASKED = (lifecycle.ASK, EVERYONE, (signal.SIGTERM, signal.SIGCONT))
+EXPIRE = (lifecycle.EXPIRE, CHILD, (signal.SIGKILL,))
+LOOK = (lifecycle.LOOK, EVERYONE, ())
+KILL = (lifecycle.KILL, EVERYONE, (signal.SIGKILL,))
 
 
-def new(*, may_drain: bool = True, **settings) -> Rules:
+def new(*, may_drain: bool = True, **settings) -> Lifecycle:
     """Return the rules of a command that runs."""
-    return Rules(Settings(("app",), **settings), may_drain=may_drain)
+    return Lifecycle(Settings(("app",), **settings), may_drain=may_drain)
 
 
-def deadline(life: Rules) -> float | None:
+def deadline(life: Lifecycle) -> float | None:
     """Return when there is something to do although nothing else happens; None if never."""
     return life.patience(0.0)
 
@@ -43,7 +43,7 @@ def test_signals_go_to_whom_the_options_name(settings, target):
     life = new(kill_after=1.0, **settings)
 
     assert (target, signal.SIGTERM) == life.receive(signal.SIGTERM, 5.0)
-    assert (rules.EXPIRE, target, (signal.SIGKILL,)) == life.due(6.0)
+    assert (lifecycle.EXPIRE, target, (signal.SIGKILL,)) == life.due(6.0)
 
 
 @pytest.mark.parametrize("target", [{}, {"group": True}, {"forward_all": True}])
@@ -101,14 +101,14 @@ def test_drain_asks_then_kills_then_gives_up():
     """One way: SIGTERM and SIGCONT at once, SIGKILL at the deadline and on, then the end."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
-    assert (rules.DRAINING, True) == (life.state, life.stopping)
+    assert (lifecycle.DRAINING, True) == (life.state, life.stopping)
     assert [ASKED, None, LOOK] == [life.due(now) for now in (1.0, 1.04, 1.06)]
     assert [None, KILL] == [life.due(now) for now in (5.9, 6.0)]
-    assert [rules.KILL_AGAIN, None] == [step and step[0] for step in map(life.due, (6.5, 6.5))]
+    assert [lifecycle.KILL_AGAIN, None] == [step and step[0] for step in map(life.due, (6.5, 6.5))]
     life.due(7.0)
 
-    assert (rules.GIVE_UP, EVERYONE, ()) == life.due(8.0)
-    assert (rules.DONE, None) == (life.state, deadline(life))
+    assert (lifecycle.GIVE_UP, EVERYONE, ()) == life.due(8.0)
+    assert (lifecycle.DONE, None) == (life.state, deadline(life))
 
 
 def test_time_of_a_drain_begins_when_they_were_asked():
@@ -116,14 +116,14 @@ def test_time_of_a_drain_begins_when_they_were_asked():
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     life.due(1.0)
-    life.sent(rules.ASK, 0, 4.0)
+    life.sent(lifecycle.ASK, 0, 4.0)
     assert [None, LOOK] == [life.due(now) for now in (4.04, 4.06)]
-    life.sent(rules.ASK, 0, 5.0)
+    life.sent(lifecycle.ASK, 0, 5.0)
     assert [None, LOOK] == [life.due(now) for now in (5.04, 5.06)]
     assert [None, KILL] == [life.due(now) for now in (9.9, 10.0)]
-    life.sent(rules.ASK, 0, 10.0)
+    life.sent(lifecycle.ASK, 0, 10.0)
 
-    assert 10.0 + rules.AGAIN_SECONDS == deadline(life)
+    assert 10.0 + lifecycle.AGAIN_SECONDS == deadline(life)
 
 
 def test_looks_become_rare():
@@ -132,14 +132,14 @@ def test_looks_become_rare():
     life.child_died(0, 0.0)
     life.due(0.0)
     looks = []
-    while (step := life.due(now := deadline(life)))[0] == rules.LOOK:
+    while (step := life.due(now := deadline(life)))[0] == lifecycle.LOOK:
         looks.append(now)
         life.look_again(now)
 
     assert KILL == step
     assert [0.05, 0.15, 0.35, 0.75] == [pytest.approx(now) for now in looks]
     life.look_again(1.0)
-    assert rules.KILL_AGAIN == life.due(2.0)[0]
+    assert lifecycle.KILL_AGAIN == life.due(2.0)[0]
 
 
 def test_short_drain_looks_before_it_kills():
@@ -154,12 +154,12 @@ def test_time_of_a_drain_does_not_begin_at_any_other_time():
     """Before they were asked, and when all are gone, there is no time to begin."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
-    life.sent(rules.ASK, 0, 2.0)
+    life.sent(lifecycle.ASK, 0, 2.0)
     assert ASKED == life.due(2.0)
     life.nobody_left()
-    life.sent(rules.ASK, 0, 3.0)
+    life.sent(lifecycle.ASK, 0, 3.0)
 
-    assert (rules.DONE, None) == (life.state, deadline(life))
+    assert (lifecycle.DONE, None) == (life.state, deadline(life))
 
 
 def test_who_is_alone_with_its_child_goes_on():
@@ -167,7 +167,7 @@ def test_who_is_alone_with_its_child_goes_on():
     life = new()
     life.nobody_left()
 
-    assert rules.RUNNING == life.state
+    assert lifecycle.RUNNING == life.state
 
 
 def test_signals_go_to_those_that_remain():
@@ -185,7 +185,7 @@ def test_without_a_drain_the_child_takes_all_with_it(how):
     life = new(**how)
     life.child_died(0, 1.0)
 
-    assert (rules.DONE, None) == (life.state, life.due(99.0))
+    assert (lifecycle.DONE, None) == (life.state, life.due(99.0))
 
 
 def test_patience_with_the_child_ends_with_it():
@@ -204,11 +204,11 @@ def test_those_that_cannot_be_found_just_now_are_asked_again():
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     life.due(1.0)
-    life.sent(rules.ASK, errno.EAGAIN, 1.0)
-    assert [None, LOOK[0], rules.ASK_AGAIN] == [
+    life.sent(lifecycle.ASK, errno.EAGAIN, 1.0)
+    assert [None, LOOK[0], lifecycle.ASK_AGAIN] == [
         step and step[0] for step in map(life.due, (1.04, 1.06, 1.1))
     ]
-    life.sent(rules.ASK_AGAIN, 0, 3.0)
+    life.sent(lifecycle.ASK_AGAIN, 0, 3.0)
 
     assert [LOOK, None, KILL] == [life.due(now) for now in (3.1, 7.9, 8.0)]
 
@@ -218,9 +218,9 @@ def test_those_that_can_never_be_found_are_not_waited_for():
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     life.due(1.0)
-    life.sent(rules.ASK, errno.ENOENT, 1.0)
+    life.sent(lifecycle.ASK, errno.ENOENT, 1.0)
 
-    assert (rules.DONE, None) == (life.state, deadline(life))
+    assert (lifecycle.DONE, None) == (life.state, deadline(life))
 
 
 def test_what_is_to_be_reaped_is_waited_for():
@@ -241,7 +241,7 @@ def test_status_that_is_known_better_counts():
     life.due(1.0)
     life.child_died(9, 2.0)
 
-    assert (9, rules.DRAINING) == (life.status, life.state)
+    assert (9, lifecycle.DRAINING) == (life.status, life.state)
 
 
 SECONDS = st.floats(0, 20) | st.sampled_from([0.0, 1.0])
@@ -277,7 +277,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.request = self.now
         order = self.life.receive(signum, self.now)
         if order is None:
-            is_dropped = {rules.DONE: True, rules.DRAINING: sent in signals.JOB_CONTROL}
+            is_dropped = {lifecycle.DONE: True, lifecycle.DRAINING: sent in signals.JOB_CONTROL}
             assert not sent or is_dropped[self.life.state]
         else:
             assert sent == order[1]
@@ -288,28 +288,32 @@ class AnyOrder(RuleBasedStateMachine):
         self.life.child_died(0, self.now)
         self.gone = self.now if self.gone is None else self.gone
 
-    @precondition(lambda self: rules.ASK in self.steps)
-    @rule(step=st.sampled_from(sorted(rules.ASKING)))
+    @precondition(lambda self: lifecycle.ASK in self.steps)
+    @rule(step=st.sampled_from(sorted(lifecycle.ASKING)))
     def all_are_asked(self, step):
         self.life.sent(step, 0, self.now)
-        self.asked = self.now if rules.KILL not in self.steps else self.asked
+        self.asked = self.now if lifecycle.KILL not in self.steps else self.asked
 
-    @precondition(lambda self: rules.ASK in self.steps)
-    @rule(step=st.sampled_from(sorted(rules.ASKING)))
+    @precondition(lambda self: lifecycle.ASK in self.steps)
+    @rule(step=st.sampled_from(sorted(lifecycle.ASKING)))
     def they_cannot_be_found_just_now(self, step):
         before = deadline(self.life)
         self.life.sent(step, errno.EAGAIN, self.now)
         assert (before is None) == (deadline(self.life) is None)
 
-    @precondition(lambda self: rules.ASK in self.steps)
-    @rule(step=st.sampled_from(sorted(rules.ASKING)))
+    @precondition(lambda self: lifecycle.ASK in self.steps)
+    @rule(step=st.sampled_from(sorted(lifecycle.ASKING)))
     def they_can_never_be_found(self, step):
-        is_late = rules.KILL in self.steps
+        is_late = lifecycle.KILL in self.steps
         before = self.life.state
         self.life.sent(step, errno.ENOENT, self.now)
-        assert (before if is_late else rules.DONE) == self.life.state
+        assert (before if is_late else lifecycle.DONE) == self.life.state
 
-    @rule(step=st.sampled_from([rules.EXPIRE, rules.LOOK, rules.KILL, rules.KILL_AGAIN]))
+    @rule(
+        step=st.sampled_from(
+            [lifecycle.EXPIRE, lifecycle.LOOK, lifecycle.KILL, lifecycle.KILL_AGAIN]
+        )
+    )
     def other_steps_are_taken(self, step):
         before = self.life.state, deadline(self.life)
         self.life.sent(step, errno.ENOENT, self.now)
@@ -323,7 +327,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def last_one_goes(self):
         self.life.nobody_left()
-        assert rules.DONE == self.life.state
+        assert lifecycle.DONE == self.life.state
 
     @rule(seconds=SECONDS)
     def time_passes(self, seconds):
@@ -344,16 +348,18 @@ class AnyOrder(RuleBasedStateMachine):
             assert deadline(self.life) is None or self.now < deadline(self.life)
             return
         why, target, signums = step
-        assert before != rules.DONE
+        assert before != lifecycle.DONE
         self.check_target(target)
         self.steps.append(why)
-        if why == rules.EXPIRE:
+        if why == lifecycle.EXPIRE:
             assert self.now >= self.request + self.settings["kill_after"]
-        if why == rules.KILL:
+        if why == lifecycle.KILL:
             assert self.now >= (self.asked or self.gone) + self.settings["drain"]
-            assert rules.LOOK in self.steps
+            assert lifecycle.LOOK in self.steps
             self.killed = self.now
-        assert (signal.SIGKILL in signums) == (why in {rules.EXPIRE, rules.KILL, rules.KILL_AGAIN})
+        assert (signal.SIGKILL in signums) == (
+            why in {lifecycle.EXPIRE, lifecycle.KILL, lifecycle.KILL_AGAIN}
+        )
 
     def check_target(self, target):
         if target in {CHILD, GROUP}:
@@ -366,26 +372,28 @@ class AnyOrder(RuleBasedStateMachine):
     def one_way(self):
         self.states.append(self.life.state)
         assert self.states == sorted(self.states)
-        first_kill = [*self.steps, rules.KILL].index(rules.KILL)
-        assert rules.ASK_AGAIN not in self.steps[first_kill:]  # before that it may follow a look
-        in_order = [step for step in self.steps if step != rules.ASK_AGAIN]
+        first_kill = [*self.steps, lifecycle.KILL].index(lifecycle.KILL)
+        assert (
+            lifecycle.ASK_AGAIN not in self.steps[first_kill:]
+        )  # before that it may follow a look
+        in_order = [step for step in self.steps if step != lifecycle.ASK_AGAIN]
         assert in_order == sorted(in_order)
-        often = {rules.ASK_AGAIN, rules.LOOK, rules.KILL_AGAIN}
+        often = {lifecycle.ASK_AGAIN, lifecycle.LOOK, lifecycle.KILL_AGAIN}
         once = [step for step in self.steps if step not in often]
         assert len(once) == len(set(once))
 
     @invariant()
     def comes_to_an_end(self):
-        if self.life.state == rules.DRAINING:
+        if self.life.state == lifecycle.DRAINING:
             assert deadline(self.life) is not None
-        if self.life.state == rules.DRAINING and self.killed is not None:
-            assert deadline(self.life) <= self.killed + rules.LAST_SECONDS
-        if self.life.state == rules.DONE:
+        if self.life.state == lifecycle.DRAINING and self.killed is not None:
+            assert deadline(self.life) <= self.killed + lifecycle.LAST_SECONDS
+        if self.life.state == lifecycle.DONE:
             assert deadline(self.life) is None
 
     @invariant()
     def state_follows_the_child(self):
-        assert (self.life.state == rules.RUNNING) == (self.gone is None)
+        assert (self.life.state == lifecycle.RUNNING) == (self.gone is None)
 
 
 TestAnyOrder = AnyOrder.TestCase

@@ -3,13 +3,13 @@
 import os
 
 from pyinit import processes
-from pyinit.later import exec_failure, proc, threads
+from pyinit.later import exec_failure, proc, thread_signals
 from pyinit.later.verdicts import Process
 from pyinit.rare.errors import InspectionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyinit.later.threads import Fields
+    from pyinit.later.thread_signals import Fields
     from pyinit.later.verdicts import Thread
 
 MACHINES_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of include/linux/proc_ns.h
@@ -56,9 +56,9 @@ def _process(pid: int, fields: "Fields", found: "tuple[Thread, ...]") -> Process
         state=proc.STATES.get(state, state),
         is_machines_init=_is_machines_init(pid),
         in_orphaned_group=_is_group_orphaned(pid),
-        ignored=threads.bits(fields["SigIgn"]),
-        caught=threads.bits(fields["SigCgt"]),
-        pending=threads.bits(fields["ShdPnd"]),
+        ignored=thread_signals.bits(fields["SigIgn"]),
+        caught=thread_signals.bits(fields["SigCgt"]),
+        pending=thread_signals.bits(fields["ShdPnd"]),
         threads=found,
     )
 
@@ -78,7 +78,7 @@ def _check_proc() -> None:
 
 def _status(pid: int) -> dict[str, str]:
     try:
-        return threads.fields_of(f"/proc/{pid}/status")
+        return thread_signals.fields_of(f"/proc/{pid}/status")
     except PermissionError as error:
         msg = f"may not look at process {pid}: be its user, or root"
         raise InspectionError(msg) from error
@@ -88,7 +88,7 @@ def _status(pid: int) -> dict[str, str]:
 
 def _threads(pid: int) -> "tuple[Thread, ...]":
     try:
-        found = threads.look(pid)
+        found = thread_signals.look(pid)
     except OSError as error:
         raise InspectionError(_absence(pid)) from error
     if not found:  # it ended, and was reaped, just now
@@ -141,7 +141,7 @@ def _is_group_orphaned(pid: int) -> bool | None:
 def _is_part_hidden() -> bool:
     """Tell whether /proc may keep processes from who looks (hidepid)."""
     try:
-        found = [line.split() for line in threads.read("/proc/self/mountinfo").splitlines()]
+        found = [line.split() for line in thread_signals.read("/proc/self/mountinfo").splitlines()]
     except OSError:
         return True
     options = (words[-1] for words in found if words[4] == "/proc")

@@ -1,6 +1,6 @@
 """Decide: which process to signal, and when it is over. Pure: no system call, no clock, no log.
 
-Rules, whatever comes in and in whatever order:
+Lifecycle, whatever comes in and in whatever order:
 
 1. One way through the states: running, draining, done. In done nothing is decided any more.
 2. CHILD and GROUP are aimed at while running only. Later the child is reaped, and its pid or its
@@ -37,7 +37,7 @@ LAST_SECONDS = 1.0  # for what SIGKILL should have ended; D-state processes live
 AGAIN_SECONDS = 0.01  # when not PID 1 a process that forks all the time is not hit at once
 
 
-class Rules:
+class Lifecycle:
     """What pyinit is at; told what happened, it says what to do.
 
     All times are seconds of one monotonic clock.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-def restart(launcher: str, inherited_mask: "Iterable[int]") -> "NoReturn":
+def reexec(launcher: str, inherited_mask: "Iterable[int]") -> "NoReturn":
     """Become the same command again, in an interpreter without ``site``; leave if that fails.
 
     A `sitecustomize` that PYTHONPATH brings along, as agents that watch applications do, may have

@@ -1,7 +1,7 @@
 """What the loop does beyond its usual case: options, a terminal, the child's end, a drain.
 
 Loaded before the fork where an option or a surrounding asks for it, and otherwise when the first
-such thing comes up. From then on it decides by the rules.
+such thing comes up. From then on it decides by the ``lifecycle``.
 """
 
 import posix
@@ -9,7 +9,7 @@ from errno import ENOENT  # builtin
 from time import monotonic
 
 from pyinit import child as children
-from pyinit import processes, rules, signals
+from pyinit import processes, lifecycle, signals
 from pyinit.child import UNKNOWN_CODE
 from pyinit.processes import BATCH, RETRY_SECONDS
 from pyinit.report import Report
@@ -29,12 +29,12 @@ REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
 
-class Unusual:
+class Supervisor:
     """The rest of the loop, and what it knows.
 
     Attributes:
         report: takes the events.
-        rules: decide what is to be done, and when.
+        lifecycle: decides what is to be done, and when.
     """
 
     __slots__ = (
@@ -44,8 +44,8 @@ class Unusual:
         "_settings",
         "_survivors",
         "_usage",
+        "lifecycle",
         "report",
-        "rules",
     )
 
     def __init__(self, settings: "Settings", child: "Child", reserve: bytes | None) -> None:
@@ -59,7 +59,7 @@ class Unusual:
         self._settings = settings
         self._child = child
         self.report = Report(settings, reserve)
-        self.rules = rules.Rules(settings, may_drain=True)
+        self.lifecycle = lifecycle.Lifecycle(settings, may_drain=True)
         self._is_reaped = False  # the child; its pid may be another's from then on
         self._code: int | None = None
         self._usage: struct_rusage | None = None
@@ -78,7 +78,7 @@ class Unusual:
             from pyinit.rare import prctls
 
             adopts = prctls.prepare(settings, self.report)
-            self.rules = rules.Rules(settings, may_drain=adopts)
+            self.lifecycle = lifecycle.Lifecycle(settings, may_drain=adopts)
         elif settings.subreaper:
             self.report.tell(DEBUG, "subreaper_needless")
         if children.has_terminal():
@@ -93,17 +93,17 @@ class Unusual:
         if posix.getpid() != 1:
             from pyinit.later import descendants  # noqa: F401 - while it is sure to be there
         if posix.getppid() == 1:
-            from pyinit.later import shell_form
+            from pyinit.later import shell_above
 
-            shell_form.tell(self.report)
+            shell_above.tell(self.report)
 
     def is_over(self) -> bool:
         """Tell whether the child is dead and nobody is left to wait for."""
-        return self.rules.state == rules.DONE
+        return self.lifecycle.state == lifecycle.DONE
 
     def forward(self, received: "struct_siginfo") -> None:
-        """Pass a signal on as the rules have it."""
-        life, child = self.rules, self._child
+        """Pass a signal on as the lifecycle has it."""
+        life, child = self.lifecycle, self._child
         pid = child.pid if life.status is None else 0
         if child.terminal is not None and child.terminal.has_told(pid, received):
             return
@@ -122,11 +122,11 @@ class Unusual:
             self.report.tell(WARNING, "forward_refused", *facts, error)
 
     def _send(self, target: int, signums: tuple[int, ...]) -> OSError | None:
-        """Send signals, in their order, to a target of the rules; return what came of it."""
-        is_alive = self.rules.status is None
+        """Send signals, in their order, to a target of the lifecycle; return what came of it."""
+        is_alive = self.lifecycle.status is None
         pid = self._child.pid if is_alive else 0
         try:
-            if target == rules.EVERYONE and posix.getpid() != 1:
+            if target == lifecycle.EVERYONE and posix.getpid() != 1:
                 self._send_to_descendants(signums, pid)
                 return None
             send = SENDERS[target]
@@ -155,7 +155,7 @@ class Unusual:
 
         Only so many, or orphans that come faster than they are reaped would starve the signals.
         """
-        life, left = self.rules, BATCH
+        life, left = self.lifecycle, BATCH
         began = monotonic()
         life.reap_at = began + RETRY_SECONDS  # where an error comes between
         while left > 0 or (life.status is not None and monotonic() < began + REAPING_SECONDS):
@@ -194,12 +194,12 @@ class Unusual:
         """Return the level at which orphans are told of; ``-v`` is enough while all are to go."""
         if self._settings.warn_on_reap:
             return WARNING
-        return INFO if self.rules.stopping else DEBUG
+        return INFO if self.lifecycle.stopping else DEBUG
 
     def _take(self, pid: int, status: int) -> bool:
         """Reap a zombie; return whether it could be had."""
         if pid == self._child.pid and not self._is_reaped:
-            self.rules.child_died(status, monotonic())  # before anything can go wrong
+            self.lifecycle.child_died(status, monotonic())  # before anything can go wrong
             name, taken = None, self._take_child(status)
         else:
             name = None if self._is_quiet() else _name(pid)
@@ -217,7 +217,7 @@ class Unusual:
     def _note_dead(self, pid: int, name: str | None, status: int) -> None:
         if pid == self._child.pid and not self._is_reaped:
             self._is_reaped = True
-            self.rules.child_died(status, monotonic())
+            self.lifecycle.child_died(status, monotonic())
             return
         if self._survivors is not None:
             self._survivors.reaped(pid, name, status)
@@ -231,24 +231,24 @@ class Unusual:
                 self._note_no_children()
                 return
             if dead is None:
-                self.rules.reap_at = None
+                self.lifecycle.reap_at = None
                 return
             pid, status = dead
             self._note_dead(pid, None, status)
-        self.rules.reap_at = monotonic()
+        self.lifecycle.reap_at = monotonic()
 
     def _note_no_children(self) -> None:
-        if self.rules.status is None:
+        if self.lifecycle.status is None:
             msg = "the kernel knows of no children, and the child is not reaped yet"
             raise ChildProcessError(msg)
         if processes.is_anybody_here() and not _are_zombies():
-            self.rules.reap_at = monotonic() + LOOK_AGAIN_SECONDS
+            self.lifecycle.reap_at = monotonic() + LOOK_AGAIN_SECONDS
         else:
-            self.rules.nobody_left()
+            self.lifecycle.nobody_left()
 
     def settle(self) -> None:
         """See to a child that has stopped, or is dead: its terminal, its code, what to tell."""
-        status, child = self.rules.status, self._child
+        status, child = self.lifecycle.status, self._child
         if status is None:
             if child.terminal is not None:
                 child.terminal.follow_stop(child.pid)
@@ -291,19 +291,19 @@ class Unusual:
         self.report.tell(ERROR, "exec_failed", command, self._code, failure[0], reason)
 
     def take_step(self) -> None:
-        """Do what the rules' clocks say is due. That it cannot be told is no reason not to."""
-        due = self.rules.due(monotonic())
+        """Do what the clocks say is due. That it cannot be told is no reason not to."""
+        due = self.lifecycle.due(monotonic())
         if due is None:
             return
         step, target, signums = due
         self._try(self._tell_step, step, target)
         error = self._send(target, signums) if signums else None
-        if error is not None and step not in rules.REPEATED:
+        if error is not None and step not in lifecycle.REPEATED:
             facts = (signums[0], target, self._child.pid, error)
             self.report.tell(WARNING, "kill_refused", *facts)
         number = (error.errno if error is not None else 0) or 0
         self._try(self._note_step, step, number)
-        self.rules.sent(step, number, monotonic())
+        self.lifecycle.sent(step, number, monotonic())
 
     def _try(self, act: "Callable[..., None]", *arguments: object) -> None:
         try:
@@ -312,26 +312,26 @@ class Unusual:
             self.report.tell_error(error)
 
     def _tell_step(self, step: int, target: int) -> None:
-        if step == rules.EXPIRE:
+        if step == lifecycle.EXPIRE:
             seconds = self._settings.kill_after
             self.report.tell(WARNING, "kill_after_expired", target, self._child.pid, seconds)
-        elif step == rules.ASK:
+        elif step == lifecycle.ASK:
             from pyinit.later.survivors import Survivors
 
             self._survivors = Survivors(self.report, self._settings.drain)
-        elif step == rules.KILL and self._survivors is not None:
+        elif step == lifecycle.KILL and self._survivors is not None:
             self._survivors.name_all()
 
     def _note_step(self, step: int, number: int) -> None:
-        if number == ENOENT and step in rules.ASKING:
+        if number == ENOENT and step in lifecycle.ASKING:
             self._survivors = None  # nobody can be found, so there is nobody to wait for
         if self._survivors is None:
             return
-        if step == rules.ASK:
+        if step == lifecycle.ASK:
             self._survivors.asked()
-        elif step == rules.LOOK and self._survivors.look(self._child.terminal):
-            self.rules.look_again(monotonic())
-        elif step == rules.GIVE_UP:
+        elif step == lifecycle.LOOK and self._survivors.look(self._child.terminal):
+            self.lifecycle.look_again(monotonic())
+        elif step == lifecycle.GIVE_UP:
             self._survivors.gave_up = True
 
     def leave(self) -> int:
@@ -343,7 +343,7 @@ class Unusual:
         if code in self._settings.expected_codes:
             return 0
         terminal = self._child.terminal
-        if terminal is not None and self.rules.status == signals.SIGINT:
+        if terminal is not None and self.lifecycle.status == signals.SIGINT:
             self._try(terminal.die_as_child_did)
         return code
 
@@ -354,7 +354,7 @@ class Unusual:
             self._child.terminal.end_loan(self._child.pid)
 
 
-SENDERS = (processes.send, processes.send_to_group, processes.send_to_all)  # by the rules' target
+SENDERS = (processes.send, processes.send_to_group, processes.send_to_all)  # by the target
 
 
 def _name(pid: int) -> str | None:
