@@ -2,48 +2,53 @@
 
 import posix
 import sys
-from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT  # builtin
 from time import monotonic  # a builtin module
 
 from pyinit import signals
 
+# A class with nothing in it but what it is given: types.SimpleNamespace, which the interpreter has
+# made already. To make one of our own takes as long as to load a file.
+RECORD = type(sys.implementation)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import NoReturn
 
     from pyinit.rare.terminal import Terminal
 
+    class Child:
+        """What there is to know of the child.
+
+        Attributes:
+            pid: its pid and, if it leads one of its own, its process group; 0 before the fork.
+            began: when it was forked, on the monotonic clock.
+            failure: the descriptor on which a failed exec is told.
+            oom_kills: how often memory had run out before; None where nobody tells.
+            terminal: what pyinit shares with it; None where there is no terminal.
+        """
+
+        pid: int
+        began: float
+        failure: int
+        oom_kills: int | None
+        terminal: Terminal | None
+
+        def __init__(self, **known: object) -> None:
+            """Keep what is known."""
+
+else:
+    Child = RECORD
+
 STDERR = 2
 UNKNOWN_CODE = 1  # where the kernel never told how the child ended
-SHELL = b"/bin/sh"
-LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes two without a reader
 USUAL_DESCRIPTORS = 1024  # where /proc does not tell which there are
 DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) of the GNU C library searches without PATH
-SEARCH_GOES_ON = frozenset({EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT})
 COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 
-class Child:
-    """What there is to know of the child.
-
-    Attributes:
-        pid: its pid and, if it leads one of its own, its process group; 0 before the fork.
-        began: when it was forked, on the monotonic clock.
-        failure: the descriptor on which a failed exec is told.
-        oom_kills: how often memory had run out before; None where nobody tells.
-        terminal: what pyinit shares with it; None where there is no terminal.
-    """
-
-    __slots__ = ("began", "failure", "oom_kills", "pid", "terminal")
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.pid = 0
-        self.began = 0.0
-        self.failure = -1
-        self.oom_kills: int | None = None
-        self.terminal: Terminal | None = None
+def unborn() -> Child:
+    """Return what there is to know before the fork."""
+    return Child(pid=0, began=0.0, failure=-1, oom_kills=None, terminal=None)
 
 
 def has_terminal() -> bool:
@@ -91,7 +96,10 @@ def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") ->
         msg = f"cannot start {command[0]!r}: {error.strerror}; {limits}"
         raise StartError(msg) from error
     if child.pid == 0:
-        _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
+        try:
+            _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
+        finally:
+            posix._exit(127)  # noqa: SLF001 - the parent, told why, has the better code
     try:
         if terminal is None or terminal.own_group:
             _join_own_group(child.pid)
@@ -113,24 +121,6 @@ def let_go() -> None:
         except OSError:  # that by which they were listed
             pass
     posix.chdir("/")
-
-
-def exec_failure(child: Child) -> tuple[int, bytes, bytes, bool] | None:
-    """Return what is known of a failed exec; None if the program began.
-
-    That is its errno; the path, empty where the search through PATH found no file; the working
-    directory, empty where it is deleted; and whether that may not be searched.
-
-    To be asked once the child is dead: then all that it told is in the pipe.
-    """
-    try:
-        told = posix.read(child.failure, 65536)
-    except OSError:
-        return None
-    number, _, paths = told.partition(b" ")
-    path, _, rest = paths.partition(b"\0")
-    folder, _, is_closed = rest.partition(b"\0")
-    return (int(number), path, folder, is_closed == b"1") if told else None
 
 
 def _inherited() -> "Iterable[int]":
@@ -184,23 +174,20 @@ def _become(
     failure: int,
     *,
     ignore_sigchld: bool,
-) -> "NoReturn":
-    try:
-        if terminal is None or terminal.own_group:
-            _join_own_group(0)
-        if terminal is not None:
-            terminal.hand_over(posix.getpgrp())
-        restore_locale()
-        own_listen_pid()
-        arguments = [_encoded(word) for word in command]
-        signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
-        signals.set_mask(mask)  # from here on it may be killed like any other program
-        error, path = _exec(arguments)
-        is_closed = not posix.access(b".", posix.X_OK, effective_ids=True)
-        told = error, path[:LONGEST_PATH], _folder(), is_closed
-        posix.write(failure, b"%d %s\0%s\0%d" % told)
-    finally:
-        posix._exit(127)  # noqa: SLF001 - the parent, told why, has the better code
+) -> None:
+    if terminal is None or terminal.own_group:
+        _join_own_group(0)
+    if terminal is not None:
+        terminal.hand_over(posix.getpgrp())
+    restore_locale()
+    own_listen_pid()
+    arguments = [_encoded(word) for word in command]
+    signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
+    signals.set_mask(mask)  # from here on it may be killed like any other program
+    _exec(arguments)
+    from pyinit.rare import failed_exec
+
+    failed_exec.try_again(candidates(arguments[0]), arguments, failure)
 
 
 def restore_locale() -> None:
@@ -233,38 +220,23 @@ def own_listen_pid() -> None:
         posix.unsetenv(b"LISTEN_PIDFDID")
 
 
-def _folder() -> bytes:
-    try:
-        return posix.getcwdb()[:LONGEST_PATH]
-    except OSError:
-        return b""
+def _exec(arguments: list[bytes]) -> None:
+    """Become the first file that there is; return where there is none, or it cannot be run.
 
-
-def _exec(arguments: list[bytes]) -> tuple[int, bytes]:
-    # As execvp(3): a file that may not be run does not end the search, one that fails in another
-    # way does. Nor is a file found in a folder that may not be searched. posix.execv hands on the
-    # environment as it is; posix.execve would drop what is not NAME=VALUE.
-    worst = (ENOENT, b"")
+    posix.execv hands on the environment as it is; posix.execve would drop what is not NAME=VALUE.
+    """
     for path in candidates(arguments[0]):
-        error = _exec_file(path, arguments)
-        if error not in SEARCH_GOES_ON or b"/" in arguments[0]:
-            return error, path
-        if (error == EACCES or worst[0] == ENOENT) and _is_there(path):
-            worst = (error, path)
-    return worst
+        try:
+            posix.execv(path, arguments)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return
 
 
 def _encoded(word: str) -> bytes:
     # As os.fsencode does; it undoes what Python did to the words of its own command line.
     return word.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-
-
-def _is_there(path: bytes) -> bool:
-    try:
-        posix.lstat(path)
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def candidates(name: bytes) -> "Iterator[bytes]":
@@ -274,28 +246,3 @@ def candidates(name: bytes) -> "Iterator[bytes]":
     elif name:
         for directory in posix.environ.get(b"PATH", DEFAULT_PATH).split(b":"):
             yield directory + b"/" + name if directory else name
-
-
-def _exec_file(path: bytes, arguments: list[bytes]) -> int:
-    try:
-        posix.execv(path, arguments)
-    except OSError as error:
-        if error.errno == ENOEXEC and _is_text(path):
-            return _exec_shell(path, arguments)
-        return error.errno or ENOENT
-
-
-def _exec_shell(path: bytes, arguments: list[bytes]) -> int:
-    try:
-        posix.execv(SHELL, [SHELL, path, *arguments[1:]])
-    except OSError:
-        return ENOEXEC
-
-
-def _is_text(path: bytes) -> bool:
-    # A shell given a program for another machine would only complain about its syntax.
-    try:
-        with open(path, "rb") as file:
-            return b"\0" not in file.read(256)
-    except OSError:
-        return True

@@ -1,7 +1,8 @@
-"""Be init: prepare, fork, and then wait, forward and reap until nobody is left.
+"""Be init: run a command, pass signals on to it, reap, and leave with its code.
 
-The usual case is here whole: a command without options, no terminal, a child that lives. What else
-there is to do is in ``supervisor``, and is asked for when the first such thing comes up.
+The usual case is here whole: a command without options, no terminal, a child that lives. Once it is
+dead, or anything else comes up, the ``supervisor`` goes on: it asks what is left to go, kills what
+does not, and tells.
 """
 
 import posix
@@ -11,7 +12,6 @@ from time import monotonic, sleep  # a builtin module
 from pyinit import child, processes, signals
 from pyinit.child import UNKNOWN_CODE
 from pyinit.processes import BATCH, RETRY_SECONDS
-from pyinit.settings import WARNING, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,35 +19,57 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
     from typing import NoReturn
 
-    from pyinit.cli import Inspection
+    from pyinit.child import Child
+    from pyinit.settings import Settings
     from pyinit.supervisor import Supervisor
 
+    class Init:
+        """What the usual case knows.
+
+        Attributes:
+            command: the program and its arguments.
+            settings: what the user asked for; None for nothing.
+            child: the child.
+            reserve: a piece of memory to go on with where there is none left. Never touched, so
+                that it takes nothing but room below a limit.
+            patience: how long to wait for a signal, in seconds; None for as long as it takes. Once
+                there is a supervisor its clocks say.
+            is_reaped: whether the last look for the dead came to its end. Where it did not there is
+                another one soon, although no SIGCHLD will tell.
+            supervisor: the rest, which decides from then on; None as long as all is as usual.
+        """
+
+        command: tuple[str, ...]
+        settings: Settings | None
+        child: Child
+        reserve: bytes | None
+        patience: float | None
+        is_reaped: bool
+        supervisor: Supervisor | None
+
+        def __init__(self, **known: object) -> None:
+            """Keep what is known."""
+
+else:
+    Init = child.RECORD
+
 RESERVE = 1 << 20  # bytes
-IN_A_ROW = 16  # signals, and then the dead are looked for although no SIGCHLD came
+IN_A_ROW = 16  # signals, and then the dead are looked for: SIGCHLD may be pending behind them
+TRIES = 3  # to load the supervisor
 PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 
-class Init:
-    """What the usual case knows.
-
-    Attributes:
-        settings: what the user asked for.
-        child: the child.
-        reserve: a piece of memory to go on with where there is none left. Never touched, so that it
-            takes nothing but room below a limit.
-        patience: how long to wait for a signal, in seconds; None for as long as it takes.
-        supervisor: the rest, which decides from then on; None as long as all is as usual.
-    """
-
-    __slots__ = ("child", "patience", "reserve", "settings", "supervisor")
-
-    def __init__(self, settings: Settings) -> None:
-        """Get ready for a child."""
-        self.settings = settings
-        self.child = child.Child()
-        self.reserve: bytes | None = bytes(RESERVE)
-        self.patience: float | None = None
-        self.supervisor: Supervisor | None = None
+def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
+    """Return what there is to know before there is a child."""
+    return Init(
+        command=command,
+        settings=settings,
+        child=child.unborn(),
+        reserve=bytes(RESERVE),
+        patience=None,
+        is_reaped=True,
+        supervisor=None,
+    )
 
 
 def main(inherited_mask: "set[int]") -> "NoReturn":
@@ -57,17 +79,8 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
         inherited_mask: which signals were blocked before all were.
     """
     try:
-        wish = _plain_settings() or _parsed()
-        if isinstance(wish, Settings):
-            code = run(wish, inherited_mask)
-        elif isinstance(wish, str):
-            from pyinit.rare import usage
-
-            code = usage.show(wish)
-        else:
-            from pyinit.inspect import page
-
-            code = page.show(wish)
+        command = _plain_command()
+        code = run(command, None, inherited_mask) if command else _do_as_told(inherited_mask)
     except BaseException as error:  # noqa: BLE001 - raised before the child runs only: it may give up
         from pyinit.rare import usage
 
@@ -76,83 +89,95 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
     posix._exit(code)  # noqa: SLF001 - so it is called
 
 
-def _plain_settings() -> Settings | None:
-    """Return the settings of a command without options; None where there are any, or variables."""
+def _plain_command() -> tuple[str, ...]:
+    """Return a command without options; none where there are any, or variables, or no command."""
     words = sys.argv[1:]
     if words[:1] == ["--"]:
         del words[0]
     elif words and words[0].startswith("-"):
-        return None
-    if not words or any(name.startswith((b"PYINIT_", b"TINI_")) for name in posix.environ):
-        return None
-    return Settings(tuple(words))
+        return ()
+    if any(name.startswith((b"PYINIT_", b"TINI_")) for name in posix.environ):
+        return ()
+    return tuple(words)
 
 
-def _parsed() -> "Settings | Inspection | str":
+def _do_as_told(inherited_mask: "set[int]") -> int:
     from pyinit import cli
 
-    return cli.parse(sys.argv[1:], cli.own_variables())
+    wish = cli.parse(sys.argv[1:], cli.own_variables())
+    if isinstance(wish, str):
+        from pyinit.rare import usage
+
+        return usage.show(wish)
+    if isinstance(wish, cli.Inspection):
+        from pyinit.inspect import page
+
+        return page.show(wish)
+    return run(wish.command, wish, inherited_mask)
 
 
-def run(settings: Settings, inherited_mask: "set[int]") -> int:
+def run(command: tuple[str, ...], settings: "Settings | None", inherited_mask: "set[int]") -> int:
     """Run the command until it and what it left have gone; return the code to leave with.
 
     Args:
-        settings: what the user asked for.
+        command: the program and its arguments, never empty.
+        settings: what the user asked for; None for nothing.
         inherited_mask: the mask the child gets; by now every signal is blocked.
 
     Raises:
         RefusalError: nothing was run.
     """
-    init = Init(settings)
-    if not settings.is_plain() or posix.getpid() != 1 or child.has_terminal():
+    init = ready(command, settings)
+    if settings is not None or posix.getpid() != 1 or child.has_terminal():
         _supervisor(init).prepare()
-    child.spawn(init.child, settings.command, inherited_mask)
+    child.spawn(init.child, command, inherited_mask)
 
     # -------------------------------------------------------------------------------------
     # The child runs. From here on nothing may give up, block or slow down: where PID 1 goes,
     # the kernel kills all that is left in the container.
     # -------------------------------------------------------------------------------------
 
-    is_begun = False
+    is_let_go = False
     while True:
         try:
-            if not is_begun:
-                is_begun = True
-                guard(init, _begin)
+            if not is_let_go:
+                is_let_go = True
+                _let_go(init)
             return _live(init)
         except BaseException:  # noqa: BLE001 - without memory even a guard may fail
+            init.is_reaped = False
             pause()
 
 
 def _live(init: Init) -> int:
     """Go on until nobody is left; return the code to leave with."""
-    in_a_row = 0
+    in_a_row = tries = 0
     while init.supervisor is None or not init.supervisor.is_over():
         received = _wait(init)
         if received is not None and received.si_signo != signals.SIGCHLD:
-            guard(init, _forward, received)
+            guard(init, _forward, init, received)
             in_a_row += 1
             if init.supervisor is None and in_a_row < IN_A_ROW:
-                continue  # of several that are pending the lowest comes first
+                continue
         in_a_row = 0
-        is_reaped = guard(init, _reap)
+        init.is_reaped = False
+        guard(init, _reap, init)
         if init.supervisor is not None:
-            guard(init, _settle)
-            guard(init, _take_step)
-        elif not is_reaped and (code := _code_of_child(init)) is not None:
-            return code  # what there would be to do cannot be loaded: leave with the child
+            guard(init, init.supervisor.settle)
+            guard(init, init.supervisor.take_step)
+        elif not init.is_reaped:  # what there is to do cannot be loaded
+            tries += 1
+            if tries >= TRIES and (code := _code_of_child(init)) is not None:
+                return code
     return init.supervisor.leave()
 
 
-def guard(init: Init, act: "Callable[..., None]", *arguments: object) -> bool:
-    """Return whether ``act`` came to its end; the border in :func:`run` says why."""
+def guard(init: Init, act: "Callable[..., None]", *arguments: object) -> None:
+    """Do it, and survive whatever it raises; the border in :func:`run` says why."""
     try:
-        act(init, *arguments)
+        act(*arguments)
     except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
         _tell_error(init, error)
-        return False
-    return True
 
 
 def _tell_error(init: Init, error: BaseException) -> None:
@@ -164,31 +189,35 @@ def _tell_error(init: Init, error: BaseException) -> None:
         pass
 
 
-def _begin(init: Init) -> None:
-    guard(init, _let_go)
-    guard(init, _note_memory)
+def _let_go(init: Init) -> None:
+    """Do what is to be done once, beside the child."""
+    guard(init, child.let_go)
+    guard(init, _note_oom_kills, init)
     if init.supervisor is not None:
-        init.supervisor.begin()
-    from pyinit import supervisor  # noqa: F401 - while it is sure to be there
+        guard(init, init.supervisor.begin)
+    guard(init, _load_supervisor)
 
 
-def _let_go(_: Init) -> None:
-    child.let_go()
-
-
-def _note_memory(init: Init) -> None:
-    if init.settings.verbosity >= WARNING:
+def _note_oom_kills(init: Init) -> None:
+    if init.supervisor is None or init.supervisor.report.verbosity:  # it is told as a warning
         from pyinit.later import oom
 
         init.child.oom_kills = oom.kills()
 
 
+def _load_supervisor() -> None:
+    from pyinit import settings, supervisor  # noqa: F401 - while they are sure to be there
+
+
 def _wait(init: Init) -> "struct_siginfo | None":
     """Wait for a signal, for as long as nothing else is to be done."""
     try:
-        if init.supervisor is None:
-            return signals.wait(init.patience)
-        return signals.wait(init.supervisor.lifecycle.patience(monotonic()))
+        patience = init.patience
+        if init.supervisor is not None:
+            patience = init.supervisor.lifecycle.patience(monotonic())
+        if not init.is_reaped and (patience is None or patience > RETRY_SECONDS):
+            patience = RETRY_SECONDS
+        return signals.wait(patience)
     except BaseException as error:  # noqa: BLE001 - there are the dead to look for all the same
         _tell_error(init, error)
     try:
@@ -203,7 +232,7 @@ def _wait(init: Init) -> "struct_siginfo | None":
 
 
 def _forward(init: Init, received: "struct_siginfo") -> None:
-    """Pass a signal on, as it is and to the child alone; otherwise ask the supervisor."""
+    """Pass a signal on, as it is and to the child alone; otherwise the supervisor does."""
     if init.supervisor is None:
         try:
             processes.send(init.child.pid, received.si_signo)
@@ -215,36 +244,31 @@ def _forward(init: Init, received: "struct_siginfo") -> None:
 
 
 def _reap(init: Init) -> None:
-    """Reap orphans that nobody asks about; otherwise, and for the child, go the long way."""
-    init.patience = RETRY_SECONDS  # where an error comes between there may be dead not taken
+    """Reap orphans that nobody asks about; otherwise, and for the child, the supervisor does."""
+    init.patience = None
     if init.supervisor is None:
         try:
             left = processes.reap_orphans(init.child.pid, BATCH)
         except OSError as error:  # a seccomp filter, say
             _tell_error(init, error)
-        else:
-            if left != processes.OTHERS:
-                init.patience = 0.0 if left == processes.MORE else None
-                return
-    _supervisor(init).reap()
-
-
-def _settle(init: Init) -> None:
-    """See to a child that has stopped or is dead: the terminal, its code, what there is to tell."""
-    _supervisor(init).settle()
-
-
-def _take_step(init: Init) -> None:
-    """Do what the clocks say is due."""
-    _supervisor(init).take_step()
+            left = processes.OTHERS
+        if left == processes.MORE:
+            init.patience = 0.0
+        elif left == processes.OTHERS:  # the child is dead, say
+            _supervisor(init).reap()
+    else:
+        init.supervisor.reap()
+    init.is_reaped = True
 
 
 def _supervisor(init: Init) -> "Supervisor":
-    """Return the rest, which the first that asks for it has loaded."""
+    """Return the supervisor. The first that asks has it made, and the loop asks it from then on."""
     if init.supervisor is None:
+        from pyinit.settings import Settings
         from pyinit.supervisor import Supervisor
 
-        init.supervisor = Supervisor(init.settings, init.child, init.reserve)
+        settings = init.settings or Settings(init.command)
+        init.supervisor = Supervisor(settings, init.child, init.reserve)
         init.reserve = None
     return init.supervisor
 

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)
 EXPIRE, ASK, ASK_AGAIN, LOOK, KILL, KILL_AGAIN, GIVE_UP = range(7)
+SIGNALS = {
+    EXPIRE: (SIGKILL,),
+    ASK: (SIGTERM, SIGCONT),
+    ASK_AGAIN: (SIGTERM, SIGCONT),
+    KILL: (SIGKILL,),
+    KILL_AGAIN: (SIGKILL,),
+}
 ASKING = frozenset({ASK, ASK_AGAIN})
 REPEATED = frozenset({ASK_AGAIN, KILL_AGAIN})
 ASK_SECONDS = 0.1  # until those are asked that could not be found when it was time
@@ -127,25 +134,21 @@ class Lifecycle:
         """Return what is due by now: why, to whom, which signals. None if nothing is.
 
         A step is returned once, until something that happened or the step itself calls for it anew.
+        Its clock is cleared last: an error before that has it returned again.
         """
         step = min(self._clocks, key=self._clocks.__getitem__, default=None)
         if step is None or now < self._clocks[step]:
             return None
-        del self._clocks[step]
-        if step == EXPIRE:
-            return step, self._aim, (SIGKILL,)
-        if step in ASKING:
-            if step == ASK:
-                self._give_time(now)
-            return step, EVERYONE, (SIGTERM, SIGCONT)
-        if step == LOOK:
-            self._pause *= 2
+        if step == ASK:
+            self._give_time(now)
+        elif step in {KILL, KILL_AGAIN}:
+            self._kill(step, now)
         elif step == GIVE_UP:
             self._finish()
         else:
-            self._kill(step, now)
-            return step, EVERYONE, (SIGKILL,)
-        return step, EVERYONE, ()
+            self._pause *= 2 if step == LOOK else 1
+            del self._clocks[step]
+        return step, self._aim if step == EXPIRE else EVERYONE, SIGNALS.get(step, ())
 
     def sent(self, step: int, error: int, now: float) -> None:
         """Note what came of a step's signals.
@@ -179,10 +182,9 @@ class Lifecycle:
         self._clocks = {LOOK: first, KILL: now + self._drain}  # of two at one time the first
 
     def _kill(self, step: int, now: float) -> None:
-        if step == KILL:
-            self._clocks = {GIVE_UP: now + LAST_SECONDS}
-        if now + AGAIN_SECONDS < self._clocks[GIVE_UP]:
-            self._clocks[KILL_AGAIN] = now + AGAIN_SECONDS
+        end = now + LAST_SECONDS if step == KILL else self._clocks[GIVE_UP]
+        again = now + AGAIN_SECONDS
+        self._clocks = {GIVE_UP: end, KILL_AGAIN: again} if again < end else {GIVE_UP: end}
 
     def _finish(self) -> None:
         self.state, self._clocks = DONE, {}

@@ -211,6 +211,17 @@ def take_any() -> tuple[int, int] | None:
     return None if dead == NOBODY else dead
 
 
+def is_gone(child: int) -> bool:
+    """Tell whether the child, of which the kernel knows nothing, is not even a zombie any more."""
+    try:
+        posix.kill(child, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # EPERM: it is there
+        pass
+    return False
+
+
 def stopped_by(child: int) -> int:
     """Return the signal that has stopped the child; 0 where it is not stopped, or reaped."""
     try:

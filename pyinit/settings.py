@@ -50,7 +50,3 @@ class Settings:
         """Refuse: settings are decided once, before the child runs."""
         msg = f"settings cannot be changed (tried to set {name})"
         raise AttributeError(msg)
-
-    def is_plain(self) -> bool:
-        """Tell whether nothing was chosen."""
-        return len(self.__dict__) == 1

@@ -5,8 +5,6 @@
 ``rare/names.py``.
 """
 
-import posix
-from errno import EAGAIN  # builtin
 from time import monotonic  # a builtin module
 
 TYPE_CHECKING = False
@@ -79,7 +77,9 @@ def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
     end = monotonic() + seconds / 2  # clocks need not agree to the nanosecond
     received = _signal.sigtimedwait(_VALID, seconds)
     if received is None and monotonic() < end:
-        raise OSError(EAGAIN, posix.strerror(EAGAIN))
+        from errno import EAGAIN  # builtin
+
+        raise OSError(EAGAIN, "Resource temporarily unavailable")
     return received
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyinit.later.survivors import Survivors
     from pyinit.settings import Settings
 
+UNKNOWN_STATUS = UNKNOWN_CODE << 8  # of waitpid(2), where it was never told
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
@@ -157,7 +158,7 @@ class Supervisor:
         """
         life, left = self.lifecycle, BATCH
         began = monotonic()
-        life.reap_at = began + RETRY_SECONDS  # where an error comes between
+        life.reap_at = None
         while left > 0 or (life.status is not None and monotonic() < began + REAPING_SECONDS):
             left -= 1
             try:
@@ -167,7 +168,6 @@ class Supervisor:
                     if found == processes.MORE:
                         continue
                     if found == processes.NONE:
-                        life.reap_at = None
                         return
                 dead = processes.next_dead()
             except ChildProcessError:
@@ -178,11 +178,11 @@ class Supervisor:
                 self._reap_unseen()
                 return
             if dead is None:
-                life.reap_at = None
                 return
             if not self._take(*dead):
+                life.reap_at = began + RETRY_SECONDS
                 return
-        life.reap_at = monotonic()
+        life.reap_at = began
 
     def _is_quiet(self) -> bool:
         """Tell whether nobody wants to know of orphans, so that they need but be reaped."""
@@ -231,7 +231,6 @@ class Supervisor:
                 self._note_no_children()
                 return
             if dead is None:
-                self.lifecycle.reap_at = None
                 return
             pid, status = dead
             self._note_dead(pid, None, status)
@@ -239,8 +238,11 @@ class Supervisor:
 
     def _note_no_children(self) -> None:
         if self.lifecycle.status is None:
-            msg = "the kernel knows of no children, and the child is not reaped yet"
-            raise ChildProcessError(msg)
+            if not processes.is_gone(self._child.pid):
+                msg = "the kernel knows of no children, and the child is not reaped yet"
+                raise ChildProcessError(msg)
+            self._is_reaped = True  # and an error came between
+            self.lifecycle.child_died(UNKNOWN_STATUS, monotonic())
         if processes.is_anybody_here() and not _are_zombies():
             self.lifecycle.reap_at = monotonic() + LOOK_AGAIN_SECONDS
         else:
@@ -258,11 +260,18 @@ class Supervisor:
         self._code = children.exit_code(status)
         if child.terminal is not None:
             child.terminal.take_back(child.pid)
-        failure = children.exec_failure(child)
-        if failure is None:
-            self._tell_end(status)
-        else:
+        failure = self._failed_exec()
+        if failure:
             self._explain(failure)
+        else:
+            self._tell_end(status)
+
+    def _failed_exec(self) -> bytes:
+        # All is in the pipe now that the child is dead: nothing, where the program began.
+        try:
+            return posix.read(self._child.failure, 65536)
+        except OSError:
+            return b""
 
     def _tell_end(self, status: int) -> None:
         child = self._child
@@ -283,12 +292,12 @@ class Supervisor:
             return False  # so a pipeline ends
         return signum not in signals.PLAIN_STOPS
 
-    def _explain(self, failure: tuple[int, bytes, bytes, bool]) -> None:
+    def _explain(self, failure: bytes) -> None:
         from pyinit.later import exec_failure
 
         command = self._settings.command[0]
-        self._code, reason = exec_failure.explain(command, *failure)
-        self.report.tell(ERROR, "exec_failed", command, self._code, failure[0], reason)
+        self._code, number, reason = exec_failure.explain(command, failure)
+        self.report.tell(ERROR, "exec_failed", command, self._code, number, reason)
 
     def take_step(self) -> None:
         """Do what the clocks say is due. That it cannot be told is no reason not to."""

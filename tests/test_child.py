@@ -13,8 +13,6 @@ from testkit.programs import PYTHON
 from testkit.refusals import refusing
 from testkit.signalsets import signal_set
 
-from pyinit import child
-
 
 SIGNALS = "SigBlk", "SigIgn", "SigPnd", "ShdPnd"
 # CPython ignores these two when it starts and does not tell what they were.
@@ -193,18 +191,6 @@ def test_child_that_runs_is_not_given_up(run):
     wrap = refusing("sched_yield:error=ENOSYS")
 
     assert 3 == run(command=["sh", "-c", "exit 3"], wrap=wrap, namespace=False).code
-
-
-def test_failure_is_not_waited_for():
-    """Where nothing was told of a failed exec and the pipe is still open, there was none."""
-    told, telling = os.pipe2(os.O_NONBLOCK)
-    forked = child.Child()
-    forked.failure = told
-
-    assert child.exec_failure(forked) is None
-    os.close(told)
-    os.close(telling)
-    assert child.exec_failure(forked) is None
 
 
 # --- what belongs to the child alone ---

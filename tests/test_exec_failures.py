@@ -301,11 +301,10 @@ def test_security_module_is_guessed(run, tmp_path):
 
 def test_file_that_went_meanwhile_is_told(tmp_path):
     """Between exec and the look at it the file may go, and that is the reason then."""
-    found = diagnosis.explain(
-        "app", errno.EACCES, os.fsencode(tmp_path / "app"), b"/", is_closed=False
-    )
+    told = b"%d %s\0/\0000" % (errno.EACCES, os.fsencode(tmp_path / "app"))
+    reason = f"{tmp_path}/app cannot be looked at: No such file or directory"
 
-    assert (126, f"{tmp_path}/app cannot be looked at: No such file or directory") == found
+    assert (126, errno.EACCES, reason) == diagnosis.explain("app", told)
 
 
 SEGMENTS = {

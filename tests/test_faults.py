@@ -18,7 +18,6 @@ from trials.faults.judging import ALL_MARKS, Outcome, judge
 from trials.faults.kinds import parse
 
 from pyinit import child, init
-from pyinit.settings import Settings
 
 BEYOND = 5_000_000  # no process has such a pid (PID_MAX_LIMIT)
 
@@ -203,7 +202,7 @@ def born(monkeypatch):
         monkeypatch.setattr(child, "has_terminal", lambda: False)
         monkeypatch.setattr(child, "spawn", lambda born, *_: setattr(born, "pid", BEYOND))
         monkeypatch.setattr(init, "_live", live)
-        return init.run(Settings(("app",)), set())
+        return init.run(("app",), None, set())
 
     return begin
 

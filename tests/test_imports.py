@@ -20,15 +20,10 @@ import pyinit
 PACKAGE = Path(pyinit.__file__).parent
 CORE, RARE, LATER, INSPECT = range(4)  # in the order in which code runs
 FOLDERS = {"pyinit": CORE, "rare": RARE, "later": LATER, "inspect": INSPECT}
-USUAL = {"child", "init", "processes", "settings", "signals"}  # what is loaded before the fork
-OPTIONS = {"cli", "report", "lifecycle", "supervisor"}  # and what options add to that
-BESIDE = {
-    "report",
-    "lifecycle",
-    "supervisor",
-    "later",
-    "later.oom",
-}  # what is loaded right after it
+USUAL = {"child", "init", "processes", "signals"}  # what is loaded before the fork
+REST = {"lifecycle", "report", "settings", "supervisor"}  # what is loaded right after it
+BESIDE = {*REST, "later", "later.oom"}  # with what counts how often memory ran out
+OPTIONS = {*REST, "cli"}  # what options add before it
 SIGNALLING = {"kill", "killpg", "pidfd_send_signal", "wait", "waitpid", "waitid", "wait3", "wait4"}
 KERNEL = {"os", "posix", "signal", "_signal"}  # the modules that have these
 TIMED = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}

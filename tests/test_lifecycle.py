@@ -97,6 +97,25 @@ def test_drain_is_not_stopped_by_a_key(word):
     assert life.receive(signum, 3.0) is None
 
 
+@pytest.mark.parametrize(
+    ("fails", "now", "step"),
+    [("_give_time", 1.0, ASKED), ("_kill", 6.0, KILL)],
+    ids=["ask", "kill"],
+)
+def test_step_that_an_error_came_between_is_still_due(monkeypatch, fails, now, step):
+    """Or nobody would be asked or killed any more, and the drain had no end."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    while fails == "_kill" and life.due(5.9):
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(Lifecycle, fails, lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            life.due(now)
+
+    assert step == life.due(now)
+
+
 def test_drain_asks_then_kills_then_gives_up():
     """One way: SIGTERM and SIGCONT at once, SIGKILL at the deadline and on, then the end."""
     life = new(drain=5.0)

@@ -14,7 +14,6 @@ import pytest
 
 from pyinit import child, processes, lifecycle, supervisor
 from pyinit import init as usual
-from pyinit.child import Child
 from pyinit.later import descendants, events, oom, proc, survivors, wait_refused
 from pyinit.settings import DEBUG, WARNING, Settings
 from pyinit.supervisor import Supervisor
@@ -190,7 +189,7 @@ def kernel(monkeypatch):
 
 def running(*, verbosity: int = DEBUG, **settings) -> Supervisor:
     """Return the loop with a child that runs."""
-    one = Child()
+    one = child.unborn()
     one.pid = PID
     chosen = Settings(("true",), verbosity=verbosity, **{"drain": DRAIN, **settings})
     return Supervisor(chosen, one, b"")
@@ -491,7 +490,27 @@ def test_no_children_while_there_is_one_is_an_error(kernel):
         made.reap()
 
     assert lifecycle.RUNNING == made.lifecycle.state
-    assert supervisor.RETRY_SECONDS == made.lifecycle.patience(kernel.now)
+    assert [(PID, 0)] == kernel.signals
+
+
+def test_child_that_is_gone_unseen_has_a_code_all_the_same(kernel):
+    """An error came after it was reaped and before its status was noted: that is lost."""
+    kernel.dead = [NO_CHILDREN]
+    kernel.answers = [refusal(errno.ESRCH)]
+    made = running(drain=0.0)
+    made.reap()
+    made.settle()
+
+    assert (True, supervisor.UNKNOWN_CODE) == (made.is_over(), made.leave())
+    assert ["child_exited"] == made.report.names()
+
+
+def test_child_that_may_not_be_asked_for_is_there(kernel):
+    """EPERM is an answer."""
+    kernel.dead = [NO_CHILDREN]
+    kernel.answers = [refusal(errno.EPERM)]
+    with pytest.raises(ChildProcessError):
+        running().reap()
 
 
 @pytest.mark.parametrize(("taken", "status"), [(0x300, 0x300), (None, 0x200)])
@@ -732,7 +751,7 @@ def test_child_whose_end_nobody_knows_has_a_code_all_the_same(kernel):
 
 def new(**settings) -> usual.Init:
     """Return the usual case with a child that runs."""
-    made = usual.Init(Settings(("true",), **{"drain": 0.0, **settings}))
+    made = usual.ready(("true",), Settings(("true",), **{"drain": 0.0, **settings}))
     made.child.pid = PID
     return made
 
@@ -757,7 +776,7 @@ def test_refused_signal_goes_the_long_way(kernel):
     """Which tries again, and says why."""
     kernel.answers = [refusal(errno.EPERM)] * 2
     made = new()
-    usual.guard(made, usual._forward, came(HUP))
+    usual.guard(made, usual._forward, made, came(HUP))
 
     assert [(PID, HUP)] * 2 == kernel.signals
     assert ["forward_refused"] == made.supervisor.report.names()
@@ -772,18 +791,54 @@ def test_signals_without_end_do_not_keep_it_from_reaping(kernel):
 
 
 @pytest.mark.parametrize(
-    ("orphans", "patience"),
-    [(processes.NONE, None), (processes.MORE, 0.0), (SystemError(), usual.RETRY_SECONDS)],
-    ids=["none", "more", "error"],
+    ("orphans", "patience"), [(processes.NONE, None), (processes.MORE, 0.0)], ids=["none", "more"]
 )
 def test_usual_patience(kernel, orphans, patience):
-    """As long as it takes, or not at all where more may be dead, or a while after an error."""
+    """As long as it takes, or not at all where more may be dead."""
     kernel.orphans = [orphans]
-    kernel.statuses = [0x300]
     made = new()
-    usual.guard(made, usual._reap)
+    usual._reap(made)
 
     assert ([(PID, usual.BATCH)], patience) == (kernel.quietly, made.patience)
+
+
+@pytest.mark.parametrize("has_supervisor", [False, True])
+@pytest.mark.parametrize(
+    ("patience", "seconds"), [(None, 1.0), (5.0, 1.0), (0.5, 0.5)], ids=["no-end", "long", "short"]
+)
+def test_dead_that_were_not_looked_for_to_the_end_are_looked_for_soon(
+    kernel, patience, seconds, has_supervisor
+):
+    """An error came between, and took SIGCHLD with it: nothing else will tell."""
+    made = new()
+    made.is_reaped, made.patience = False, patience
+    if has_supervisor:
+        usual._supervisor(made).lifecycle.reap_at = patience
+    usual._wait(made)
+
+    assert [seconds] == kernel.patience
+
+
+@pytest.mark.parametrize("fails", ["reap", "monotonic", "_reap"])
+def test_error_at_the_childs_death_does_not_keep_it_from_leaving(kernel, monkeypatch, fails):
+    """Whatever fails, it fails once: the dead are looked for again within a second."""
+    errors = [MemoryError()]
+
+    def fail_once(real):
+        def act(*arguments):
+            if errors:
+                raise errors.pop()
+            return real(*arguments)
+
+        return act
+
+    module = {"reap": Supervisor, "monotonic": supervisor, "_reap": usual}[fails]
+    monkeypatch.setattr(module, fails, fail_once(getattr(module, fails)))
+    kernel.waits = [came(signal.SIGCHLD), None]
+    kernel.orphans, kernel.dead = [processes.OTHERS] * 2, [(PID, 0), NO_CHILDREN]
+
+    assert 3 == usual._live(new())
+    assert [None, usual.RETRY_SECONDS] == kernel.patience
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "again"])
@@ -792,7 +847,9 @@ def test_look_that_is_refused_is_told_although_all_is_as_usual(kernel, times):
     kernel.orphans = [*[refusal(errno.EPERM)] * times, processes.NONE]
     made = new()
 
-    assert usual.guard(made, usual._reap)
+    usual.guard(made, usual._reap, made)
+
+    assert made.is_reaped
     assert ["internal_error"] * times == made.supervisor.report.names()
     assert [(PID, usual.BATCH)] * 2 == kernel.quietly
 
@@ -801,9 +858,9 @@ def test_rest_is_asked_for_once(kernel):
     """It gets the reserve, and decides from then on."""
     made = new(rewrite={HUP: 0}, verbosity=DEBUG)
     made.reserve = b"reserve"
-    usual.guard(made, usual._reap)
+    usual.guard(made, usual._reap, made)
     rest = made.supervisor
-    usual.guard(made, usual._forward, came(HUP))
+    usual.guard(made, usual._forward, made, came(HUP))
 
     assert (rest, []) == (made.supervisor, kernel.signals)
     assert (b"reserve", None) == (rest.report.reserve, made.reserve)
@@ -821,12 +878,12 @@ def test_rest_is_asked_for_once(kernel):
     ids=["dead", "alive-at-first", "unknown"],
 )
 def test_without_the_rest_it_leaves_with_the_child(kernel, statuses, code, times):
-    """What there would be to do cannot be loaded; until the child is dead it goes on."""
+    """What there would be to do cannot be loaded, at no try; until the child is dead it goes on."""
     kernel.statuses = statuses
 
     assert code == usual._live(new())
     assert [PID] * times == kernel.taken
-    assert [usual.RETRY_SECONDS] * (times - 1) == kernel.patience[1:]
+    assert [usual.RETRY_SECONDS] * (usual.TRIES + times - 2) == kernel.patience[1:]
 
 
 @pytest.mark.usefixtures("without_rest")
@@ -856,7 +913,7 @@ def test_where_waiting_is_refused_it_looks_for_what_is_pending(kernel, monkeypat
 def test_rest_says_how_long_to_wait(kernel):
     """Once it is there."""
     made = new()
-    usual.guard(made, usual._reap)
+    usual.guard(made, usual._reap, made)
     made.supervisor.lifecycle.reap_at = 2.0
     usual._wait(made)
 
@@ -867,13 +924,14 @@ def test_rest_says_how_long_to_wait(kernel):
 def test_error_costs_the_reserve_where_there_is_no_memory(kernel, error):
     """Only there it is of use."""
 
-    def fail(_) -> None:
+    def fail() -> None:
         raise error
 
     made = new()
     made.reserve = b"reserve"
 
-    assert not usual.guard(made, fail)
+    usual.guard(made, fail)
+
     assert (b"reserve" if error is ValueError else None) == made.supervisor.report.reserve
     assert (["internal_error"], []) == (made.supervisor.report.names(), kernel.signals)
 
@@ -891,17 +949,17 @@ def started(kernel, monkeypatch):
     return kernel
 
 
-@pytest.mark.parametrize("verbosity", [{}, {"verbosity": 0}], ids=["plain", "chosen"])
-def test_run_leaves_with_the_code_of_the_child(started, verbosity):
+@pytest.mark.parametrize("settings", [None, Settings(("true",), verbosity=0)], ids=["no", "yes"])
+def test_run_leaves_with_the_code_of_the_child(started, settings):
     """With options and without."""
-    assert 3 == usual.run(Settings(("true",), **verbosity), set())
+    assert 3 == usual.run(("true",), settings, set())
     assert PID == started.taken[0]
 
 
 @pytest.mark.usefixtures("without_rest")
 def test_run_without_the_rest_leaves_with_the_code_of_the_child(started):
     """What the rest would have done is not done."""
-    assert (3, [PID]) == (usual.run(Settings(("true",)), set()), started.taken)
+    assert (3, [PID]) == (usual.run(("true",), None, set()), started.taken)
 
 
 @pytest.mark.parametrize("sleep", [lambda _: None, lambda _: 1 // 0], ids=["pause", "refused"])
@@ -918,7 +976,7 @@ def test_run_goes_on_where_even_a_guard_fails(started, monkeypatch, sleep):
     monkeypatch.setattr(usual, "sleep", sleep)
     monkeypatch.setattr(child, "let_go", lambda: begun.append("let go"))
 
-    assert 3 == usual.run(Settings(("true",)), set())
+    assert 3 == usual.run(("true",), None, set())
     assert (["let go"], PID) == (begun, started.taken[0])
 
 
@@ -928,6 +986,6 @@ def test_run_goes_on_where_nothing_can_be_let_go(started, monkeypatch):
     monkeypatch.setattr(child, "let_go", lambda: 1 // 0)
     monkeypatch.setattr(oom, "kills", lambda: counted.append("counted"))
 
-    assert 3 == usual.run(Settings(("true",)), set())
+    assert 3 == usual.run(("true",), None, set())
     assert ["counted"] == counted[:1]
     assert PID == started.taken[0]

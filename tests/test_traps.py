@@ -232,14 +232,11 @@ def test_modules_of_the_workload_do_not_shadow(run, tmp_path, how):
 FLOOD = """
 import os, signal, types
 from pyinit import init, signals
-from pyinit.report import Report
-from pyinit.lifecycle import Lifecycle
-from pyinit.settings import Settings
 
 signals.block_all()
 hangup = types.SimpleNamespace(si_signo=1, si_code=0, si_pid=0)
 signals.wait = lambda seconds: hangup  # SIGCHLD never comes to the front
-os._exit(init.run(Settings(("sh", "-c", "trap '' HUP; exit 8")), set()))
+os._exit(init.run(("sh", "-c", "trap '' HUP; exit 8"), None, set()))
 """
 
 
@@ -262,6 +259,9 @@ def test_wait_that_ends_at_once_is_an_error():
 
 
 SPOILT = """
+from pyinit.lifecycle import Lifecycle
+from pyinit.report import Report
+
 def spoil(kind, name):
     act, left = getattr(kind, name), [MemoryError()]
     def fail_once(*arguments):

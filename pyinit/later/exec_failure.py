@@ -5,7 +5,8 @@ import stat
 import struct
 from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
 
-from pyinit.child import DEFAULT_PATH, SHELL, candidates
+from pyinit.child import DEFAULT_PATH, candidates
+from pyinit.rare.failed_exec import SHELL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,32 +24,29 @@ MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: 
 MACHINES |= {243: "riscv64", 8: "mips", 258: "loongarch64"}
 
 
-def explain(
-    name: str,
-    error: int,
-    path: bytes,
-    folder: bytes,
-    is_closed: bool,  # noqa: FBT001 - as the child told it
-) -> tuple[int, str]:
-    """Return the code to leave with and the reason why ``name`` could not be run.
+def explain(name: str, told: bytes) -> "tuple[int, int, str]":
+    """Return the code to leave with, the errno, and the reason why a command could not be run.
 
     Args:
         name: the command as it was given.
-        error: the errno of exec.
-        path: the file that failed; empty where the search through PATH found none.
-        folder: the working directory that it was to begin in; empty where that is deleted.
-        is_closed: whether that may not be searched.
+        told: what the child wrote, see ``rare.failed_exec``: the errno of exec; the file that
+            failed, empty where the search through PATH found none; the working directory that it
+            was to begin in, empty where that is deleted; and whether that may not be searched.
     """
+    number, _, paths = told.partition(b" ")
+    error = int(number)
+    path, _, rest = paths.partition(b"\0")
+    folder, _, closed = rest.partition(b"\0")
     refusal = _go_to(folder)  # pyinit has left it
     try:
         is_nowhere = refusal and not path.startswith(b"/")
         if error in {ENOENT, ENOTDIR} and (is_nowhere or not os.path.lexists(path)):
-            return NOT_FOUND, _not_found(name, folder, is_closed=is_closed)
+            return NOT_FOUND, error, _not_found(name, folder, is_closed=closed == b"1")
         if is_nowhere:
-            where = "" if is_closed else f"working directory {show(folder)}: "
+            where = "" if closed == b"1" else f"working directory {show(folder)}: "
             reason = f"cannot be looked at: {where}{os.strerror(refusal)}"
-            return NOT_EXECUTABLE, f"{show(path)} {reason}"
-        return NOT_EXECUTABLE, f"{show(path)} {_unusable(error, path)}"
+            return NOT_EXECUTABLE, error, f"{show(path)} {reason}"
+        return NOT_EXECUTABLE, error, f"{show(path)} {_unusable(error, path)}"
     finally:
         os.chdir("/")
 
