@@ -71,7 +71,7 @@ def _blind(figures: Figures) -> dict[str, Cell]:
 def _forward(_figures: Figures) -> dict[str, Cell]:
     columns = {}
     for percent in (50, 99):
-        columns[f"p{percent}, µs"] = cells.quantile(percent, "forward", NS_PER_US)
+        columns[f"p{percent}, µs"] = cells.quantile(percent, "forward", NS_PER_US, 1)
         columns[f"p{percent} x `tini`"] = cells.quantile_ratio(percent, "forward", "tini")
     columns["forwards"] = lambda figures, init: f"{len(figures.all('forward', init)):,}"
     return columns

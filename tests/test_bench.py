@@ -7,12 +7,14 @@ import json
 import os
 import re
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from bench.tools import Tools
 from testkit.programs import ROOT_DIRECTORY, run_module
 
 PAGE = ROOT_DIRECTORY / "docs" / "performance.md"
@@ -78,12 +80,43 @@ def test_blind_window_counts_add_up(measure):
             assert {0, 1} >= set(lost[init])
 
 
-def test_forward_answers_all(measure):
-    """Every signal sent to an init is answered by its workload."""
-    forwards = of(measure("forward"), "forward")
+def test_forward_answers_all_on_one_processor(measure):
+    """Every signal sent to an init is answered by its workload, and both share one processor."""
+    samples = measure("forward")
+    forwards = of(samples, "forward")
 
+    assert {init: [1] for init in INITS} == of(samples, "forward processors")
     assert dict.fromkeys(INITS, 100) == {init: len(found) for init, found in forwards.items()}
     assert all(time > 0 for found in forwards.values() for time in found)
+
+
+# An init and its workload that are busy after each signal, and leave if another came meanwhile.
+BUSY = """
+import os, signal, sys, time
+tell = lambda: os.write(1, time.monotonic_ns().to_bytes(8, sys.byteorder))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+child = os.fork()
+if child == 0:
+    tell()
+while True:
+    signal.sigwait({signal.SIGUSR1})
+    tell() if child == 0 else os.kill(child, signal.SIGUSR1)
+    end = time.process_time() + float(sys.argv[1 if child else 2])
+    while time.process_time() < end:
+        pass
+    if signal.SIGUSR1 in signal.sigpending():
+        os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("seconds", [("0.02", "0"), ("0", "0.02")], ids=["init", "workload"])
+def test_forward_waits_until_both_sleep(tmp_path, seconds):
+    """No signal is sent while the init or its workload has something to do."""
+    tools = Tools(tmp_path)
+    tools.compile()
+    _, *times = tools.measure(("forward", 5), (sys.executable, "-IS", "-c", BUSY, *seconds))
+
+    assert 5 == len(times)
 
 
 def test_storm_leaves_no_zombie(measure):
