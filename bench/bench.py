@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figures
-from bench.inits import BARE, INIT, Init
+from bench.inits import BARE, INIT, OPTIONS, Init
 from bench.plan import Plan
 from bench.tools import Tools
 
@@ -33,4 +33,9 @@ class Bench:
     @property
     def reapers(self) -> list[Init]:
         """Those that have a workload and reap."""
-        return [init for init in self.inits if init.kind != BARE]
+        return [init for init in self.at_rest if init.kind != BARE]
+
+    @property
+    def at_rest(self) -> list[Init]:
+        """Those that differ from each other once the workload runs."""
+        return [init for init in self.inits if init.kind != OPTIONS]

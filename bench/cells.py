@@ -22,6 +22,11 @@ def median(what: str, unit: float, digits: int, at: object = "") -> Cell:
     return lambda figures, init: f"{figures.median(what, init, at) / unit:,.{digits}f}"
 
 
+def made(of: Callable[[Figures, str], float], unit: float, digits: int) -> Cell:
+    """Return a cell with what is made of several figures, in a unit."""
+    return lambda figures, init: f"{of(figures, init) / unit:,.{digits}f}"
+
+
 def quartiles(what: str, unit: float, digits: int) -> Cell:
     """Return a cell with what half of the samples lie between."""
 
