@@ -5,7 +5,7 @@ from bench.bench import Bench
 
 def measure(bench: Bench) -> None:
     """Time forwards, each when the init and its workload are at rest, on one processor."""
-    for init in bench.turns(bench.plan.forward, bench.peers):
+    for init in bench.turns(bench.plan.forward, bench.forwarders):
         command = (*init.command, *bench.tools.workload("answer"))
         processors, *times = bench.tools.measure(("forward", bench.plan.forwards), command)
         bench.figures.add("forward processors", init.name, [processors])

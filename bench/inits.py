@@ -4,14 +4,11 @@ import dataclasses
 import os
 import shutil
 import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
-from bench import names
+from bench import interpreters, names
 from bench.errors import BenchError
-
-SCRIPTS = Path(sysconfig.get_path("scripts"))
+from bench.interpreters import Interpreter
 
 # The least that an init in Python could do: fork, exec and wait, in builtins.
 FLOOR = """
@@ -64,25 +61,30 @@ class Init:
     boot: tuple[str, ...] = ()
 
 
-def all_inits(scratch: Path) -> list[Init]:
+def all_inits(scratch: Path, beside: Interpreter | None = None) -> list[Init]:
     """Return all that can be measured here, in the order of the tables."""
-    return [*_pyinits(scratch), *_peers(), *_references()]
+    first = interpreters.own()
+    found = [*_pyinits(scratch, first), *_peers(), *_references(first)]
+    if beside:
+        found += [*_pyinits(scratch, beside), *_references(beside)]
+    return found
 
 
-def _pyinits(scratch: Path) -> list[Init]:
+def _pyinits(scratch: Path, python: Interpreter) -> list[Init]:
     boot = scratch / "boot.py"
     boot.write_text(BOOT)
-    found = [_pyinit(names.PYINIT, SCRIPTS / "pyinit", (sys.executable, "-I", str(boot)))]
-    writer = SCRIPTS / "pyinit-launcher"
+    installed = (python.scripts / "pyinit", (python.program, "-I", str(boot)))
+    found = [_pyinit(names.labelled(names.PYINIT, python.label), *installed)]
+    writer = python.scripts / "pyinit-launcher"
     if writer.exists():
-        path = scratch / "pyinit"
+        path = scratch / f"pyinit{python.label}"
         subprocess.run((writer, path), check=True, stdout=subprocess.DEVNULL)
         # What is written names the interpreter behind the environment's.
-        launcher = _pyinit(
-            names.LAUNCHER, path, (os.path.realpath(sys.executable), "-IS", str(boot))
-        )
+        written = (path, (os.path.realpath(python.program), "-IS", str(boot)))
+        launcher = _pyinit(names.labelled(names.LAUNCHER, python.label), *written)
+        name = names.labelled(names.OPTIONS, python.label)
         command = (str(path), "-d", "10", "-g", "--")
-        found += [launcher, Init(names.OPTIONS, command, OPTIONS, boot=launcher.boot)]
+        found += [launcher, Init(name, command, OPTIONS, boot=launcher.boot)]
     return found
 
 
@@ -102,12 +104,13 @@ def _path(name: str) -> str:
     return found
 
 
-def _references() -> list[Init]:
+def _references(python: Interpreter) -> list[Init]:
     found = []
     for suffix, options in (("", "-IS"), ("-site", "-I")):
-        python = (sys.executable, options, "-c")
+        floor, bare = (names.labelled(f"{name}{suffix}", python.label) for name in (FLOORS, BARE))
+        words = (python.program, options, "-c")
         found += [
-            Init(f"floor{suffix}", (*python, FLOOR), FLOORS),
-            Init(f"bare{suffix}", (*python, "pass"), BARE, waiting=(*python, WAITING)),
+            Init(floor, (*words, FLOOR), FLOORS),
+            Init(bare, (*words, "pass"), BARE, waiting=(*words, WAITING)),
         ]
     return found

@@ -7,6 +7,7 @@ from bench.cells import Cell
 from bench.figures import Figures
 from bench.goals import all_goals, verdict
 from bench.inits import MEANING
+from bench.names import label_of, labelled
 
 NS_PER_MS, NS_PER_US = 1_000_000, 1000
 
@@ -36,7 +37,14 @@ def all_tables(figures: Figures) -> list[tuple[str, str]]:
 def names(figures: Figures) -> str:
     """Return what the names stand for that are no program's."""
     measured = dict.fromkeys(init for _, init, _ in figures.samples)
-    return "\n".join(f"- `{name}`: {MEANING[name]}" for name in measured if name in MEANING)
+    lines = [f"- `{name}`: {MEANING[name]}" for name in measured if name in MEANING]
+    lines += [
+        f"- `{labelled('…', label)}`: of the interpreter that is named so below; "
+        "its ratios are to its own `floor` and `bare`"
+        for label in dict.fromkeys(map(label_of, measured))
+        if label
+    ]
+    return "\n".join(lines)
 
 
 def _by_init(figures: Figures, what: str, columns: dict[str, Cell]) -> str:

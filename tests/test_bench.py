@@ -26,6 +26,7 @@ INITS = [*PYINITS, *PEERS]
 FLOORS = ["floor", "floor-site"]
 BARE = ["bare", "bare-site"]
 DELAYS = ["0", "0.5", "1", "2", "5", "10", "15", "20", "30"]
+BESIDE = os.path.basename(sys.prefix)  # the same environment a second time
 EMPTY = "# A page\n\n<!-- bench: begin -->\n<!-- bench: end -->\n\nIts end.\n"
 
 pytestmark = pytest.mark.timeout(300)
@@ -180,6 +181,40 @@ def test_instructions_are_counted(measure):
     assert max(counts[peer] for peer in PEERS) < counts["floor"] < counts["pyinit"]
 
 
+def test_an_interpreter_beside_has_rows_of_its_own(tmp_path):
+    """It is measured where the goals are for it, and named with its version and its build."""
+    file = tmp_path / "figures.json"
+    only = [word for name in ("start", "forward", "storm", "memory") for word in ("--only", name)]
+    done = bench("--quick", *only, "--beside", sys.prefix, "--save", file)
+    assert 0 == done.returncode, done.stderr
+    kept = json.loads(file.read_text())
+    samples = {(one["what"], one["init"], one["at"]): one["values"] for one in kept["figures"]}
+
+    def labelled(what: str, at: str = "") -> set[str]:
+        ends = [(init, init.removesuffix(f" ({BESIDE})")) for init in of(samples, what, at)]
+        return {name for init, name in ends if init != name}
+
+    assert {*PYINITS, *OPTIONS, *FLOORS, *BARE} == labelled("start")
+    assert {*PYINITS} == labelled("forward") == labelled("Private_Dirty", "logged")
+    assert {*PYINITS, *FLOORS, *BARE} == labelled("Private_Dirty", "rest")
+    assert set() == labelled("storm", "100")
+    judged = {
+        figure for figure, (_, word) in verdicts(done.stdout).items() if word in ("met", "not met")
+    }
+    assert {f"forward, p99 ({BESIDE})", f"start, plain `pip install` ({BESIDE})"} <= judged
+    first, beside = (line for line in kept["machine"] if "structlog" in line)
+    assert f"{BESIDE}: {first}" == beside
+    assert re.match(r"\w+ 3\.\d+\.\S+, (not )?optimised, pyinit ", first)
+
+
+def test_no_interpreter_beside_is_one_line(tmp_path):
+    """A folder that is no environment with pyinit ends the command before anything is measured."""
+    done = bench("--quick", "--beside", tmp_path)
+
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert f"{tmp_path} is no environment with pyinit" in done.stderr
+
+
 def entry(what: str, init: str, values: list[float], at: str = "") -> dict:
     return {"what": what, "init": init, "at": at, "values": values}
 
@@ -188,6 +223,8 @@ FIGURES = [
     entry("start", "pyinit", [23e6, 24e6]),
     entry("start", "tini", [1e6, 1e6]),
     entry("start", "floor-site", [20e6, 20e6]),
+    entry("start", "pyinit (debian)", [21e6]),
+    entry("start", "floor-site (debian)", [20e6]),
     entry("before fork", "pyinit-launcher", [22.5e6]),
     entry("boot", "pyinit-launcher", [21e6]),
     *(entry("first line", init, [80e6]) for init in ("pyinit", "pyinit-launcher")),
@@ -231,6 +268,7 @@ def test_goals_are_judged_by_the_figures(written):
 
     assert GOALS == len(found)
     assert ("1.18 x", "not met") == found["start, plain `pip install`"]
+    assert ("1.05 x", "met") == found["start, plain `pip install` (debian)"]
     assert ("1 wake-ups, 0 ticks in 60 s", "not met") == found["idle"]
     assert ("0 of 4 lost", "met") == found["blind window, launcher, SIGTERM at 2 ms and later"]
     assert ("1 of 2 lost, of tini's 0 of 2", "not met") == found[
@@ -242,6 +280,16 @@ def test_goals_are_judged_by_the_figures(written):
     ]
     for missing in ("forward, p99", "first log line, private dirty that it adds"):
         assert ("", "not measured") == found[missing]
+
+
+def test_ratios_are_to_the_floor_of_the_same_interpreter(written):
+    """A row of another interpreter is beside that one's floor, and beside the one tini."""
+    rows = re.findall(r"^\| `(pyinit.*?)` \| (.*) \|$", written().read_text(), re.MULTILINE)
+    started = {name: cells.split(" | ") for name, cells in rows[:2]}
+
+    # The median, the quartiles, then x `bare`, x `floor`, x `floor-site`, x `tini`.
+    assert ["-", "-", "1.18", "23.50"] == started["pyinit"][2:6]
+    assert ["-", "-", "1.05", "21.00"] == started["pyinit (debian)"][2:6]
 
 
 def test_page_is_written_in_place(written):
@@ -274,6 +322,7 @@ def test_picture_is_small_and_well_formed(written):
 
     assert len(picture) < 20_000
     assert {"start, ms", "pyinit", "23.5"} <= set(texts)
+    assert "pyinit (debian)" not in texts
 
 
 def test_prose_has_no_figures():
