@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bench.errors import BenchError
 
-# Debian builds with a profile and with LTO, and keeps that out of what sysconfig tells (#934771).
+# Debian builds with a profile and LTO on the usual processors, and keeps that out of what sysconfig
+# tells (its bug 934771).
 FACTS = """
 import importlib.metadata, json, platform, sysconfig
 options = sysconfig.get_config_var("CONFIG_ARGS") or ""

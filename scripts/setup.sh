@@ -44,7 +44,10 @@ find_missing() {
     program ps procps
     case $purpose in
         lab) program strace strace ;;
-        bench) find_missing_peers && find_missing_beside ;;
+        bench)
+            find_missing_peers
+            find_missing_beside
+            ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
         programs) find_missing_programs ;;
