@@ -67,8 +67,12 @@ do-lab: $(VENV)/installed
 	    ls docs/labs/*/run | cut -d/ -f3; exit $(if $(LAB),1,0); }
 	@$(if $(LAB),PATH="$$PWD/$(VENV)/bin:$$PATH" 'docs/labs/$(LAB)/run',:)
 
+# The system's own interpreter is measured beside, where that is another one.
+do-bench: beside = $(shell scripts/beside.sh $(VENV)/bin/python)
 do-bench: $(VENV)/installed
-	$(VENV)/bin/python -m bench $(ARGS)
+	@$(if $(beside),$(MAKE) --no-print-directory .venv/debian/installed \
+	    PYTHON=$(beside) VENV=.venv/debian)
+	$(VENV)/bin/python -m bench $(if $(beside),--beside .venv/debian) $(ARGS)
 
 do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 	$(VENV)/bin/python -m trials.$* $(ARGS)

@@ -12,6 +12,7 @@ from bench import (
     forward,
     idle,
     instructions,
+    interpreters,
     log,
     machine,
     memory,
@@ -24,6 +25,7 @@ from bench.bench import Bench
 from bench.errors import BenchError
 from bench.figures import Figures
 from bench.inits import all_inits
+from bench.interpreters import Interpreter
 from bench.plan import FULL, QUICK, Plan
 from bench.tools import Tools
 
@@ -49,9 +51,9 @@ def main() -> None:
             known = json.loads(words.load.read_text())
             figures, facts = Figures.from_json(known["figures"]), known["machine"]
         else:
-            figures, facts = _measure(
-                words.only or list(MEASUREMENTS), QUICK if words.quick else FULL
-            )
+            beside = words.beside and interpreters.of_environment(words.beside)
+            plan = QUICK if words.quick else FULL
+            figures, facts = _measure(words.only or list(MEASUREMENTS), plan, beside)
         if words.save:
             saved = {"machine": facts, "figures": figures.to_json()}
             words.save.write_text(json.dumps(saved, indent=1))
@@ -65,13 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     quick = "little of everything, to see that it works; printed, not written into the page"
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="measure only this")
+    beside = "with the interpreter of this environment, too, which has pyinit"
+    parser.add_argument("--beside", type=Path, metavar="FOLDER", help=beside)
     parser.add_argument("--page", type=Path, help=f"the page to write into ({PAGE})")
     parser.add_argument("--save", type=Path, metavar="FILE", help="keep all samples, as JSON")
     parser.add_argument("--load", type=Path, metavar="FILE", help="measure nothing, take these")
     return parser
 
 
-def _measure(names: list[str], plan: Plan) -> tuple[Figures, list[str]]:
+def _measure(names: list[str], plan: Plan, beside: Interpreter | None) -> tuple[Figures, list[str]]:
+    facts = machine.describe(beside)
     figures = Figures()
     load = machine.load()
     began = time.monotonic()
@@ -79,13 +84,13 @@ def _measure(names: list[str], plan: Plan) -> tuple[Figures, list[str]]:
         scratch = Path(folder)
         tools = Tools(scratch)
         tools.compile()
-        bench = Bench(all_inits(scratch), plan, tools, figures, scratch)
+        bench = Bench(all_inits(scratch, beside), plan, tools, figures, scratch)
         for name in names:
             print(f"bench: {name}, after {time.monotonic() - began:.0f} s", file=sys.stderr)
             MEASUREMENTS[name](bench)
     seconds = f"{time.monotonic() - began:.0f} s"
     loads = f"in {seconds}; load averages before: {load}, after: {machine.load()}"
-    return figures, [*machine.describe(), loads]
+    return figures, [*facts, loads]
 
 
 def _publish(words: argparse.Namespace, figures: Figures, facts: list[str]) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.figures import Figures
-from bench.inits import BARE, INIT, Init
+from bench.inits import BARE, INIT, OPTIONS, Init
+from bench.names import label_of
 from bench.plan import Plan
 from bench.tools import Tools
 
@@ -27,10 +28,20 @@ class Bench:
 
     @property
     def peers(self) -> list[Init]:
-        """Those that are inits indeed."""
-        return [init for init in self.inits if init.kind == INIT]
+        """Those that are inits indeed, without those of an interpreter beside."""
+        return [init for init in self.forwarders if not label_of(init.name)]
 
     @property
     def reapers(self) -> list[Init]:
-        """Those that have a workload and reap."""
-        return [init for init in self.inits if init.kind != BARE]
+        """Those that have a workload and reap, without those of an interpreter beside."""
+        return [init for init in self.at_rest if init.kind != BARE and not label_of(init.name)]
+
+    @property
+    def forwarders(self) -> list[Init]:
+        """All that are inits indeed."""
+        return [init for init in self.inits if init.kind == INIT]
+
+    @property
+    def at_rest(self) -> list[Init]:
+        """All that differ from each other once the workload runs."""
+        return [init for init in self.inits if init.kind != OPTIONS]

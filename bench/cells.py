@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bench.figures import Figures
+from bench.names import beside
 
 Cell = Callable[[Figures, str], str]
 NOTHING = "-"
@@ -22,6 +23,11 @@ def median(what: str, unit: float, digits: int, at: object = "") -> Cell:
     return lambda figures, init: f"{figures.median(what, init, at) / unit:,.{digits}f}"
 
 
+def made(of: Callable[[Figures, str], float], unit: float, digits: int) -> Cell:
+    """Return a cell with what is made of several figures, in a unit."""
+    return lambda figures, init: f"{of(figures, init) / unit:,.{digits}f}"
+
+
 def quartiles(what: str, unit: float, digits: int) -> Cell:
     """Return a cell with what half of the samples lie between."""
 
@@ -38,8 +44,8 @@ def quantile(percent: int, what: str, unit: float, digits: int = 0) -> Cell:
 
 
 def ratio(what: str, other: str, at: object = "") -> Cell:
-    """Return a cell with the median in medians of another init."""
-    return lambda figures, init: f"{figures.ratio(what, init, other, at):.2f}"
+    """Return a cell with the median in medians of another init; a floor is one's own."""
+    return lambda figures, init: f"{figures.ratio(what, init, beside(init, other), at):.2f}"
 
 
 def quantile_ratio(percent: int, what: str, other: str) -> Cell:

@@ -1,15 +1,14 @@
 """What is measured: inits, and what stands for the least that Python can do."""
 
 import dataclasses
+import os
 import shutil
 import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
+from bench import interpreters, names
 from bench.errors import BenchError
-
-SCRIPTS = Path(sysconfig.get_path("scripts"))
+from bench.interpreters import Interpreter
 
 # The least that an init in Python could do: fork, exec and wait, in builtins.
 FLOOR = """
@@ -23,13 +22,16 @@ posix._exit(posix.waitstatus_to_exitcode(dead[1]))
 """
 # An interpreter that has nothing to do, seen while it waits; it tells eight bytes, as inside.c.
 WAITING = "import posix; posix.write(1, bytes(8)); posix.read(0, 1)"
+# From a file, as pyinit is: an interpreter looks at the folder of its script before it runs it.
+BOOT = "import posix\n\nposix.fork()\n"
 
 PEERS = ("tini", "dumb-init", "catatonit")
-INIT, FLOORS, BARE = "init", "floor", "bare"
+INIT, OPTIONS, FLOORS, BARE = "init", "options", "floor", "bare"
 
 MEANING = {
-    "pyinit": "as `pip install` has it",
-    "pyinit-launcher": "as `pyinit-launcher PATH` writes it",
+    names.PYINIT: "as `pip install` has it",
+    names.LAUNCHER: "as `pyinit-launcher PATH` writes it",
+    names.OPTIONS: "the same with `-d 10 -g`",
     "floor": "`python3 -IS -c`: fork, exec and wait, in builtins; it forwards nothing",
     "floor-site": "the same with `python3 -I -c`, which imports `site`",
     "bare": "`python3 -IS -c pass`: all of its life, as it runs nothing",
@@ -44,9 +46,11 @@ class Init:
     Attributes:
         name: what the tables call it.
         command: what comes before the workload's own command.
-        kind: whether it is an init, a floor (it runs a workload) or bare (it runs nothing).
+        kind: whether it is an init, an init with options (which matter until the workload begins),
+            a floor (it runs a workload) or bare (it runs nothing).
         verbose: the command that has it log its start, if there is one.
         waiting: the command that has it wait for the end of stdin, if it runs no workload.
+        boot: the same interpreter with nothing to do but fork, if it is an init in Python.
     """
 
     name: str
@@ -54,24 +58,38 @@ class Init:
     kind: str = INIT
     verbose: tuple[str, ...] = ()
     waiting: tuple[str, ...] = ()
+    boot: tuple[str, ...] = ()
 
 
-def all_inits(scratch: Path) -> list[Init]:
+def all_inits(scratch: Path, beside: Interpreter | None = None) -> list[Init]:
     """Return all that can be measured here, in the order of the tables."""
-    return [*_pyinits(scratch), *_peers(), *_references()]
+    first = interpreters.own()
+    found = [*_pyinits(scratch, first), *_peers(), *_references(first)]
+    if beside:
+        found += [*_pyinits(scratch, beside), *_references(beside)]
+    return found
 
 
-def _pyinits(scratch: Path) -> list[Init]:
-    paths = {"pyinit": SCRIPTS / "pyinit"}
-    writer = SCRIPTS / "pyinit-launcher"
+def _pyinits(scratch: Path, python: Interpreter) -> list[Init]:
+    boot = scratch / "boot.py"
+    boot.write_text(BOOT)
+    installed = (python.scripts / "pyinit", (python.program, "-I", str(boot)))
+    found = [_pyinit(names.labelled(names.PYINIT, python.label), *installed)]
+    writer = python.scripts / "pyinit-launcher"
     if writer.exists():
-        paths["pyinit-launcher"] = scratch / "pyinit"
-        words = (writer, paths["pyinit-launcher"])
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-    return [
-        Init(name, (str(path), "--"), verbose=(str(path), "-v", "--"))
-        for name, path in paths.items()
-    ]
+        path = scratch / f"pyinit{python.label}"
+        subprocess.run((writer, path), check=True, stdout=subprocess.DEVNULL)
+        # What is written names the interpreter behind the environment's.
+        written = (path, (os.path.realpath(python.program), "-IS", str(boot)))
+        launcher = _pyinit(names.labelled(names.LAUNCHER, python.label), *written)
+        name = names.labelled(names.OPTIONS, python.label)
+        command = (str(path), "-d", "10", "-g", "--")
+        found += [launcher, Init(name, command, OPTIONS, boot=launcher.boot)]
+    return found
+
+
+def _pyinit(name: str, path: Path, boot: tuple[str, ...]) -> Init:
+    return Init(name, (str(path), "--"), verbose=(str(path), "-v", "--"), boot=boot)
 
 
 def _peers() -> list[Init]:
@@ -86,12 +104,13 @@ def _path(name: str) -> str:
     return found
 
 
-def _references() -> list[Init]:
+def _references(python: Interpreter) -> list[Init]:
     found = []
     for suffix, options in (("", "-IS"), ("-site", "-I")):
-        python = (sys.executable, options, "-c")
+        floor, bare = (names.labelled(f"{name}{suffix}", python.label) for name in (FLOORS, BARE))
+        words = (python.program, options, "-c")
         found += [
-            Init(f"floor{suffix}", (*python, FLOOR), FLOORS),
-            Init(f"bare{suffix}", (*python, "pass"), BARE, waiting=(*python, WAITING)),
+            Init(floor, (*words, FLOOR), FLOORS),
+            Init(bare, (*words, "pass"), BARE, waiting=(*words, WAITING)),
         ]
     return found

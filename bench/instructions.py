@@ -1,4 +1,4 @@
-"""Instructions: a whole start and end, counted. They are the same on a busy machine."""
+"""Instructions: of a whole start and end, and before the fork. A busy machine counts the same."""
 
 import re
 import subprocess
@@ -15,26 +15,37 @@ def measure(bench: Bench) -> None:
     """Count with callgrind: a virtual machine often has no counters of its own for `perf`."""
     for init in bench.turns(bench.plan.instructions):
         workload = () if init.kind == BARE else bench.tools.workload("first")
-        count = _count(bench.scratch, (*init.command, *workload))
-        bench.figures.add("instructions", init.name, [count])
+        parts = _count(bench.scratch, (*init.command, *workload))
+        bench.figures.add("instructions", init.name, [sum(parts)])
+        if init.boot:
+            bench.figures.add("before fork", init.name, parts[:1])
+            bench.figures.add("boot", init.name, _count(bench.scratch, init.boot)[:1])
 
 
-def _count(scratch: Path, command: tuple[str, ...]) -> int:
-    """Return the instructions of PID 1; where one program becomes another, of the last one.
+def _count(scratch: Path, command: tuple[str, ...]) -> list[int]:
+    """Return the instructions of PID 1 up to each fork and to the end; of its last program.
 
     What its child does, from the fork on, is not in it.
     """
-    profile = scratch / "callgrind.1"
-    profile.unlink(missing_ok=True)
+    for profile in scratch.glob("callgrind.*"):
+        profile.unlink()
     tool = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={scratch}/callgrind.%p")
     follow = ("--trace-children=yes", "--trace-children-skip=*/inside")  # a launcher's exec
-    run((*UNSHARE_TIED, "--", *tool, *follow, *command), stdout=subprocess.DEVNULL)
-    found = re.search(r"^totals: (\d+)", _text(profile), re.MULTILINE)
-    if not found:
+    at_fork = "--dump-before=fork"  # the C library's, by its dynamic name, which no strip removes
+    run((*UNSHARE_TIED, "--", *tool, *follow, at_fork, *command), stdout=subprocess.DEVNULL)
+    parts = [_total(profile) for profile in _profiles(scratch)]
+    if not parts:
         message = f"callgrind of {command[0]} counted nothing"
         raise BenchError(message)
-    return int(found[1])
+    return parts
 
 
-def _text(profile: Path) -> str:
-    return profile.read_text() if profile.exists() else ""
+def _profiles(scratch: Path) -> list[Path]:
+    """Return the files of PID 1: callgrind.1.1 and so on, one for each fork, and callgrind.1."""
+    forks = sorted(scratch.glob("callgrind.1.*"), key=lambda profile: int(profile.suffix[1:]))
+    return [*forks, *scratch.glob("callgrind.1")]
+
+
+def _total(profile: Path) -> int:
+    found = re.search(r"^totals: (\d+)", profile.read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0

@@ -1,14 +1,16 @@
 """On what it was measured."""
 
-import importlib.metadata
 import os
 import platform
 import re
 import subprocess
 from pathlib import Path
 
+from bench import interpreters
+from bench.interpreters import Interpreter
 
-def describe() -> list[str]:
+
+def describe(beside: Interpreter | None) -> list[str]:
     """Return lines on the machine and the versions of what was measured."""
     memory = _found(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(), "0")
     processor = _found(
@@ -19,11 +21,7 @@ def describe() -> list[str]:
             f"{os.cpu_count()} processors ({processor}), {int(memory) // 1024} MB, "
             f"Linux {platform.release()}"
         ),
-        (
-            f"{platform.python_implementation()} {platform.python_version()}, "
-            f"pyinit {importlib.metadata.version('pyinit-container')}, "
-            f"structlog {importlib.metadata.version('structlog')}"
-        ),
+        *(python.describe() for python in (interpreters.own(), beside) if python),
         ", ".join(f"{name} {_version(name)}" for name in ("tini", "dumb-init", "catatonit")),
     ]
 

@@ -10,7 +10,7 @@ KINDS = ("Rss", "Pss", "Private_Dirty")
 
 def measure(bench: Bench) -> None:
     """Look at each init while it waits."""
-    for init in bench.turns(bench.plan.memory):
+    for init in bench.turns(bench.plan.memory, bench.at_rest):
         _note(bench, init, "rest", _command(bench, init))
         if init.verbose:
             _note(bench, init, "logged", (*init.verbose, *bench.tools.workload("rest")))

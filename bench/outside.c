@@ -5,7 +5,9 @@
  *                                       and to the end of the init
  *        outside blind DELAY INIT...    LATE LOST: SIGTERM comes DELAY nanoseconds after the exec,
  *                                       and LATE more; whether the workload, a pause, never got it
- *        outside forward COUNT INIT...  nanoseconds from kill to the workload's answer, COUNT times
+ *        outside forward COUNT INIT...  PROCESSORS FORWARD...: how many processors the init and its
+ *                                       workload may use (one), and nanoseconds from kill to the
+ *                                       workload's answer, COUNT times
  *        outside stop INIT...           FINISHED AFTER: how many helpers did their work, and
  *                                       nanoseconds from the last one to the end of the init
  *        outside log INIT...            FIRST LINE FORWARD...: nanoseconds from the exec to the
@@ -34,6 +36,7 @@ enum { LOST_CODE = 128 + SIGPWR, PAUSE_BETWEEN_FORWARDS_MS = 5 };
 
 static pid_t init;
 static int from_init, errors_of_init, to_init;
+static int stat_of_init, stat_of_workload;
 static volatile long long *exec_at; /* shared with the process that becomes the init */
 
 static void fail(const char *what)
@@ -115,24 +118,64 @@ static void expect_success(int code)
 	exit(1);
 }
 
-/* Wait until the init sleeps: it has done all that there was to do. */
+static int open_stat(pid_t pid)
+{
+	char path[32];
+	int stat;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	if ((stat = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		fail(path);
+	return stat;
+}
+
+/* Return the pid of the init's only child. */
+static pid_t find_workload(void)
+{
+	char path[64];
+	pid_t child, other;
+	FILE *children;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", init, init);
+	if ((children = fopen(path, "re")) == NULL)
+		fail(path);
+	if (fscanf(children, "%d %d", &child, &other) != 1) {
+		fputs("outside: the init does not have one child\n", stderr);
+		exit(1);
+	}
+	fclose(children);
+	return child;
+}
+
+/* Wait for the workload's first word; return its pid. */
+static pid_t meet_workload(long long *first)
+{
+	pid_t workload;
+
+	*first = hear_or_fail();
+	workload = find_workload();
+	stat_of_init = open_stat(init);
+	stat_of_workload = open_stat(workload);
+	return workload;
+}
+
+static int sleeps(int stat)
+{
+	char text[512];
+	ssize_t size = pread(stat, text, sizeof text - 1, 0);
+
+	if (size <= 0)
+		fail("outside: the init or its workload has gone");
+	text[size] = '\0';
+	return strrchr(text, ')')[2] == 'S';
+}
+
+/* Wait until the init and its workload sleep: they have done all that there was to do. They may
+ * need the processor that this runs on. */
 static void settle(void)
 {
-	static int stat = -1;
-	char path[32], text[512], *state;
-	ssize_t size;
-
-	if (stat < 0) {
-		snprintf(path, sizeof path, "/proc/%d/stat", init);
-		if ((stat = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-			fail(path);
-	}
-	do {
-		if ((size = pread(stat, text, sizeof text - 1, 0)) <= 0)
-			fail("outside: the init has gone");
-		text[size] = '\0';
-		state = strrchr(text, ')') + 2;
-	} while (*state != 'S');
+	while (!sleeps(stat_of_init) || !sleeps(stat_of_workload))
+		sched_yield();
 }
 
 static long long forward_one(void)
@@ -186,9 +229,40 @@ static void measure_blind(long long delay)
 	printf("%lld %d\n", late, code == LOST_CODE);
 }
 
+/* Have all that comes run on one processor: where another one has to be woken for the next to run,
+ * a virtual machine does it now at once and now much later, whatever the init. The last one, as the
+ * first has more interrupts. */
+static void pin(void)
+{
+	cpu_set_t set;
+	int last = CPU_SETSIZE - 1;
+
+	if (sched_getaffinity(0, sizeof set, &set) != 0)
+		fail("outside: sched_getaffinity");
+	while (!CPU_ISSET(last, &set))
+		last--;
+	CPU_ZERO(&set);
+	CPU_SET(last, &set);
+	if (sched_setaffinity(0, sizeof set, &set) != 0)
+		fail("outside: sched_setaffinity");
+}
+
+static int processors_of(pid_t one, pid_t other)
+{
+	cpu_set_t set, further;
+
+	if (sched_getaffinity(one, sizeof set, &set) != 0 ||
+	    sched_getaffinity(other, sizeof further, &further) != 0)
+		fail("outside: sched_getaffinity");
+	CPU_OR(&set, &set, &further);
+	return CPU_COUNT(&set);
+}
+
 static void measure_forward(int count)
 {
-	hear_or_fail();
+	long long first;
+
+	printf("%d\n", processors_of(meet_workload(&first), init));
 	for (int i = 0; i < count; i++)
 		printf("%lld\n", forward_one());
 }
@@ -219,9 +293,10 @@ static int line_came_within(int milliseconds)
 static void measure_log(void)
 {
 	static long long forwards[10000];
-	long long first = hear_or_fail();
+	long long first;
 	int count = 0;
 
+	meet_workload(&first);
 	while (count < 10000 && !line_came_within(PAUSE_BETWEEN_FORWARDS_MS))
 		forwards[count++] = forward_one();
 	printf("%lld %lld", first - *exec_at, now() - *exec_at);
@@ -236,6 +311,8 @@ int main(int argc, char **argv)
 	int has_number = strcmp(what, "blind") == 0 || strcmp(what, "forward") == 0;
 	long long number = has_number ? atoll(argv[2]) : 0;
 
+	if (strcmp(what, "forward") == 0)
+		pin();
 	begin(argv + (has_number ? 3 : 2), strcmp(what, "log") == 0);
 	if (strcmp(what, "start") == 0)
 		measure_start();

@@ -11,6 +11,7 @@ class Plan:
 
     Attributes:
         warm_up: rounds of starts that do not count.
+        forwards: how many in a round; the slowest few are luck where the rounds are few.
         orphans: the sizes of storms, each with its rounds.
         helpers: how many are to be stopped, each with its rounds.
         idle_seconds: how long all inits at once are left alone.
@@ -46,8 +47,8 @@ FULL = Plan(
     warm_up=3,
     start=200,
     blind=60,
-    forward=4,
-    forwards=1250,
+    forward=20,
+    forwards=250,
     orphans={100: 20, 1000: 10, 10_000: 5, 100_000: 3},
     helpers={10: 10, 100: 10, 1000: 5, 5000: 3},
     idle_seconds=60,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from xml.sax.saxutils import escape
 
 from bench.figures import Figures
+from bench.names import OPTIONS, label_of
 
 NS_PER_MS = 1_000_000
 WIDTH, PANEL, HEIGHT, LABELS, LINE = 820, 410, 230, 110, 22
@@ -67,10 +68,19 @@ def _bars(title: str, values: dict[str, float]) -> list[str]:
 
 def _medians(title: str, what: str, unit: float, at: str = "") -> "Panel":
     def draw(figures: Figures) -> list[str]:
-        known = [init for init in figures.inits(what) if (what, init, at) in figures.samples]
+        known = [
+            init
+            for init in figures.inits(what)
+            if (what, init, at) in figures.samples and not _only_in_tables(init)
+        ]
         return _bars(title, {init: figures.median(what, init, at) / unit for init in known})
 
     return draw
+
+
+def _only_in_tables(init: str) -> bool:
+    """Tell whether a row would make the picture crowded, and shows little that is new there."""
+    return init == OPTIONS or bool(label_of(init))
 
 
 def _curves(

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from bench import cells
+from bench import cells, derived
 from bench.cells import Cell
 from bench.figures import Figures
-from bench.goals import GOALS, verdict
+from bench.goals import all_goals, verdict
 from bench.inits import MEANING
+from bench.names import label_of, labelled
 
 NS_PER_MS, NS_PER_US = 1_000_000, 1000
 
@@ -20,7 +21,7 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def goals(figures: Figures) -> str:
     """Return every goal with what was measured."""
-    rows = [(goal.figure, goal.target, *verdict(goal, figures)) for goal in GOALS]
+    rows = [(goal.figure, goal.target, *verdict(goal, figures)) for goal in all_goals(figures)]
     return table(("figure", "goal", "measured", ""), rows)
 
 
@@ -36,7 +37,14 @@ def all_tables(figures: Figures) -> list[tuple[str, str]]:
 def names(figures: Figures) -> str:
     """Return what the names stand for that are no program's."""
     measured = dict.fromkeys(init for _, init, _ in figures.samples)
-    return "\n".join(f"- `{name}`: {MEANING[name]}" for name in measured if name in MEANING)
+    lines = [f"- `{name}`: {MEANING[name]}" for name in measured if name in MEANING]
+    lines += [
+        f"- `{labelled('…', label)}`: of the interpreter that is named so below; "
+        "its ratios are to its own `floor` and `bare`"
+        for label in dict.fromkeys(map(label_of, measured))
+        if label
+    ]
+    return "\n".join(lines)
 
 
 def _by_init(figures: Figures, what: str, columns: dict[str, Cell]) -> str:
@@ -71,7 +79,7 @@ def _blind(figures: Figures) -> dict[str, Cell]:
 def _forward(_figures: Figures) -> dict[str, Cell]:
     columns = {}
     for percent in (50, 99):
-        columns[f"p{percent}, µs"] = cells.quantile(percent, "forward", NS_PER_US)
+        columns[f"p{percent}, µs"] = cells.quantile(percent, "forward", NS_PER_US, 1)
         columns[f"p{percent} x `tini`"] = cells.quantile_ratio(percent, "forward", "tini")
     columns["forwards"] = lambda figures, init: f"{len(figures.all('forward', init)):,}"
     return columns
@@ -113,6 +121,7 @@ def _memory(_figures: Figures) -> dict[str, Cell]:
     for when, title in (("rest", ""), ("logged", "logged: ")):
         for kind, name in (("Rss", "RSS"), ("Pss", "PSS"), ("Private_Dirty", "private dirty")):
             columns[f"{title}{name}"] = cells.median(kind, 1, 0, when)
+    columns["the log adds: private dirty"] = cells.made(derived.log_memory, 1, 0)
     columns["private dirty x `bare`"] = cells.ratio("Private_Dirty", "bare", "rest")
     return columns
 
@@ -121,6 +130,7 @@ def _log(_figures: Figures) -> dict[str, Cell]:
     return {
         "workload begins, ms": cells.median("first with log", NS_PER_MS, 1),
         "first line, ms": cells.median("first line", NS_PER_MS, 1),
+        "it takes, ms": cells.made(derived.first_line, NS_PER_MS, 1),
         "`import structlog`, ms": lambda figures, _: cells.median("import", NS_PER_MS, 1)(
             figures, "structlog"
         ),
@@ -136,6 +146,7 @@ def _instructions(_figures: Figures) -> dict[str, Cell]:
     others = ("floor", "floor-site", "tini")
     return {
         "million": cells.median("instructions", 1e6, 2),
+        "before the fork, beyond the boot, million": cells.made(derived.before_fork, 1e6, 2),
         **{f"x `{other}`": cells.ratio("instructions", other) for other in others},
     }
 
@@ -182,7 +193,8 @@ TABLES: tuple[tuple[str, str, Callable[[Figures], dict[str, Cell]]], ...] = (
         "instructions",
         (
             "**Instructions** of a whole start and end, as callgrind counts them; "
-            "of an init that is exec'd by `env`, without those of `env`."
+            "of an init that is exec'd by `env`, without those of `env`. "
+            "Before the fork: without those of the same interpreter when its script only forks."
         ),
         _instructions,
     ),

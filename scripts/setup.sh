@@ -44,7 +44,10 @@ find_missing() {
     program ps procps
     case $purpose in
         lab) program strace strace ;;
-        bench) find_missing_peers ;;
+        bench)
+            find_missing_peers
+            find_missing_beside
+            ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
         programs) find_missing_programs ;;
@@ -110,9 +113,19 @@ find_missing_python() {
         die "$python is there but does not run"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "$python is Python $version, pyinit needs 3.11 or newer: name one, as PYTHON=python3.11"
-    "$python" -c 'import ensurepip' 2>/dev/null || missing=" $name-venv"
-    headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
-    file "$headers/Python.h" "$name-dev"
+    find_missing_of "$python" "$name"
+}
+
+find_missing_beside() {
+    beside=$("${0%/*}/beside.sh" "$python")
+    [ -z "$beside" ] || find_missing_of "$beside" "${beside##*/}"
+}
+
+# What Debian packs apart from an interpreter, for one that is there.
+find_missing_of() {
+    "$1" -c 'import ensurepip' 2>/dev/null || missing="$missing $2-venv"
+    headers=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    file "$headers/Python.h" "$2-dev"
 }
 
 # shellcheck disable=SC2086 # $missing is one word for each package

@@ -7,22 +7,26 @@ import json
 import os
 import re
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from bench.tools import Tools
 from testkit.programs import ROOT_DIRECTORY, run_module
 
 PAGE = ROOT_DIRECTORY / "docs" / "performance.md"
 LAUNCHER = os.path.exists(os.path.join(sysconfig.get_path("scripts"), "pyinit-launcher"))
 PYINITS = ["pyinit", *(["pyinit-launcher"] if LAUNCHER else [])]
+OPTIONS = ["pyinit-launcher, options"] if LAUNCHER else []
 PEERS = ["tini", "dumb-init", "catatonit"]
 INITS = [*PYINITS, *PEERS]
 FLOORS = ["floor", "floor-site"]
 BARE = ["bare", "bare-site"]
 DELAYS = ["0", "0.5", "1", "2", "5", "10", "15", "20", "30"]
+BESIDE = os.path.basename(sys.prefix)  # the same environment a second time
 EMPTY = "# A page\n\n<!-- bench: begin -->\n<!-- bench: end -->\n\nIts end.\n"
 
 pytestmark = pytest.mark.timeout(300)
@@ -59,7 +63,7 @@ def test_start_has_everyone(measure):
     samples = measure("start")
     began, ended = of(samples, "start"), of(samples, "whole")
 
-    assert {*INITS, *FLOORS, *BARE} == set(began) == set(ended)
+    assert {*INITS, *OPTIONS, *FLOORS, *BARE} == set(began) == set(ended)
     assert {3} == {len(values) for values in began.values()}
     for init, values in began.items():
         assert all(0 < first <= end for first, end in zip(values, ended[init], strict=True))
@@ -78,12 +82,43 @@ def test_blind_window_counts_add_up(measure):
             assert {0, 1} >= set(lost[init])
 
 
-def test_forward_answers_all(measure):
-    """Every signal sent to an init is answered by its workload."""
-    forwards = of(measure("forward"), "forward")
+def test_forward_answers_all_on_one_processor(measure):
+    """Every signal sent to an init is answered by its workload, and both share one processor."""
+    samples = measure("forward")
+    forwards = of(samples, "forward")
 
+    assert {init: [1] for init in INITS} == of(samples, "forward processors")
     assert dict.fromkeys(INITS, 100) == {init: len(found) for init, found in forwards.items()}
     assert all(time > 0 for found in forwards.values() for time in found)
+
+
+# An init and its workload that are busy after each signal, and leave if another came meanwhile.
+BUSY = """
+import os, signal, sys, time
+tell = lambda: os.write(1, time.monotonic_ns().to_bytes(8, sys.byteorder))
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+child = os.fork()
+if child == 0:
+    tell()
+while True:
+    signal.sigwait({signal.SIGUSR1})
+    tell() if child == 0 else os.kill(child, signal.SIGUSR1)
+    end = time.process_time() + float(sys.argv[1 if child else 2])
+    while time.process_time() < end:
+        pass
+    if signal.SIGUSR1 in signal.sigpending():
+        os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("seconds", [("0.02", "0"), ("0", "0.02")], ids=["init", "workload"])
+def test_forward_waits_until_both_sleep(tmp_path, seconds):
+    """No signal is sent while the init or its workload has something to do."""
+    tools = Tools(tmp_path)
+    tools.compile()
+    _, *times = tools.measure(("forward", 5), (sys.executable, "-IS", "-c", BUSY, *seconds))
+
+    assert 5 == len(times)
 
 
 def test_storm_leaves_no_zombie(measure):
@@ -136,11 +171,48 @@ def test_log_comes_after_the_workload(measure):
 
 
 def test_instructions_are_counted(measure):
-    """Python takes more instructions than any peer, and pyinit more than the floor."""
-    counts = of(measure("instructions"), "instructions")
+    """Python takes more than any peer, pyinit more than the floor; it forks after the boot."""
+    samples = measure("instructions")
+    counts, forked, boot = (of(samples, what) for what in ("instructions", "before fork", "boot"))
 
-    assert {*INITS, *FLOORS, *BARE} == set(counts)
+    assert {*INITS, *OPTIONS, *FLOORS, *BARE} == set(counts)
+    assert {*PYINITS, *OPTIONS} == set(forked) == set(boot)
+    assert all([0] < boot[init] < forked[init] < counts[init] for init in forked)
     assert max(counts[peer] for peer in PEERS) < counts["floor"] < counts["pyinit"]
+
+
+def test_an_interpreter_beside_has_rows_of_its_own(tmp_path):
+    """It is measured where the goals are for it, and named with its version and its build."""
+    file = tmp_path / "figures.json"
+    only = [word for name in ("start", "forward", "storm", "memory") for word in ("--only", name)]
+    done = bench("--quick", *only, "--beside", sys.prefix, "--save", file)
+    assert 0 == done.returncode, done.stderr
+    kept = json.loads(file.read_text())
+    samples = {(one["what"], one["init"], one["at"]): one["values"] for one in kept["figures"]}
+
+    def labelled(what: str, at: str = "") -> set[str]:
+        ends = [(init, init.removesuffix(f" ({BESIDE})")) for init in of(samples, what, at)]
+        return {name for init, name in ends if init != name}
+
+    assert {*PYINITS, *OPTIONS, *FLOORS, *BARE} == labelled("start")
+    assert {*PYINITS} == labelled("forward") == labelled("Private_Dirty", "logged")
+    assert {*PYINITS, *FLOORS, *BARE} == labelled("Private_Dirty", "rest")
+    assert set() == labelled("storm", "100")
+    judged = {
+        figure for figure, (_, word) in verdicts(done.stdout).items() if word in ("met", "not met")
+    }
+    assert {f"forward, p99 ({BESIDE})", f"start, plain `pip install` ({BESIDE})"} <= judged
+    first, beside = (line for line in kept["machine"] if "structlog" in line)
+    assert f"{BESIDE}: {first}" == beside
+    assert re.match(r"\w+ 3\.\d+\.\S+, (not )?optimised, pyinit ", first)
+
+
+def test_no_interpreter_beside_is_one_line(tmp_path):
+    """A folder that is no environment with pyinit ends the command before anything is measured."""
+    done = bench("--quick", "--beside", tmp_path)
+
+    assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert f"{tmp_path} is no environment with pyinit" in done.stderr
 
 
 def entry(what: str, init: str, values: list[float], at: str = "") -> dict:
@@ -151,13 +223,20 @@ FIGURES = [
     entry("start", "pyinit", [23e6, 24e6]),
     entry("start", "tini", [1e6, 1e6]),
     entry("start", "floor-site", [20e6, 20e6]),
+    entry("start", "pyinit (debian)", [21e6]),
+    entry("start", "floor-site (debian)", [20e6]),
+    entry("before fork", "pyinit-launcher", [22.5e6]),
+    entry("boot", "pyinit-launcher", [21e6]),
+    *(entry("first line", init, [80e6]) for init in ("pyinit", "pyinit-launcher")),
+    *(entry("first with log", init, [50e6]) for init in ("pyinit", "pyinit-launcher")),
+    *(entry("Private_Dirty", "pyinit", [size], at) for at, size in (("rest", 10), ("logged", 20))),
     entry("wakeups", "pyinit", [1]),
     entry("ticks", "pyinit", [0]),
     entry("idle seconds", "", [60]),
     *(entry("lost", "pyinit-launcher", [delay < 2, 0], str(delay)) for delay in (0, 2, 30)),
     *(entry("lost", "tini", [0, 0], str(delay)) for delay in (0, 2, 30)),
 ]
-GOALS = 14
+GOALS = 25  # with the eight of the interpreter beside
 
 
 @pytest.fixture
@@ -189,12 +268,28 @@ def test_goals_are_judged_by_the_figures(written):
 
     assert GOALS == len(found)
     assert ("1.18 x", "not met") == found["start, plain `pip install`"]
+    assert ("1.05 x", "met") == found["start, plain `pip install` (debian)"]
     assert ("1 wake-ups, 0 ticks in 60 s", "not met") == found["idle"]
     assert ("0 of 4 lost", "met") == found["blind window, launcher, SIGTERM at 2 ms and later"]
     assert ("1 of 2 lost, of tini's 0 of 2", "not met") == found[
         "blind window, launcher, SIGTERM at 0 to 1 ms"
     ]
-    assert ("", "not measured") == found["forward, p99"]
+    assert ("1.50 million", "not met") == found["instructions before the fork, launcher"]
+    assert ("`pyinit` 30.0 ms, `pyinit-launcher` 30.0 ms", "met") == found[
+        "first log line, from the start of the workload"
+    ]
+    for missing in ("forward, p99", "first log line, private dirty that it adds"):
+        assert ("", "not measured") == found[missing]
+
+
+def test_ratios_are_to_the_floor_of_the_same_interpreter(written):
+    """A row of another interpreter is beside that one's floor, and beside the one tini."""
+    rows = re.findall(r"^\| `(pyinit.*?)` \| (.*) \|$", written().read_text(), re.MULTILINE)
+    started = {name: cells.split(" | ") for name, cells in rows[:2]}
+
+    # The median, the quartiles, then x `bare`, x `floor`, x `floor-site`, x `tini`.
+    assert ["-", "-", "1.18", "23.50"] == started["pyinit"][2:6]
+    assert ["-", "-", "1.05", "21.00"] == started["pyinit (debian)"][2:6]
 
 
 def test_page_is_written_in_place(written):
@@ -227,6 +322,7 @@ def test_picture_is_small_and_well_formed(written):
 
     assert len(picture) < 20_000
     assert {"start, ms", "pyinit", "23.5"} <= set(texts)
+    assert "pyinit (debian)" not in texts
 
 
 def test_prose_has_no_figures():

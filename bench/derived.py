@@ -1,0 +1,19 @@
+"""What is the difference of two figures."""
+
+from bench.figures import Figures
+
+
+def before_fork(figures: Figures, init: str) -> float:
+    """Return the instructions before the fork, beyond those of an interpreter that only forks."""
+    return figures.median("before fork", init) - figures.median("boot", init)
+
+
+def first_line(figures: Figures, init: str) -> float:
+    """Return the nanoseconds from the workload's first instruction to the first line of the log."""
+    return figures.median("first line", init) - figures.median("first with log", init)
+
+
+def log_memory(figures: Figures, init: str) -> float:
+    """Return the private memory in kB that the first line of the log adds."""
+    rest, logged = (figures.median("Private_Dirty", init, when) for when in ("rest", "logged"))
+    return logged - rest
