@@ -5,18 +5,29 @@ For images, once, when they are built. What is written has its interpreter, opti
 it, so it is to be written anew when Python or pyinit is upgraded.
 """
 
+import marshal
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
+from importlib.util import MAGIC_NUMBER, find_spec
+from pathlib import Path
+from types import CodeType
 from typing import NoReturn
 
 PACKAGES = ("pyinit", "structlog", "prctl")
+BYTECODE, REST = ".pyc", ".rest"  # beside the command; Python tells bytecode by its name
+SIGN = b"pyinit\0\0"  # in its head, in place of a time and a size that nobody looks at
+HEADER = MAGIC_NUMBER + bytes(4) + SIGN
 BLOCKING = "-S --block-signal"  # of env(1), coreutils 8.31
+# Isolated, without site, and with a codec less to look up; in one word, for a #! line has but one.
+OPTIONS = "-ISXutf8"
 LONGEST_LINE = 127  # of a #! line, before Linux 5.1
 MARK = "A `pyinit` command, written by pyinit-launcher."
+# What never runs beside a child is loaded from where it is installed.
+ELSEWHERE = {"inspect", "__main__.py", "usage.py", "reexec.py", "bundle.py"}
+HOT = ("__init__", "signals", "processes", "child", "init")  # in the order in which they import
 REPLACED = (f'"""{MARK}', '"""The `pyinit` command:')  # and the one that pip installs
 
 HELP = """\
@@ -55,6 +66,17 @@ sys.path[:] = [*stdlib, *{folders!r}]  # and last for all the rest
 begin({mask})
 '''
 
+# What the bytecode beside the command does; its strings make way for what they name.
+PROGRAM = """\
+from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
+
+pthread_sigmask(SIG_BLOCK, valid_signals())  # as env(1) did, if it was that
+
+names = {}
+exec("bundle", names)
+names["start"]("hot", "rest", "folders")
+"""
+
 
 def main(arguments: list[str]) -> None:
     """Write the command to the path that is given, and try it."""
@@ -70,7 +92,9 @@ def main(arguments: list[str]) -> None:
         fail("expected one path, as in: pyinit-launcher /usr/local/bin/pyinit")
     path = os.path.abspath(arguments[0])
     check(path)
-    write(path, text_of(path))
+    for suffix in (BYTECODE, REST):
+        check_beside(path + suffix)
+    write(path)
     sys.stdout.write(f"{path}: {first_line(path)}\n")
 
 
@@ -89,24 +113,77 @@ def check(path: str) -> None:
         fail(f"{path} is there already and is no pyinit: remove it, or name another path")
 
 
-def text_of(path: str) -> str:
-    """Return the script."""
+def check_beside(path: str) -> None:
+    """Refuse to write over what is not pyinit's."""
+    if not os.path.lexists(path):
+        return
+    if not os.path.isfile(path) or not Path(path).read_bytes()[: len(HEADER)].endswith(SIGN):
+        fail(f"{path} is there already and is not pyinit's: remove it, or name another path")
+
+
+def text_of(bytecode: str) -> str:
+    """Return the script; it names the file of bytecode if that can be run."""
     python = os.path.realpath("/proc/self/exe")
     texts = {"mark": MARK, "folders": folders()}
     # PATH may have folders in it that are relative, and the working directory will be another.
     env = os.path.abspath(shutil.which("env") or "env")
-    blocking = f"{env} {BLOCKING} {python} -I -S"
-    if can_block() and len(blocking) + len("#!") <= LONGEST_LINE:
-        # What env has blocked was not: the child is to get what init would have got.
-        return TEXT.format(interpreter=blocking, mask="set()", **texts)
-    plain = f"{python} -IS"
+    blocking = f"{env} {BLOCKING} {python} {OPTIONS}"
+    if can_block():
+        for line in (f"{blocking} {bytecode}", blocking):
+            if len(line) + len("#!") <= LONGEST_LINE:
+                # What env has blocked was not: the child is to get what init would have got.
+                return TEXT.format(interpreter=line, mask="set()", **texts)
+    plain = f"{python} {OPTIONS}"
     if len(plain) + len("#!") > LONGEST_LINE:
         fail(f"the path of the interpreter is too long for a #! line: {python}")
     sys.stderr.write(
         f"pyinit-launcher: no env with {BLOCKING} here, so signals are blocked only when Python "
-        f"has started: {path} is slower to hear, and works all the same\n"
+        f"has started: it is slower to hear, and works all the same\n"
     )
     return TEXT.format(interpreter=plain, mask="inherited_mask", **texts)
+
+
+def bytecode() -> tuple[bytes, bytes]:
+    """Return what every start needs as a program in bytecode, see rare/bundle, and the rest."""
+    package = Path(folder_of("pyinit"), "pyinit")
+    rest, places = HEADER, {}
+    for source in sorted(package.rglob("*.py")):
+        if (source.parent == package and source.stem in HOT) or {*source.parts} & ELSEWHERE:
+            continue
+        code = marshal.dumps(compiled(source))
+        path = [str(source.parent)] if source.stem == "__init__" else None
+        places[module_of(package, source)] = len(rest), len(code), path
+        rest += code
+    constants = {
+        "bundle": compiled(package / "rare/bundle.py"),
+        "hot": tuple(hot(package, package / f"{name}.py") for name in HOT),
+        "rest": places,
+        "folders": folders(),
+    }
+    program = compile(PROGRAM, "pyinit", "exec", dont_inherit=True)
+    filled = [constants.get(x, x) if isinstance(x, str) else x for x in program.co_consts]
+    return HEADER + marshal.dumps(program.replace(co_consts=tuple(filled))), rest
+
+
+def module_of(package: Path, source: Path) -> str:
+    """Return a module's name."""
+    parts = source.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def hot(package: Path, source: Path) -> tuple[str, str, int, int, CodeType]:
+    """Return what there is to know of a module that every start needs."""
+    found = source.stat()
+    name = module_of(package, source)
+    return name, str(source), int(found.st_mtime), found.st_size, compiled(source)
+
+
+def compiled(source: Path) -> CodeType:
+    """Return a module's code, without what is written for people alone."""
+    code: CodeType = compile(
+        source.read_bytes(), str(source), "exec", dont_inherit=True, optimize=2
+    )
+    return code
 
 
 def can_block() -> bool:
@@ -122,34 +199,44 @@ def can_block() -> bool:
 
 def folders() -> list[str]:
     """Return where pyinit and what it loads later are, without what `site` would add."""
-    found: list[str] = []
-    for name in PACKAGES:
-        spec = find_spec(name)
-        if spec is None or spec.origin is None:
-            fail(f"{name} is not installed for {sys.executable}")
-        folder = os.path.dirname(os.path.abspath(spec.origin))
-        folder = os.path.dirname(folder) if spec.submodule_search_locations else folder
-        if folder not in found:
-            found.append(folder)
-    return found
+    return list(dict.fromkeys(map(folder_of, PACKAGES)))
 
 
-def write(path: str, text: str) -> None:
-    """Put the script in its place, but not before it was seen to run."""
+def folder_of(name: str) -> str:
+    """Return where a module or package is."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        fail(f"{name} is not installed for {sys.executable}")
+    folder = os.path.dirname(os.path.abspath(spec.origin))
+    return os.path.dirname(folder) if spec.submodule_search_locations else folder
+
+
+def write(path: str) -> None:
+    """Put the script, and what is beside it, in place; but not before it was seen to run."""
     folder = os.path.dirname(path)
     try:
-        descriptor, new = tempfile.mkstemp(dir=folder, prefix=".pyinit-")
+        scratch, new = tempfile.mkstemp(dir=folder, prefix=".")
     except OSError as error:
         fail(f"nothing can be written into {folder}: {error.strerror}")
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
+        text = text_of(new + BYTECODE)
+        with open(scratch, "w", encoding="utf-8") as file:
             file.write(text)
         os.chmod(new, 0o755)  # noqa: S103 - a command
+        for suffix, content in zip((BYTECODE, REST), bytecode(), strict=True):
+            Path(new + suffix).write_bytes(content)
         try_out(new)
+        has_bytecode = BYTECODE in first_line(new)
+        Path(new).write_text(text.replace(new + BYTECODE, path + BYTECODE), encoding="utf-8")
+        for suffix in (REST, BYTECODE):
+            if has_bytecode:
+                os.replace(new + suffix, path + suffix)
+            else:
+                Path(path + suffix).unlink(missing_ok=True)
         os.replace(new, path)
-    except BaseException:
-        os.unlink(new)
-        raise
+    finally:
+        for suffix in ("", BYTECODE, REST):
+            Path(new + suffix).unlink(missing_ok=True)
 
 
 def try_out(command: str) -> None:

@@ -56,6 +56,8 @@ else:
 RESERVE = 1 << 20  # bytes
 IN_A_ROW = 16  # signals, and then the dead are looked for: SIGCHLD may be pending behind them
 TRIES = 3  # to load the supervisor
+
+is_all_at_hand = False  # whether modules come from a file that is open, see rare/bundle
 PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 
@@ -70,6 +72,23 @@ def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
         is_reaped=True,
         supervisor=None,
     )
+
+
+def begin(inherited_mask: "set[int]") -> "NoReturn":
+    """Call oneself pyinit, which env(1) in a #! line has undone, and start.
+
+    What pyinit-launcher writes ends here.
+
+    Args:
+        inherited_mask: which signals were blocked before all were.
+    """
+    try:
+        comm = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
+        posix.write(comm, b"pyinit")
+        posix.close(comm)
+    except OSError:  # no /proc: then it has the interpreter's name
+        pass
+    main(inherited_mask)
 
 
 def main(inherited_mask: "set[int]") -> "NoReturn":
@@ -195,7 +214,8 @@ def _let_go(init: Init) -> None:
     guard(init, _note_oom_kills, init)
     if init.supervisor is not None:
         guard(init, init.supervisor.begin)
-    guard(init, _load_supervisor)
+    if not is_all_at_hand:
+        guard(init, _load_supervisor)
 
 
 def _note_oom_kills(init: Init) -> None:
@@ -280,23 +300,6 @@ def _code_of_child(init: Init) -> int | None:
     except OSError:
         return UNKNOWN_CODE
     return None if status is None else child.exit_code(status)
-
-
-def begin(inherited_mask: "set[int]") -> "NoReturn":
-    """Call oneself pyinit, which env(1) in a #! line has undone, and start.
-
-    What pyinit-launcher writes ends here.
-
-    Args:
-        inherited_mask: which signals were blocked before all were.
-    """
-    try:
-        comm = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
-        posix.write(comm, b"pyinit")
-        posix.close(comm)
-    except OSError:  # no /proc: then it has the interpreter's name
-        pass
-    main(inherited_mask)
 
 
 def pause() -> None:

@@ -28,13 +28,32 @@ def write(path: object, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run([WRITER, str(path)], check=False, **how)
 
 
+def first_line(path: object) -> str:
+    """Return the #! line."""
+    with open(str(path), encoding="utf-8") as file:
+        return file.readline()
+
+
 @pytest.fixture(scope="module")
-def launcher(tmp_path_factory):
-    """Return a launcher that blocks signals before Python boots."""
-    path = tmp_path_factory.mktemp("launcher") / "pyinit"
-    done = write(path)
+def launcher():
+    """Return a launcher that blocks signals before Python boots, and runs bytecode."""
+    with tempfile.TemporaryDirectory(prefix="") as folder:
+        path = f"{folder}/pyinit"
+        done = write(path)
+        assert (0, "") == (done.returncode, done.stderr)
+        assert f"{path}.pyc" == first_line(path).split()[-1]
+        yield path
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    """Return one whose path leaves no room for the bytecode's in the #! line."""
+    folder = tmp_path_factory.mktemp("in-a-folder-that-has-a-name-which-is-" + 60 * "x")
+    done = write(folder / "pyinit")
     assert (0, "") == (done.returncode, done.stderr)
-    return str(path)
+    assert first_line(folder / "pyinit").endswith(" -ISXutf8\n")
+    assert ["pyinit"] == os.listdir(folder)
+    return str(folder / "pyinit")
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +69,9 @@ def plain(tmp_path_factory):
     return str(folder / "pyinit")
 
 
-@pytest.fixture(params=["launcher", "plain"])
+@pytest.fixture(params=["launcher", "script", "plain"])
 def either(request):
-    """Return each of the two in turn."""
+    """Return each of them in turn."""
     return request.getfixturevalue(request.param)
 
 
@@ -184,22 +203,126 @@ def test_off_pid1_python_prctl_is_found(either):
     assert '"subreaper": true' in done.stderr
 
 
-def test_it_may_be_written_over_itself(tmp_path):
-    """An upgrade writes it anew, also over the command that pip had put there."""
-    path = tmp_path / "pyinit"
-    path.write_text(Path(PYINIT).read_text())
-    codes = [write(path).returncode for _ in range(2)]
-
-    assert [0, 0] == codes
-    assert [path] == list(tmp_path.iterdir())
-    assert 0o755 == path.stat().st_mode & 0o777
-
-
 @pytest.fixture
 def short():
     """Return a folder whose path leaves room in a #! line."""
     with tempfile.TemporaryDirectory(prefix="") as folder:
         yield Path(folder)
+
+
+def test_it_may_be_written_over_itself(short):
+    """An upgrade writes it anew, also over the command that pip had put there."""
+    path = short / "pyinit"
+    path.write_text(Path(PYINIT).read_text())
+    codes = [write(path).returncode for _ in range(2)]
+    modes = {each.name: each.stat().st_mode & 0o777 for each in short.iterdir()}
+
+    assert [0, 0] == codes
+    assert {"pyinit": 0o755, "pyinit.pyc": 0o644, "pyinit.rest": 0o644} == modes
+
+
+def test_what_is_not_needed_any_more_is_removed(short):
+    """Where env(1) cannot block signals any more the script does without bytecode."""
+    assert [0, 0] == [write(short / "pyinit", **how).returncode for how in ({}, {"PATH": "/no"})]
+    assert [short / "pyinit"] == list(short.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".pyc", ".rest"])
+@pytest.mark.parametrize("content", [b"", b"a file of somebody else's"])
+def test_file_beside_it_that_is_another_ones_is_kept(short, suffix, content):
+    """It says so, and changes nothing."""
+    other = short / f"pyinit{suffix}"
+    other.write_bytes(content)
+    done = write(short / "pyinit")
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert f"{other} is there already and is not pyinit's" in done.stderr
+    assert ([other], content) == (list(short.iterdir()), other.read_bytes())
+
+
+def test_fifo_beside_it_is_not_read(short):
+    """Which would wait for a writer."""
+    os.mkfifo(short / "pyinit.pyc")
+
+    assert 1 == write(short / "pyinit").returncode
+
+
+def test_bytecode_is_read_at_once(launcher):
+    """CPython reads bytecode of up to so many bytes at once, and piece by piece what is longer."""
+    assert Path(f"{launcher}.pyc").stat().st_size < 1 << 18
+
+
+# --- what the bytecode does; with `site`, so that the lines that are run can be counted ---
+
+
+def bytecode(launcher: object, *words: str) -> list[str]:
+    """Return what the kernel makes of a launcher's #! line, but for the options."""
+    return [sys.executable, "-P", f"{launcher}.pyc", str(launcher), *words]
+
+
+def test_bytecode_does_what_pyinit_does(launcher):
+    """Modules come out of it: with options, without, and to show a page."""
+    done = run(*bytecode(launcher, "-v", "-e", "3", "--", "sh", "-c", "exit 3"))
+
+    assert (0, 2) == (done.returncode, done.stderr.count('"event": "child_'))
+    assert 3 == run(*bytecode(launcher, "sh", "-c", "exit 3")).returncode
+    assert f"pyinit {pyinit.__version__}\n" == run(*bytecode(launcher, "--version")).stdout
+    assert "SIGTERM" in run(*bytecode(launcher, "--inspect")).stdout
+
+
+@pytest.fixture
+def own_copy(short):
+    """Return a launcher for a copy of pyinit, and that copy."""
+    copy = short / "lib" / "pyinit"
+    shutil.copytree(Path(pyinit.__file__).parent, copy)
+    assert 0 == write(short / "pyinit", PYTHONPATH=str(copy.parent)).returncode
+    return short / "pyinit", copy
+
+
+SAYS = "print(__name__, flush=True)\n"
+
+
+@pytest.mark.parametrize("name", ["__init__", "child", "init", "processes", "signals"])
+def test_bytecode_of_a_pyinit_that_was_replaced_is_not_run(own_copy, name):
+    """What was upgraded is imported, as long as the command is not written anew."""
+    launcher, copy = own_copy
+    with (copy / f"{name}.py").open("a") as file:
+        file.write(SAYS)
+    done = run(*bytecode(launcher, "sh", "-c", "exit 3"))
+    said = "pyinit" if name == "__init__" else f"pyinit.{name}"
+
+    assert (3, f"{said}\n") == (done.returncode, done.stdout)
+
+
+def test_bytecode_outlives_the_package(own_copy):
+    """It is run, log and all, although the package is gone: all was at hand."""
+    launcher, copy = own_copy
+    shutil.rmtree(copy)
+    done = run(*bytecode(launcher, "-v", "-r", "USR1:0", "--", "sh", "-c", "exit 3"))
+
+    assert (3, 2) == (done.returncode, done.stderr.count('"event": "child_'))
+
+
+def test_without_the_rest_it_is_imported(own_copy):
+    """As from a folder from which only the bytecode was copied."""
+    launcher, copy = own_copy
+    Path(f"{launcher}.rest").unlink()
+    with (copy / "settings.py").open("a") as file:
+        file.write(SAYS)
+    done = run(*bytecode(launcher, "-v", "--", "sh", "-c", "exit 3"))
+
+    assert (3, "pyinit.settings\n") == (done.returncode, done.stdout)
+    assert 2 == done.stderr.count('"event": "child_')
+
+
+@pytest.mark.parametrize("hole", [0, 1, 2])
+def test_hole_is_the_childs(launcher, hole):
+    """What stays open for pyinit does not become the stdin of the workload, or its stdout."""
+    command = ["sh", "-c", f'exec "$@" {hole}>&-', "-", *bytecode(launcher, "--", "sh", "-c")]
+    script = f"test -e /proc/$$/fd/{hole}"
+    done = subprocess.run([*UNSHARE, *command, script], check=False, capture_output=True)
+
+    assert 1 == done.returncode
 
 
 def test_it_runs_from_any_directory(short, monkeypatch):

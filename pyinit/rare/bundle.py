@@ -1,0 +1,94 @@
+"""Start out of what pyinit-launcher has written, where no module is looked for.
+
+To find a module and to open its file takes importlib longer than to run it. So the bytecode that
+every start needs is in one file, and the rest is in another one, which is kept open.
+"""
+
+import posix
+import sys
+from marshal import loads  # a builtin module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import CodeType, ModuleType
+    from typing import Any, NoReturn
+
+    Hot = tuple[
+        str, str, int, int, CodeType
+    ]  # name, source, its mtime and size, what it consists of
+    Place = tuple[
+        int, int, list[str] | None
+    ]  # where it begins, how long it is, __path__ of a package
+
+RECORD: "Any" = type(sys.implementation)  # types.SimpleNamespace, see pyinit.child
+
+
+def start(hot: "Sequence[Hot]", rest: "Mapping[str, Place]", folders: list[str]) -> "NoReturn":
+    """Be pyinit.
+
+    Args:
+        hot: the modules that every start needs, in the order in which they are.
+        rest: where in their file the others are.
+        folders: where to look for what is not pyinit's.
+    """
+    file = sys.argv.pop(0)  # next is the command, as the kernel adds it to what its #! line says
+    stdlib = sys.path[:]
+    if all(is_as_it_was(source, mtime, size) for _, source, mtime, size, _ in hot):
+        load(hot)
+        keep(f"{file[:-4]}.rest", rest)
+    else:  # pyinit was upgraded, and the command was not written anew
+        sys.path[:0] = folders  # first, so that no other is searched for pyinit
+    from pyinit.init import begin
+
+    sys.path[:] = [*stdlib, *folders]  # and last for all the rest
+    begin(set())
+
+
+def is_as_it_was(source: str, mtime: int, size: int) -> bool:
+    """Tell whether a source has not changed, as importlib does; one that is gone has not."""
+    try:
+        found = posix.stat(source)
+    except OSError:
+        return True
+    return (int(found.st_mtime), found.st_size) == (mtime, size)
+
+
+def load(hot: "Sequence[Hot]") -> None:
+    """Make modules."""
+    for name, source, _, _, code in hot:
+        module = sys.modules[name] = type(sys)(name)
+        package, _, own = name.rpartition(".")
+        if package:
+            setattr(sys.modules[package], own, module)
+        else:
+            module.__path__ = [source.rpartition("/")[0]]
+        exec(code, module.__dict__)  # noqa: S102 - what else is a module
+
+
+def keep(file: str, rest: "Mapping[str, Place]") -> None:
+    """Have the others come out of the file, which stays open: pyinit may be replaced meanwhile."""
+    from pyinit import child, init
+
+    try:
+        child.fill_holes()  # or it could become the workload's stdin
+        descriptor = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:  # no descriptor is to be had, say: they come from where they are installed
+        return
+
+    def find_spec(name: str, *_: object) -> object:
+        if name not in rest:
+            return None
+        from _frozen_importlib import ModuleSpec  # a builtin module
+
+        spec = ModuleSpec(name, loader)
+        spec.submodule_search_locations = rest[name][2]
+        return spec
+
+    def exec_module(module: "ModuleType") -> None:
+        begin, size, _ = rest[module.__name__]
+        exec(loads(posix.pread(descriptor, size, begin)), module.__dict__)  # noqa: S102, S302
+
+    loader = RECORD(create_module=lambda _: None, exec_module=exec_module)
+    sys.meta_path.insert(0, RECORD(find_spec=find_spec))
+    init.is_all_at_hand = True
