@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
         Attributes:
             pid: its pid and, if it leads one of its own, its process group; 0 before the fork.
+            status: its status, once it is reaped; then the pid may be another's. None before.
             began: when it was forked, on the monotonic clock.
             failure: the descriptor on which a failed exec is told.
             oom_kills: how often memory had run out before; None where nobody tells.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         """
 
         pid: int
+        status: int | None
         began: float
         failure: int
         oom_kills: int | None
@@ -48,7 +50,7 @@ COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 def unborn() -> Child:
     """Return what there is to know before the fork."""
-    return Child(pid=0, began=0.0, failure=-1, oom_kills=None, terminal=None)
+    return Child(pid=0, status=None, began=0.0, failure=-1, oom_kills=None, terminal=None)
 
 
 def has_terminal() -> bool:

@@ -268,7 +268,7 @@ def _reap(init: Init) -> None:
     init.patience = None
     if init.supervisor is None:
         try:
-            left = processes.reap_orphans(init.child.pid, BATCH)
+            left = processes.reap_orphans(init.child, BATCH)
         except OSError as error:  # a seccomp filter, say
             _tell_error(init, error)
             left = processes.OTHERS
@@ -295,8 +295,10 @@ def _supervisor(init: Init) -> "Supervisor":
 
 def _code_of_child(init: Init) -> int | None:
     """Reap the child, if it is dead, and return its code."""
+    status = init.child.status
     try:
-        status = processes.take(init.child.pid)
+        if status is None:
+            status = processes.take(init.child.pid)
     except OSError:
         return UNKNOWN_CODE
     return None if status is None else child.exit_code(status)

@@ -4,8 +4,9 @@
    process of the user, or of the machine (kill(2)).
 2. A pid is only ever the child's or an orphan's that is not reaped yet, so it is nobody else's; or
    it comes with a descriptor of the process that was looked at (pidfd_open(2)).
-3. A zombie is looked at first, and reaped afterwards by its pid: while it is one its name can be
-   read, and a status that is known before it is taken cannot be lost by an error in taking it.
+3. A zombie that somebody asks about is looked at first, and reaped afterwards by its pid: while it
+   is one its name can be read, and a status that is known before it is taken cannot be lost by an
+   error in taking it. For orphans of whom nobody asks see :func:`reap_orphans`.
 """
 
 import posix
@@ -16,11 +17,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
 
+    from pyinit.child import Child
+
 ALL = -1
 NONE, MORE, OTHERS = range(3)  # of those that are dead
 BATCH = 64  # orphans, and then signals are looked for although more are dead
 RETRY_SECONDS = 1.0  # until those are looked for again that could not be had
 NOBODY = (0, 0)  # of waitpid(2): nobody could be had
+NO_SMALL_INTEGER = 1 << 20  # of which CPython has none ready
 LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
 STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # as long as it is
 CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
@@ -144,32 +148,43 @@ def _status(dead: "posix.waitid_result") -> int:
     return dead.si_status | (CORE_DUMPED if dead.si_code == posix.CLD_DUMPED else 0)
 
 
-def reap_orphans(child: int, most: int) -> int:
-    """Reap orphans that nobody asks about.
+def reap_orphans(child: "Child", most: int) -> int:
+    """Reap orphans that nobody asks about; and the child, should it die meanwhile.
 
-    In a storm of orphans nearly all that PID 1 does is here, so the loop is as short as can be.
+    In a storm of orphans nearly all that PID 1 does is here, so the loop is as short as can be: one
+    system call an orphan. The child is looked for but once, before. Where it dies later its status
+    comes out of waitpid(2), and must not be lost for want of memory: CPython puts pid and status
+    into two integers and a tuple, so twice as many are made and given back before. It keeps the
+    room for the next of their kind (tests/test_reaping.py).
 
     Args:
-        child: the pid of the child, which is left a zombie; 0 once it is reaped.
+        child: the child, which is left a zombie if it is one already; its status is noted where it
+            is reaped.
         most: how many to reap.
 
     Returns:
-        NONE where nobody is dead any more; MORE where somebody may be; OTHERS where the next one is
-        the child, or cannot be had, or there are no children at all.
+        NONE where nobody is dead any more; MORE where somebody may be; OTHERS where the child is
+        dead or reaped, or there are no children at all.
 
     Raises:
         OSError: as for :func:`next_dead`.
     """
-    waitid, waitpid = posix.waitid, posix.waitpid  # looked up once
-    everyone, looking, at_once = posix.P_ALL, LOOKING, posix.WNOHANG
+    waitpid, everyone, at_once = posix.waitpid, ALL, posix.WNOHANG  # looked up once
+    pid = child.pid if child.status is None else 0
     try:
+        if pid and posix.waitid(posix.P_PID, pid, LOOKING) is not None:
+            return OTHERS
+        big = pid + NO_SMALL_INTEGER
+        room = (big + 1, big + 2), (big + 3, big + 4)
+        del room
         for _ in range(most):
-            dead = waitid(everyone, 0, looking)
-            if dead is None:
+            dead, status = waitpid(everyone, at_once)
+            if dead == 0:
                 return NONE
-            if dead.si_pid == child or waitpid(dead.si_pid, at_once) == NOBODY:
+            if dead == pid:
+                child.status = status
                 return OTHERS
-    except ChildProcessError:  # of all, or of this one: next_dead() tells
+    except ChildProcessError:
         return OTHERS
     return MORE
 

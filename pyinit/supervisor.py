@@ -41,7 +41,6 @@ class Supervisor:
     __slots__ = (
         "_child",
         "_code",
-        "_is_reaped",
         "_settings",
         "_survivors",
         "_usage",
@@ -61,7 +60,6 @@ class Supervisor:
         self._child = child
         self.report = Report(settings, reserve)
         self.lifecycle = lifecycle.Lifecycle(settings, may_drain=True)
-        self._is_reaped = False  # the child; its pid may be another's from then on
         self._code: int | None = None
         self._usage: struct_rusage | None = None
         self._survivors: Survivors | None = None
@@ -159,12 +157,14 @@ class Supervisor:
         life, left = self.lifecycle, BATCH
         began = monotonic()
         life.reap_at = None
+        self._note_child()
         while left > 0 or (life.status is not None and monotonic() < began + REAPING_SECONDS):
             left -= 1
             try:
-                if self._is_quiet():
+                if self._is_quiet() and self.report.verbosity < INFO:  # what the child used is told
                     left -= BATCH
-                    found = processes.reap_orphans(0 if self._is_reaped else self._child.pid, BATCH)
+                    found = processes.reap_orphans(self._child, BATCH)
+                    self._note_child()
                     if found == processes.MORE:
                         continue
                     if found == processes.NONE:
@@ -198,7 +198,7 @@ class Supervisor:
 
     def _take(self, pid: int, status: int) -> bool:
         """Reap a zombie; return whether it could be had."""
-        if pid == self._child.pid and not self._is_reaped:
+        if pid == self._child.pid and self._child.status is None:
             self.lifecycle.child_died(status, monotonic())  # before anything can go wrong
             name, taken = None, self._take_child(status)
         else:
@@ -215,13 +215,18 @@ class Supervisor:
         return taken
 
     def _note_dead(self, pid: int, name: str | None, status: int) -> None:
-        if pid == self._child.pid and not self._is_reaped:
-            self._is_reaped = True
-            self.lifecycle.child_died(status, monotonic())
+        if pid == self._child.pid and self._child.status is None:
+            self._child.status = status
+            self._note_child()
             return
         if self._survivors is not None:
             self._survivors.reaped(pid, name, status)
         self.report.tell(self._orphan_level(), "orphan_reaped", pid, name, status)
+
+    def _note_child(self) -> None:
+        """Note that the child is reaped, if it is: what it told then counts."""
+        if self._child.status is not None:
+            self.lifecycle.child_died(self._child.status, monotonic())
 
     def _reap_unseen(self) -> None:
         for _ in range(BATCH):
@@ -241,8 +246,8 @@ class Supervisor:
             if not processes.is_gone(self._child.pid):
                 msg = "the kernel knows of no children, and the child is not reaped yet"
                 raise ChildProcessError(msg)
-            self._is_reaped = True  # and an error came between
-            self.lifecycle.child_died(UNKNOWN_STATUS, monotonic())
+            self._child.status = UNKNOWN_STATUS  # an error came between
+            self._note_child()
         if processes.is_anybody_here() and not _are_zombies():
             self.lifecycle.reap_at = monotonic() + LOOK_AGAIN_SECONDS
         else:

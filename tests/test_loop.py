@@ -15,7 +15,7 @@ import pytest
 from pyinit import child, processes, lifecycle, supervisor
 from pyinit import init as usual
 from pyinit.later import descendants, events, oom, proc, survivors, wait_refused
-from pyinit.settings import DEBUG, WARNING, Settings
+from pyinit.settings import DEBUG, INFO, WARNING, Settings
 from pyinit.supervisor import Supervisor
 
 PID = 7
@@ -26,6 +26,9 @@ LOOK = lifecycle.LOOK_SECONDS
 ASKED = ("everyone", (TERM, CONT), 0)
 KILLED = ("everyone", (KILL,), 0)
 NO_CHILDREN = ChildProcessError(errno.ECHILD, "none")
+
+
+STATUSES = 0x100  # of waitpid(2), that a child leaves with a code
 
 
 def refusal(number: int) -> OSError:
@@ -132,10 +135,14 @@ class Kernel:
         if answer is not None:
             raise answer
 
-    def reap_orphans(self, child: int, most: int) -> int:
-        """Stand in for `processes.reap_orphans`."""
-        self.quietly.append((child, most))
-        return next_of(self.orphans)
+    def reap_orphans(self, child: SimpleNamespace, most: int) -> int:
+        """Stand in for `processes.reap_orphans`; a status is the child's, which died meanwhile."""
+        self.quietly.append((child.pid if child.status is None else 0, most))
+        left = next_of(self.orphans)
+        if left < STATUSES:
+            return left
+        child.status = left
+        return processes.OTHERS
 
     def take(self, pid: int) -> int | None:
         """Stand in for `processes.take`."""
@@ -852,6 +859,39 @@ def test_look_that_is_refused_is_told_although_all_is_as_usual(kernel, times):
     assert made.is_reaped
     assert ["internal_error"] * times == made.supervisor.report.names()
     assert [(PID, usual.BATCH)] * 2 == kernel.quietly
+
+
+def test_child_that_is_reaped_with_orphans_ends_it(kernel):
+    """Its status is kept with it, and is what pyinit leaves with."""
+    kernel.orphans, kernel.dead = [0x700], [NO_CHILDREN]
+
+    assert (7, []) == (usual._live(new()), kernel.taken)
+
+
+@pytest.mark.usefixtures("without_rest")
+def test_child_that_is_reaped_with_orphans_has_its_code_without_the_rest(kernel):
+    """It is not reaped again."""
+    kernel.orphans = [0x700]
+
+    assert (7, []) == (usual._live(new()), kernel.taken)
+
+
+def test_child_that_is_reaped_with_orphans_while_more_is_known(kernel):
+    """With a signal rewritten, say, nothing is different."""
+    kernel.orphans, kernel.dead = [0x700, processes.NONE], [NO_CHILDREN]
+    made = running(verbosity=WARNING, drain=0.0)
+    made.reap()
+    made.settle()
+
+    assert (True, 7) == (made.is_over(), made.leave())
+
+
+def test_with_v_the_child_is_never_reaped_unseen(kernel):
+    """What it used is told."""
+    kernel.dead = [(PID, 0x300), NO_CHILDREN]
+    running(verbosity=INFO, drain=0.0).reap()
+
+    assert ([], [PID]) == (kernel.quietly, kernel.taken)
 
 
 def test_rest_is_asked_for_once(kernel):
