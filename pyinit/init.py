@@ -7,7 +7,7 @@ does not, and tells.
 
 import posix
 import sys
-from time import monotonic, sleep  # a builtin module
+from time import monotonic, sleep  # builtin: it needs no file
 
 from pyinit import child, processes, signals
 from pyinit.child import UNKNOWN_CODE
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
                 that it takes nothing but room below a limit.
             patience: how long to wait for a signal, in seconds; None for as long as it takes. Once
                 there is a supervisor its clocks say.
-            is_reaped: whether the last look for the dead came to its end. Where it did not there is
+            has_reaped: whether the last look for the dead came to its end. Where it did not there is
                 another one soon, although no SIGCHLD will tell.
             supervisor: the rest, which decides from then on; None as long as all is as usual.
         """
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         child: Child
         reserve: bytes | None
         patience: float | None
-        is_reaped: bool
+        has_reaped: bool
         supervisor: Supervisor | None
 
         def __init__(self, **known: object) -> None:
@@ -56,9 +56,9 @@ else:
 RESERVE = 1 << 20  # bytes
 IN_A_ROW = 16  # signals, and then the dead are looked for: SIGCHLD may be pending behind them
 TRIES = 3  # to load the supervisor
+PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 is_all_at_hand = False  # whether modules come from a file that is open, see rare/bundle
-PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 
 def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
@@ -69,7 +69,7 @@ def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
         child=child.unborn(),
         reserve=bytes(RESERVE),
         patience=None,
-        is_reaped=True,
+        has_reaped=True,
         supervisor=None,
     )
 
@@ -164,7 +164,7 @@ def run(command: tuple[str, ...], settings: "Settings | None", inherited_mask: "
                 _let_go(init)
             return _live(init)
         except BaseException:  # noqa: BLE001 - without memory even a guard may fail
-            init.is_reaped = False
+            init.has_reaped = False
             pause()
 
 
@@ -179,12 +179,12 @@ def _live(init: Init) -> int:
             if init.supervisor is None and in_a_row < IN_A_ROW:
                 continue
         in_a_row = 0
-        init.is_reaped = False
+        init.has_reaped = False
         guard(init, _reap, init)
         if init.supervisor is not None:
             guard(init, init.supervisor.settle)
             guard(init, init.supervisor.take_step)
-        elif not init.is_reaped:  # what there is to do cannot be loaded
+        elif not init.has_reaped:  # what there is to do cannot be loaded
             tries += 1
             if tries >= TRIES and (code := _code_of_child(init)) is not None:
                 return code
@@ -235,7 +235,7 @@ def _wait(init: Init) -> "struct_siginfo | None":
         patience = init.patience
         if init.supervisor is not None:
             patience = init.supervisor.lifecycle.patience(monotonic())
-        if not init.is_reaped and (patience is None or patience > RETRY_SECONDS):
+        if not init.has_reaped and (patience is None or patience > RETRY_SECONDS):
             patience = RETRY_SECONDS
         return signals.wait(patience)
     except BaseException as error:  # noqa: BLE001 - there are the dead to look for all the same
@@ -278,7 +278,7 @@ def _reap(init: Init) -> None:
             _supervisor(init).reap()
     else:
         init.supervisor.reap()
-    init.is_reaped = True
+    init.has_reaped = True
 
 
 def _supervisor(init: Init) -> "Supervisor":

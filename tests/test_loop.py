@@ -567,7 +567,7 @@ def test_pid_of_the_reaped_child_is_an_orphans(kernel):
     ],
     ids=["nobody", "orphan", "child", "without-end"],
 )
-def test_who_cannot_be_looked_at_is_reaped_unseen(kernel, unseen, status, told, patience):
+def test_who_cannot_be_looked_at_has_reaped_unseen(kernel, unseen, status, told, patience):
     """It is told which call the kernel refuses, and of each orphan."""
     kernel.dead, kernel.unseen = [refusal(errno.EPERM)], unseen
     made = running()
@@ -818,7 +818,7 @@ def test_dead_that_were_not_looked_for_to_the_end_are_looked_for_soon(
 ):
     """An error came between, and took SIGCHLD with it: nothing else will tell."""
     made = new()
-    made.is_reaped, made.patience = False, patience
+    made.has_reaped, made.patience = False, patience
     if has_supervisor:
         usual._supervisor(made).lifecycle.reap_at = patience
     usual._wait(made)
@@ -856,12 +856,12 @@ def test_look_that_is_refused_is_told_although_all_is_as_usual(kernel, times):
 
     usual.guard(made, usual._reap, made)
 
-    assert made.is_reaped
+    assert made.has_reaped
     assert ["internal_error"] * times == made.supervisor.report.names()
     assert [(PID, usual.BATCH)] * 2 == kernel.quietly
 
 
-def test_child_that_is_reaped_with_orphans_ends_it(kernel):
+def test_child_that_has_reaped_with_orphans_ends_it(kernel):
     """Its status is kept with it, and is what pyinit leaves with."""
     kernel.orphans, kernel.dead = [0x700], [NO_CHILDREN]
 
@@ -869,14 +869,14 @@ def test_child_that_is_reaped_with_orphans_ends_it(kernel):
 
 
 @pytest.mark.usefixtures("without_rest")
-def test_child_that_is_reaped_with_orphans_has_its_code_without_the_rest(kernel):
+def test_child_that_has_reaped_with_orphans_has_its_code_without_the_rest(kernel):
     """It is not reaped again."""
     kernel.orphans = [0x700]
 
     assert (7, []) == (usual._live(new()), kernel.taken)
 
 
-def test_child_that_is_reaped_with_orphans_while_more_is_known(kernel):
+def test_child_that_has_reaped_with_orphans_while_more_is_known(kernel):
     """With a signal rewritten, say, nothing is different."""
     kernel.orphans, kernel.dead = [0x700, processes.NONE], [NO_CHILDREN]
     made = running(verbosity=WARNING, drain=0.0)
