@@ -34,8 +34,8 @@ if TYPE_CHECKING:
                 that it takes nothing but room below a limit.
             patience: how long to wait for a signal, in seconds; None for as long as it takes. Once
                 there is a supervisor its clocks say.
-            has_reaped: whether the last look for the dead came to its end. Where it did not there is
-                another one soon, although no SIGCHLD will tell.
+            has_reaped: whether the last look for the dead came to its end. Where it did not there
+                is another one soon, although no SIGCHLD will tell.
             supervisor: the rest, which decides from then on; None as long as all is as usual.
         """
 
