@@ -16,8 +16,14 @@ from pyinit.signals import SIGCONT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
+    from typing import Protocol
 
-    from pyinit.child import Child
+    class Child(Protocol):
+        """What there is to know here of the child, see pyinit.child."""
+
+        pid: int
+        status: int | None
+
 
 ALL = -1
 NONE, MORE, OTHERS = range(3)  # of those that are dead
