@@ -79,8 +79,8 @@ def _pyinits(scratch: Path, python: Interpreter) -> list[Init]:
     if writer.exists():
         path = scratch / f"pyinit{python.label}"
         subprocess.run((writer, path), check=True, stdout=subprocess.DEVNULL)
-        # What is written names the interpreter behind the environment's.
-        written = (path, (os.path.realpath(python.program), "-IS", str(boot)))
+        # What is written names the interpreter behind the environment, and these options.
+        written = (path, (os.path.realpath(python.program), "-ISXutf8", str(boot)))
         launcher = _pyinit(names.labelled(names.LAUNCHER, python.label), *written)
         name = names.labelled(names.OPTIONS, python.label)
         command = (str(path), "-d", "10", "-g", "--")
