@@ -18,7 +18,7 @@ from testkit.refusals import refusing
 from testkit.running import Run
 
 from pyinit.inspect import page as listing, sentences
-from pyinit.later import signal_state as inspection, proc as procfs, threads, verdicts
+from pyinit.later import signal_state as inspection, proc as procfs, thread_signals, verdicts
 
 ESCAPE = "\033"
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *MAY_READ)
@@ -408,7 +408,7 @@ def test_kernel_without_pid_namespaces_has_one_init(init):
 def test_mounts_that_are_not_told_may_hide_somebody(monkeypatch):
     """Where it cannot be seen whether /proc hides processes, it may."""
     monkeypatch.setattr(procfs, "stats", lambda: stats((7, "S", 1, 7, 5), (1, "S", 0, 1, 1)))
-    monkeypatch.setattr(threads, "read", refuse)
+    monkeypatch.setattr(thread_signals, "read", refuse)
 
     assert inspection._is_group_orphaned(7) is None
 
@@ -449,16 +449,16 @@ def test_what_is_not_seen_is_not_claimed(init):
 )
 def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, seconds, judged):
     """Who takes a signal between two looks is seen to block nothing and to wait for nothing."""
-    monkeypatch.setattr(threads, "LOOKING_SECONDS", seconds)
+    monkeypatch.setattr(thread_signals, "LOOKING_SECONDS", seconds)
     run = start(command=victim("signals", "await:TERM", "await:USR1"))
     run.ready()
     child = only_child(run.init)
     assert until(lambda: inspection.look(child).threads[0].waits)
-    waiting = threads._waiting
+    waiting = thread_signals._waiting
     left = [times]
 
     def sleeps() -> str:
-        return threads.fields_of(f"/proc/{child}/status")["voluntary_ctxt_switches"]
+        return thread_signals.fields_of(f"/proc/{child}/status")["voluntary_ctxt_switches"]
 
     def wake(*seen) -> tuple:
         if not left[0]:
@@ -469,7 +469,7 @@ def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, 
         assert until(lambda: before != sleeps())
         return False, frozenset()
 
-    monkeypatch.setattr(threads, "_waiting", wake)
+    monkeypatch.setattr(thread_signals, "_waiting", wake)
     verdict = verdicts.judge(inspection.look(child), signal.SIGTERM, inside=True)
 
     assert judged == (verdict.word, verdict.is_sure)
@@ -525,7 +525,7 @@ def test_group_with_members_who_may_be_hidden_is_not_known(monkeypatch, told, is
     """With hidepid a member of the group may have the parent that nobody seen has."""
     mounts = "24 1 0:22 / /proc rw,relatime - proc proc rw,hidepid=invisible\n"
     monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
-    monkeypatch.setattr(threads, "read", lambda _: mounts)
+    monkeypatch.setattr(thread_signals, "read", lambda _: mounts)
     monkeypatch.setattr(inspection.os, "geteuid", lambda: 65534)
 
     assert is_orphaned == inspection._is_group_orphaned(7)
@@ -561,8 +561,8 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
             raise PermissionError
         return "do_sigtimedwait" if path.endswith("/wchan") else ""
 
-    monkeypatch.setattr(threads, "read", read)
-    monkeypatch.setattr(threads, "LOOKING_SECONDS", 30)  # it may have to wait for a processor
+    monkeypatch.setattr(thread_signals, "read", read)
+    monkeypatch.setattr(thread_signals, "LOOKING_SECONDS", 30)  # it may wait for a processor
     process = inspection.look(init(victim("signals", "catch:HUP")).init)
     judged = [verdicts.judge(process, signum, inside=True) for signum in (signal.SIGTERM, 1, 9)]
 
@@ -575,10 +575,10 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
 def test_thread_that_is_dead_and_not_reaped_is_left_out(monkeypatch):
     """A thread that is traced stays when it has ended, and has no say any more."""
     dead = {"State": "Z (zombie)", "TracerPid": "0", "SigBlk": "0", "SigPnd": "0"}
-    monkeypatch.setattr(threads, "_at_rest", lambda _place: (dead, False, frozenset()))
+    monkeypatch.setattr(thread_signals, "_at_rest", lambda _place: (dead, False, frozenset()))
 
-    assert threads._thread(7, 8) is None
-    assert threads._thread(7, 7) is not None
+    assert thread_signals._thread(7, 8) is None
+    assert thread_signals._thread(7, 7) is not None
 
 
 AWAITED = "128 0x1000 0x0 0x0 0x8 0x0 0x0 0x7ffe 0x7f"
@@ -603,9 +603,9 @@ def test_what_the_kernel_does_not_tell_is_not_known(tmp_path, monkeypatch, name)
             content = files[file]
             (tmp_path / file).write_bytes(content if file == "mem" else content.encode())
     machine = types.SimpleNamespace(machine=files.get("machine", "x86_64"))
-    monkeypatch.setattr(threads.os, "uname", lambda: machine)
+    monkeypatch.setattr(thread_signals.os, "uname", lambda: machine)
 
-    assert waits == threads._at_rest(str(tmp_path))[1:]
+    assert waits == thread_signals._at_rest(str(tmp_path))[1:]
 
 
 def test_nobody_is_above_the_machines_init():

@@ -194,9 +194,13 @@ def test_reaped_pid_is_not_signalled(tmp_path):
     for _ in range(10):
         subprocess.run(command, check=False)
         calls = log.read_text().splitlines()
-        reaped = [n for n, call in enumerate(calls) if call.startswith("wait4(")]
+        sent, reaped = (
+            [n for n, call in enumerate(calls) if re.match(what, call)]
+            for what in (r"kill\(", r"wait4\(.* = [1-9]")
+        )
 
-        assert [len(calls) - 1] == reaped
+        assert 1 == len(reaped)
+        assert all(n < reaped[0] for n in sent)
 
 
 def test_sigint_raises_no_keyboardinterrupt(run):
@@ -453,4 +457,4 @@ def test_idle_means_no_wakeup(tmp_path):
     subprocess.run(command_line([], ["sleep", "1.2"], wrap=strace, namespace=False), check=True)
     calls = [call.split("(")[0] for call in log.read_text().splitlines()]
 
-    assert ["rt_sigtimedwait", *["waitid"] * 2, "wait4", *["waitid"] * 2] == calls
+    assert ("rt_sigtimedwait", 1) == (calls[0], calls.count("rt_sigtimedwait"))
