@@ -5,15 +5,17 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from testkit.processes import children, until
-from testkit.programs import INSTALLED, PYTHON, VICTIMS, compile_c
+from testkit.programs import INSTALLED, PYTHON, compile_c
 
 from pyinit import processes
 
 ORPHANS = 20_000
+SHORTAGE = Path(__file__).with_name("out_of_memory.c")
 
 
 def test_twenty_thousand_orphans_leave_no_zombie(start, compiled, tmp_path):
@@ -218,7 +220,7 @@ except ChildProcessError:
 def test_status_is_not_lost_for_want_of_memory(tmp_path, monkeypatch):
     """It is noted, or the child is a zombie still, wherever in between memory runs out."""
     how = ("-shared", "-fPIC", "-fno-builtin")
-    monkeypatch.setenv("LD_PRELOAD", str(compile_c(VICTIMS / "out_of_memory.c", tmp_path, *how)))
+    monkeypatch.setenv("LD_PRELOAD", str(compile_c(SHORTAGE, tmp_path, *how)))
     monkeypatch.setenv("PYTHONMALLOC", "malloc")
     told = []
     for fresh in range(16):  # blocks of memory: the first few are not enough to look at all
