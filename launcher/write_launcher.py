@@ -5,8 +5,10 @@ For images, once, when they are built. What is written has its interpreter, opti
 it, so it is to be written anew when Python or pyinit is upgraded.
 """
 
+import hashlib
 import marshal
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,13 +22,13 @@ PACKAGES = ("pyinit", "structlog", "prctl")
 BYTECODE, REST = ".pyc", ".rest"  # beside the command; Python tells bytecode by its name
 SIGN = b"pyinit\0\0"  # in its head, in place of a time and a size that nobody looks at
 HEADER = MAGIC_NUMBER + bytes(4) + SIGN
+SUM_BYTES = 16  # of what comes behind it, so that a start takes nothing out of another one's rest
+PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)  # to env -S, which splits and expands words
 BLOCKING = "-S --block-signal"  # of env(1), coreutils 8.31
 # Isolated, without site, and with a codec less to look up; in one word, for a #! line has but one.
 OPTIONS = "-ISXutf8"
 LONGEST_LINE = 127  # of a #! line, before Linux 5.1
 MARK = "A `pyinit` command, written by pyinit-launcher."
-# What never runs beside a child is loaded from where it is installed.
-ELSEWHERE = {"inspect", "__main__.py", "usage.py", "reexec.py", "bundle.py"}
 HOT = ("__init__", "signals", "processes", "child", "init")  # in the order in which they import
 REPLACED = (f'"""{MARK}', '"""The `pyinit` command:')  # and the one that pip installs
 
@@ -74,7 +76,7 @@ pthread_sigmask(SIG_BLOCK, valid_signals())  # as env(1) did, if it was that
 
 names = {}
 exec("bundle", names)
-names["start"]("hot", "rest", "folders")
+names["start"]("hot", "head", "rest", "folders")
 """
 
 
@@ -122,7 +124,7 @@ def check_beside(path: str) -> None:
 
 
 def text_of(bytecode: str) -> str:
-    """Return the script; it names the file of bytecode if that can be run."""
+    """Return the script; its first line names the file of bytecode, if that can be done there."""
     python = os.path.realpath("/proc/self/exe")
     texts = {"mark": MARK, "folders": folders()}
     # PATH may have folders in it that are relative, and the working directory will be another.
@@ -130,11 +132,11 @@ def text_of(bytecode: str) -> str:
     blocking = f"{env} {BLOCKING} {python} {OPTIONS}"
     if can_block():
         for line in (f"{blocking} {bytecode}", blocking):
-            if len(line) + len("#!") <= LONGEST_LINE:
+            if fits(line) and (line == blocking or PLAIN.fullmatch(bytecode)):
                 # What env has blocked was not: the child is to get what init would have got.
                 return TEXT.format(interpreter=line, mask="set()", **texts)
     plain = f"{python} {OPTIONS}"
-    if len(plain) + len("#!") > LONGEST_LINE:
+    if not fits(plain):
         fail(f"the path of the interpreter is too long for a #! line: {python}")
     sys.stderr.write(
         f"pyinit-launcher: no env with {BLOCKING} here, so signals are blocked only when Python "
@@ -143,26 +145,34 @@ def text_of(bytecode: str) -> str:
     return TEXT.format(interpreter=plain, mask="inherited_mask", **texts)
 
 
+def fits(line: str) -> bool:
+    """Tell whether it can be a #! line."""
+    return len("#!") + len(os.fsencode(line)) <= LONGEST_LINE
+
+
 def bytecode() -> tuple[bytes, bytes]:
     """Return what every start needs as a program in bytecode, see rare/bundle, and the rest."""
     package = Path(folder_of("pyinit"), "pyinit")
-    rest, places = HEADER, {}
+    begin = len(HEADER) + SUM_BYTES
+    rest, places = b"", {}
     for source in sorted(package.rglob("*.py")):
-        if (source.parent == package and source.stem in HOT) or {*source.parts} & ELSEWHERE:
+        if source.parent == package and source.stem in HOT:
             continue
         code = marshal.dumps(compiled(source))
         path = [str(source.parent)] if source.stem == "__init__" else None
-        places[module_of(package, source)] = len(rest), len(code), path
+        places[module_of(package, source)] = begin + len(rest), len(code), path
         rest += code
+    head = HEADER + hashlib.sha256(rest).digest()[:SUM_BYTES]
     constants = {
         "bundle": compiled(package / "rare/bundle.py"),
         "hot": tuple(hot(package, package / f"{name}.py") for name in HOT),
+        "head": head,
         "rest": places,
         "folders": folders(),
     }
     program = compile(PROGRAM, "pyinit", "exec", dont_inherit=True)
     filled = [constants.get(x, x) if isinstance(x, str) else x for x in program.co_consts]
-    return HEADER + marshal.dumps(program.replace(co_consts=tuple(filled))), rest
+    return HEADER + marshal.dumps(program.replace(co_consts=tuple(filled))), head + rest
 
 
 def module_of(package: Path, source: Path) -> str:
@@ -213,15 +223,15 @@ def folder_of(name: str) -> str:
 
 def write(path: str) -> None:
     """Put the script, and what is beside it, in place; but not before it was seen to run."""
-    folder = os.path.dirname(path)
+    folder, name = os.path.split(path)
     try:
-        scratch, new = tempfile.mkstemp(dir=folder, prefix=".")
+        scratch = tempfile.mkdtemp(dir=folder, prefix=".")
     except OSError as error:
         fail(f"nothing can be written into {folder}: {error.strerror}")
     try:
-        text = text_of(new + BYTECODE)
-        with open(scratch, "w", encoding="utf-8") as file:
-            file.write(text)
+        new = os.path.join(scratch, name)
+        text = text_of(new + BYTECODE)  # it is the longer one
+        Path(new).write_text(text, encoding="utf-8")
         os.chmod(new, 0o755)  # noqa: S103 - a command
         for suffix, content in zip((BYTECODE, REST), bytecode(), strict=True):
             Path(new + suffix).write_bytes(content)
@@ -235,8 +245,7 @@ def write(path: str) -> None:
                 Path(path + suffix).unlink(missing_ok=True)
         os.replace(new, path)
     finally:
-        for suffix in ("", BYTECODE, REST):
-            Path(new + suffix).unlink(missing_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def try_out(command: str) -> None:

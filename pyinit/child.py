@@ -42,6 +42,7 @@ else:
     Child = RECORD
 
 STDERR = 2
+LONGEST_PATH = 4096  # PATH_MAX
 UNKNOWN_CODE = 1  # where the kernel never told how the child ended
 USUAL_DESCRIPTORS = 1024  # where /proc does not tell which there are
 DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) of the GNU C library searches without PATH
@@ -99,7 +100,7 @@ def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") ->
         raise StartError(msg) from error
     if child.pid == 0:
         try:
-            _become(command, inherited_mask, terminal, failure, ignore_sigchld=ignore_sigchld)
+            _become(command, inherited_mask, child, failure, ignore_sigchld=ignore_sigchld)
         finally:
             posix._exit(127)  # noqa: SLF001 - the parent, told why, has the better code
     try:
@@ -172,11 +173,12 @@ def _join_own_group(pid: int) -> None:
 def _become(
     command: tuple[str, ...],
     mask: "set[int]",
-    terminal: "Terminal | None",
+    child: Child,
     failure: int,
     *,
     ignore_sigchld: bool,
 ) -> None:
+    terminal = child.terminal
     if terminal is None or terminal.own_group:
         _join_own_group(0)
     if terminal is not None:
@@ -187,6 +189,7 @@ def _become(
     signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
     signals.set_mask(mask)  # from here on it may be killed like any other program
     _exec(arguments)
+    posix.close(child.failure)  # the parent's end, in case that no other descriptor is to be had
     from pyinit.rare import failed_exec
 
     failed_exec.try_again(candidates(arguments[0]), arguments, failure)
@@ -247,4 +250,5 @@ def candidates(name: bytes) -> "Iterator[bytes]":
         yield name
     elif name:
         for directory in posix.environ.get(b"PATH", DEFAULT_PATH).split(b":"):
-            yield directory + b"/" + name if directory else name
+            if len(directory) < LONGEST_PATH:  # as execvp(3) of the GNU C library
+                yield directory + b"/" + name if directory else name

@@ -193,6 +193,15 @@ def test_child_that_runs_is_not_given_up(run):
     assert 3 == run(command=["sh", "-c", "exit 3"], wrap=wrap, namespace=False).code
 
 
+def test_failed_exec_is_told_with_the_last_descriptor(run):
+    """The child has one to spare for what finds the reason: its end of the parent's pipe."""
+    limit = ["sh", "-c", 'ulimit -n 5; exec "$@"', "-"]
+    result = run(command=["nowhere-to-be-found"], wrap=limit, namespace=False)
+
+    assert 127 == result.code
+    assert "exec_failed" in result.err
+
+
 # --- what belongs to the child alone ---
 
 

@@ -299,6 +299,17 @@ def test_security_module_is_guessed(run, tmp_path):
     assert "does a security module (LSM) forbid it?" in result.events[0]["reason"]
 
 
+def test_folder_in_path_that_is_too_long_is_passed_over(run, tmp_path):
+    """As execvp(3) does: it cannot have the command."""
+    program = tmp_path / "command"
+    program.write_text("#!/bin/sh\nexit 5\n")
+    program.chmod(0o755)
+    path = f"/{'d/' * 3000}:{tmp_path}:{os.environ['PATH']}"
+    result = run(command=["command"], env={**os.environ, "PATH": path})
+
+    assert (5, "") == (result.code, result.err)
+
+
 def test_file_that_went_meanwhile_is_told(tmp_path):
     """Between exec and the look at it the file may go, and that is the reason then."""
     told = b"%d %s\0/\0000" % (errno.EACCES, os.fsencode(tmp_path / "app"))

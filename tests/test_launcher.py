@@ -315,6 +315,62 @@ def test_without_the_rest_it_is_imported(own_copy):
     assert 2 == done.stderr.count('"event": "child_')
 
 
+@pytest.mark.parametrize(
+    "name", ["py init", "py$HOME", "py'x", 'py"x', "py\\x", "py#x", "p\u00fc", "n" * 60, "n" * 200]
+)
+def test_name_that_no_first_line_can_have_runs_all_the_same(short, name):
+    """env -S splits and expands words, and a kernel cuts a long line: then without bytecode."""
+    done = write(short / name)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert [name] == os.listdir(short)
+    assert 9 == run(str(short / name), "--", "sh", "-c", "exit 9").returncode
+
+
+def spoil(path: Path, how: str) -> None:
+    """Have what should be the rest be something else."""
+    content = path.read_bytes()
+    path.unlink()
+    if how == "directory":
+        path.mkdir()
+    elif how == "fifo":
+        os.mkfifo(path)
+    elif how != "none":
+        changed = {"empty": b"", "other": b"x" + content[1:], "cut": content[:32]}
+        path.write_bytes(changed[how])
+
+
+@pytest.mark.parametrize("how", ["none", "empty", "other", "cut", "directory", "fifo"])
+def test_rest_that_does_not_belong_to_it_is_not_taken(short, how):
+    """What is installed is, and the log tells all."""
+    assert 0 == write(short / "pyinit").returncode
+    spoil(short / "pyinit.rest", how)
+    done = run(*bytecode(short / "pyinit", "-v", "--", "sh", "-c", "exit 3"))
+
+    assert (3, 2) == (done.returncode, done.stderr.count('"event": "child_'))
+
+
+SPOILS_IT = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+if not os.fork():
+    signal.sigwait([signal.SIGTERM])
+    print("asked", flush=True)
+    os._exit(0)
+open(sys.argv[1], "w").close()
+os._exit(5)
+"""
+
+
+def test_rest_that_is_written_over_meanwhile_is_not_taken(short):
+    """The supervisor, which is needed last of all, comes from where it is installed."""
+    assert 0 == write(short / "pyinit").returncode
+    workload = [sys.executable, "-c", SPOILS_IT, str(short / "pyinit.rest")]
+    done = run(*bytecode(short / "pyinit", "--", *workload))
+
+    assert (5, "asked\n") == (done.returncode, done.stdout)
+
+
 @pytest.mark.parametrize("hole", [0, 1, 2])
 def test_hole_is_the_childs(launcher, hole):
     """What stays open for pyinit does not become the stdin of the workload, or its stdout."""

@@ -24,19 +24,22 @@ if TYPE_CHECKING:
 RECORD: "Any" = type(sys.implementation)  # types.SimpleNamespace, see pyinit.child
 
 
-def start(hot: "Sequence[Hot]", rest: "Mapping[str, Place]", folders: list[str]) -> "NoReturn":
+def start(
+    hot: "Sequence[Hot]", head: bytes, rest: "Mapping[str, Place]", folders: list[str]
+) -> "NoReturn":
     """Be pyinit.
 
     Args:
         hot: the modules that every start needs, in the order in which they are.
-        rest: where in their file the others are.
+        head: what the file of the others begins with.
+        rest: where in there they are.
         folders: where to look for what is not pyinit's.
     """
     file = sys.argv.pop(0)  # next is the command, as the kernel adds it to what its #! line says
     stdlib = sys.path[:]
     if all(is_as_it_was(source, mtime, size) for _, source, mtime, size, _ in hot):
         load(hot)
-        keep(f"{file[:-4]}.rest", rest)
+        keep(f"{file[:-4]}.rest", head, rest)
     else:  # pyinit was upgraded, and the command was not written anew
         sys.path[:0] = folders  # first, so that no other is searched for pyinit
     from pyinit.init import begin
@@ -66,14 +69,20 @@ def load(hot: "Sequence[Hot]") -> None:
         exec(code, module.__dict__)  # noqa: S102 - what else is a module
 
 
-def keep(file: str, rest: "Mapping[str, Place]") -> None:
-    """Have the others come out of the file, which stays open: pyinit may be replaced meanwhile."""
+def keep(file: str, head: bytes, rest: "Mapping[str, Place]") -> None:
+    """Have the others come out of the file, which stays open: pyinit may be replaced meanwhile.
+
+    Where that cannot be had, or is another one's, they come from where they are installed.
+    """
     from pyinit import child, init
 
     try:
         child.fill_holes()  # or it could become the workload's stdin
-        descriptor = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:  # no descriptor is to be had, say: they come from where they are installed
+        descriptor = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+        if posix.pread(descriptor, len(head), 0) != head:
+            posix.close(descriptor)
+            return
+    except OSError:
         return
 
     def find_spec(name: str, *_: object) -> object:
@@ -81,13 +90,17 @@ def keep(file: str, rest: "Mapping[str, Place]") -> None:
             return None
         from _frozen_importlib import ModuleSpec  # a builtin module
 
-        spec = ModuleSpec(name, loader)
-        spec.submodule_search_locations = rest[name][2]
+        begin, size, path = rest[name]
+        try:
+            code = loads(posix.pread(descriptor, size, begin))  # noqa: S302 - our own
+        except (OSError, EOFError, ValueError, TypeError):  # it was written over
+            return None
+        spec = ModuleSpec(name, loader, loader_state=code)
+        spec.submodule_search_locations = path
         return spec
 
     def exec_module(module: "ModuleType") -> None:
-        begin, size, _ = rest[module.__name__]
-        exec(loads(posix.pread(descriptor, size, begin)), module.__dict__)  # noqa: S102, S302
+        exec(module.__spec__.loader_state, module.__dict__)  # type: ignore[union-attr]  # noqa: S102
 
     loader = RECORD(create_module=lambda _: None, exec_module=exec_module)
     sys.meta_path.insert(0, RECORD(find_spec=find_spec))
