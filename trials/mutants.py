@@ -34,10 +34,10 @@ FAST = "not 2000 and not twenty_thousand"  # what takes many processes shows not
 LONGEST = 4  # lines of a change that are shown
 DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
 KILLS = (
-    "is_over forward _send reap _is_quiet _take _take_child _note_dead _reap_unseen "
+    "is_over forward _send reap _is_quiet _take _take_child _note_dead _note_child _reap_unseen "
     "_note_no_children settle take_step _note_step leave"
 )
-WAITS = "_live _wait _forward _reap _settle _take_step _code_of_child"
+WAITS = "_live _wait _forward _reap _code_of_child"
 
 # Of each module the tests that matter, the fastest first, and the functions; none for all.
 SUBJECTS = {
