@@ -146,7 +146,8 @@ class Lifecycle:
         elif step == GIVE_UP:
             self._finish()
         else:
-            self._pause *= 2 if step == LOOK else 1
+            if step == LOOK:
+                self._pause *= 2
             del self._clocks[step]
         return step, self._aim if step == EXPIRE else EVERYONE, SIGNALS.get(step, ())
 
