@@ -1,8 +1,8 @@
 """Be init: run a command, pass signals on to it, reap, and leave with its code.
 
-The usual case is here whole: a command without options, no terminal, a child that lives. Once it is
-dead, or anything else comes up, the ``supervisor`` goes on: it asks what is left to go, kills what
-does not, and tells.
+The loop is here (:func:`_live`), and the usual case whole: a command without options, no terminal, a
+child that lives. Once it is dead, or anything else comes up, the loop asks the ``supervisor``: that
+sends SIGTERM to whatever is left, SIGKILL to what stays, and tells.
 """
 
 import posix
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
             child: the child.
             reserve: a piece of memory to go on with where there is none left. Never touched, so
                 that it takes nothing but room below a limit.
-            patience: how long to wait for a signal, in seconds; None for as long as it takes. Once
-                there is a supervisor its clocks say.
-            has_reaped: whether the last look for the dead came to its end. Where it did not there
-                is another one soon, although no SIGCHLD will tell.
+            patience: how long to wait for a signal: 0.0 where more may be dead, None for as long as
+                it takes. Once there is a supervisor its clocks say.
+            has_looked: False where the last look for the dead raised. Then there is another one
+                soon, although no SIGCHLD will tell.
             supervisor: the rest, which decides from then on; None as long as all is as usual.
         """
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         child: Child
         reserve: bytes | None
         patience: float | None
-        has_reaped: bool
+        has_looked: bool
         supervisor: Supervisor | None
 
         def __init__(self, **known: object) -> None:
@@ -55,10 +55,10 @@ else:
 
 RESERVE = 1 << 20  # bytes
 IN_A_ROW = 16  # signals, and then the dead are looked for: SIGCHLD may be pending behind them
-TRIES = 3  # to load the supervisor
+TRIES = 3  # in a row, to load the supervisor
 PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
-is_all_at_hand = False  # whether modules come from a file that is open, see rare/bundle
+modules_stay_open = False  # whether modules come from a file that is open, see rare/bundle
 
 
 def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
@@ -69,7 +69,7 @@ def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
         child=child.unborn(),
         reserve=bytes(RESERVE),
         patience=None,
-        has_reaped=True,
+        has_looked=True,
         supervisor=None,
     )
 
@@ -156,15 +156,15 @@ def run(command: tuple[str, ...], settings: "Settings | None", inherited_mask: "
     # the kernel kills all that is left in the container.
     # -------------------------------------------------------------------------------------
 
-    is_let_go = False
+    is_past_fork = False
     while True:
         try:
-            if not is_let_go:
-                is_let_go = True
-                _let_go(init)
+            if not is_past_fork:
+                is_past_fork = True
+                _once_after_fork(init)
             return _live(init)
         except BaseException:  # noqa: BLE001 - without memory even a guard may fail
-            init.has_reaped = False
+            init.has_looked = False
             pause()
 
 
@@ -179,12 +179,14 @@ def _live(init: Init) -> int:
             if init.supervisor is None and in_a_row < IN_A_ROW:
                 continue
         in_a_row = 0
-        init.has_reaped = False
+        init.has_looked = False
         guard(init, _reap, init)
         if init.supervisor is not None:
             guard(init, init.supervisor.settle)
             guard(init, init.supervisor.take_step)
-        elif not init.has_reaped:  # what there is to do cannot be loaded
+        elif init.has_looked:
+            tries = 0
+        else:  # the supervisor cannot be loaded
             tries += 1
             if tries >= TRIES and (code := _code_of_child(init)) is not None:
                 return code
@@ -208,18 +210,18 @@ def _tell_error(init: Init, error: BaseException) -> None:
         pass
 
 
-def _let_go(init: Init) -> None:
+def _once_after_fork(init: Init) -> None:
     """Do what is to be done once, beside the child."""
     guard(init, child.let_go)
     guard(init, _note_oom_kills, init)
     if init.supervisor is not None:
         guard(init, init.supervisor.begin)
-    if not is_all_at_hand:
+    if not modules_stay_open:
         guard(init, _load_supervisor)
 
 
 def _note_oom_kills(init: Init) -> None:
-    if init.supervisor is None or init.supervisor.report.verbosity:  # it is told as a warning
+    if init.supervisor is None or init.supervisor.report.verbosity > 0:  # 0 tells only errors
         from pyinit.later import oom
 
         init.child.oom_kills = oom.kills()
@@ -235,7 +237,7 @@ def _wait(init: Init) -> "struct_siginfo | None":
         patience = init.patience
         if init.supervisor is not None:
             patience = init.supervisor.lifecycle.patience(monotonic())
-        if not init.has_reaped and (patience is None or patience > RETRY_SECONDS):
+        if not init.has_looked and (patience is None or patience > RETRY_SECONDS):
             patience = RETRY_SECONDS
         return signals.wait(patience)
     except BaseException as error:  # noqa: BLE001 - there are the dead to look for all the same
@@ -253,7 +255,7 @@ def _wait(init: Init) -> "struct_siginfo | None":
 
 def _forward(init: Init, received: "struct_siginfo") -> None:
     """Pass a signal on, as it is and to the child alone; otherwise the supervisor does."""
-    if init.supervisor is None:
+    if init.supervisor is None and init.child.status is None:
         try:
             processes.send(init.child.pid, received.si_signo)
         except OSError:  # the long way tries again, and says why
@@ -271,14 +273,14 @@ def _reap(init: Init) -> None:
             left = processes.reap_orphans(init.child, BATCH)
         except OSError as error:  # a seccomp filter, say
             _tell_error(init, error)
-            left = processes.OTHERS
-        if left == processes.MORE:
-            init.patience = 0.0
-        elif left == processes.OTHERS:  # the child is dead, say
+            left = processes.CHILD_OR_NOBODY
+        if left == processes.CHILD_OR_NOBODY or init.child.status is not None:
             _supervisor(init).reap()
+        elif left == processes.MORE:
+            init.patience = 0.0
     else:
         init.supervisor.reap()
-    init.has_reaped = True
+    init.has_looked = True
 
 
 def _supervisor(init: Init) -> "Supervisor":

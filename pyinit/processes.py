@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 ALL = -1
-NONE, MORE, OTHERS = range(3)  # of those that are dead
+NONE, MORE, CHILD_OR_NOBODY = range(3)  # of those that are dead
 BATCH = 64  # orphans, and then signals are looked for although more are dead
 RETRY_SECONDS = 1.0  # until those are looked for again that could not be had
 NOBODY = (0, 0)  # of waitpid(2): nobody could be had
@@ -169,8 +169,8 @@ def reap_orphans(child: "Child", most: int) -> int:
         most: how many to reap.
 
     Returns:
-        NONE where nobody is dead any more; MORE where somebody may be; OTHERS where the child is
-        dead or reaped, or there are no children at all.
+        NONE where nobody is dead any more; MORE where somebody may be; CHILD_OR_NOBODY where the
+        child was found dead or has just been reaped, or where there are no children at all.
 
     Raises:
         OSError: as for :func:`next_dead`.
@@ -179,7 +179,7 @@ def reap_orphans(child: "Child", most: int) -> int:
     pid = child.pid if child.status is None else 0
     try:
         if pid and posix.waitid(posix.P_PID, pid, LOOKING) is not None:
-            return OTHERS
+            return CHILD_OR_NOBODY
         big = pid + NO_SMALL_INTEGER
         room = (big + 1, big + 2), (big + 3, big + 4)
         del room
@@ -189,9 +189,9 @@ def reap_orphans(child: "Child", most: int) -> int:
                 return NONE
             if dead == pid:
                 child.status = status
-                return OTHERS
+                return CHILD_OR_NOBODY
     except ChildProcessError:
-        return OTHERS
+        return CHILD_OR_NOBODY
     return MORE
 
 

@@ -103,7 +103,7 @@ class Kernel:
     def __init__(self, monkeypatch) -> None:
         self.now, self.group = 0.0, PID
         self.signals, self.answers, self.taken, self.quietly = [], [], [], []
-        self.dead, self.unseen, self.orphans = [None], [None], [processes.OTHERS]
+        self.dead, self.unseen, self.orphans = [None], [None], [processes.CHILD_OR_NOBODY]
         self.statuses, self.waits, self.patience = [0x300], [None], []
         self.remaining, self.wants_more, self.wants_the_dead = [], False, False
         monkeypatch.setattr(posix, "getpgid", lambda _: self.group)
@@ -142,7 +142,7 @@ class Kernel:
         if left < STATUSES:
             return left
         child.status = left
-        return processes.OTHERS
+        return processes.CHILD_OR_NOBODY
 
     def take(self, pid: int) -> int | None:
         """Stand in for `processes.take`."""
@@ -772,7 +772,7 @@ def without_rest(monkeypatch):
 def test_usual_signal_goes_to_the_child_as_it_is(kernel):
     """Nothing else is loaded for it; the child's end is its code."""
     kernel.waits = [came(HUP), came(signal.SIGUSR1), came(signal.SIGCHLD)]
-    kernel.orphans, kernel.dead = [processes.OTHERS], [(PID, 0), None]
+    kernel.orphans, kernel.dead = [processes.CHILD_OR_NOBODY], [(PID, 0), None]
     made = new()
 
     assert 3 == usual._live(made)
@@ -818,7 +818,7 @@ def test_dead_that_were_not_looked_for_to_the_end_are_looked_for_soon(
 ):
     """An error came between, and took SIGCHLD with it: nothing else will tell."""
     made = new()
-    made.has_reaped, made.patience = False, patience
+    made.has_looked, made.patience = False, patience
     if has_supervisor:
         usual._supervisor(made).lifecycle.reap_at = patience
     usual._wait(made)
@@ -842,7 +842,7 @@ def test_error_at_the_childs_death_does_not_keep_it_from_leaving(kernel, monkeyp
     module = {"reap": Supervisor, "monotonic": supervisor, "_reap": usual}[fails]
     monkeypatch.setattr(module, fails, fail_once(getattr(module, fails)))
     kernel.waits = [came(signal.SIGCHLD), None]
-    kernel.orphans, kernel.dead = [processes.OTHERS] * 2, [(PID, 0), NO_CHILDREN]
+    kernel.orphans, kernel.dead = [processes.CHILD_OR_NOBODY] * 2, [(PID, 0), NO_CHILDREN]
 
     assert 3 == usual._live(new())
     assert [None, usual.RETRY_SECONDS] == kernel.patience
@@ -856,7 +856,7 @@ def test_look_that_is_refused_is_told_although_all_is_as_usual(kernel, times):
 
     usual.guard(made, usual._reap, made)
 
-    assert made.has_reaped
+    assert made.has_looked
     assert ["internal_error"] * times == made.supervisor.report.names()
     assert [(PID, usual.BATCH)] * 2 == kernel.quietly
 

@@ -156,10 +156,10 @@ def printed_by(lines: str) -> str:
 @pytest.mark.parametrize(
     ("lines", "left"),
     [
-        ("child = dead(2); dead(1); print(reap(child))", "OTHERS"),
+        ("child = dead(2); dead(1); print(reap(child))", "CHILD_OR_NOBODY"),
         ("child = 0; dead(1); dead(2); dead(3); print(reap(0, 2))", "MORE"),
         ("child = alive(); dead(1); print(reap(child))", "NONE"),
-        ("child = 0; dead(1); dead(2); print(reap(0))", "OTHERS"),
+        ("child = 0; dead(1); dead(2); print(reap(0))", "CHILD_OR_NOBODY"),
     ],
     ids=["child", "more", "nobody-dead", "no-children"],
 )
@@ -198,7 +198,7 @@ def test_child_that_dies_while_orphans_are_reaped_has_its_status():
     lines = DIES_MEANWHILE + "dead(1); child = dead(7); dead(2)\n"
     lines += "print(reap(child), known.status >> 8, processes.take_any()[1] >> 8)"
 
-    assert f"{processes.OTHERS} 7 2" == printed_by(lines)
+    assert f"{processes.CHILD_OR_NOBODY} 7 2" == printed_by(lines)
 
 
 NO_MEMORY = """
@@ -239,7 +239,7 @@ def test_zombie_that_cannot_be_had_is_no_end(spoil):
     """That one cannot be reaped neither means that nobody is left nor is tried without end."""
     lines = "one = dead(1)\nprint(reap(1))"
 
-    assert str(processes.OTHERS) == printed_by(f"{spoil}\n{lines}")
+    assert str(processes.CHILD_OR_NOBODY) == printed_by(f"{spoil}\n{lines}")
 
 
 ENDS = {"code": "os._exit(3)", "signal": "os.kill(os.getpid(), 15)"}

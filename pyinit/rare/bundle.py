@@ -104,4 +104,4 @@ def keep(file: str, head: bytes, rest: "Mapping[str, Place]") -> None:
 
     loader = RECORD(create_module=lambda _: None, exec_module=exec_module)
     sys.meta_path.insert(0, RECORD(find_spec=find_spec))
-    init.is_all_at_hand = True
+    init.modules_stay_open = True
