@@ -1,8 +1,8 @@
 """Be init: run a command, pass signals on to it, reap, and leave with its code.
 
-The loop is here (:func:`_live`), and the usual case whole: a command without options, no terminal, a
-child that lives. Once it is dead, or anything else comes up, the loop asks the ``supervisor``: that
-sends SIGTERM to whatever is left, SIGKILL to what stays, and tells.
+The loop is here (:func:`_live`), and the usual case whole: a command without options, no terminal,
+a child that lives. Once it is dead, or anything else comes up, the loop asks the ``supervisor``:
+that sends SIGTERM to whatever is left, SIGKILL to what stays, and tells.
 """
 
 import posix

@@ -567,7 +567,7 @@ def test_pid_of_the_reaped_child_is_an_orphans(kernel):
     ],
     ids=["nobody", "orphan", "child", "without-end"],
 )
-def test_who_cannot_be_looked_at_has_reaped_unseen(kernel, unseen, status, told, patience):
+def test_who_cannot_be_looked_at_is_reaped_unseen(kernel, unseen, status, told, patience):
     """It is told which call the kernel refuses, and of each orphan."""
     kernel.dead, kernel.unseen = [refusal(errno.EPERM)], unseen
     made = running()
@@ -861,7 +861,7 @@ def test_look_that_is_refused_is_told_although_all_is_as_usual(kernel, times):
     assert [(PID, usual.BATCH)] * 2 == kernel.quietly
 
 
-def test_child_that_has_reaped_with_orphans_ends_it(kernel):
+def test_child_that_is_reaped_with_orphans_ends_it(kernel):
     """Its status is kept with it, and is what pyinit leaves with."""
     kernel.orphans, kernel.dead = [0x700], [NO_CHILDREN]
 
@@ -869,14 +869,50 @@ def test_child_that_has_reaped_with_orphans_ends_it(kernel):
 
 
 @pytest.mark.usefixtures("without_rest")
-def test_child_that_has_reaped_with_orphans_has_its_code_without_the_rest(kernel):
+def test_child_that_is_reaped_with_orphans_has_its_code_without_the_rest(kernel):
     """It is not reaped again."""
     kernel.orphans = [0x700]
 
     assert (7, []) == (usual._live(new()), kernel.taken)
 
 
-def test_child_that_has_reaped_with_orphans_while_more_is_known(kernel):
+def test_child_that_is_reaped_with_orphans_is_not_forgotten(kernel, monkeypatch):
+    """The supervisor cannot be had at first: it is asked for again, and no signal is sent meanwhile."""
+    errors, real = [MemoryError(), MemoryError()], usual._supervisor
+
+    def supervisor_of(made: usual.Init) -> Supervisor:
+        if errors:
+            raise errors.pop()
+        return real(made)
+
+    monkeypatch.setattr(usual, "_supervisor", supervisor_of)
+    kernel.waits = [came(signal.SIGCHLD), came(HUP), came(signal.SIGCHLD)]
+    kernel.orphans, kernel.dead = [0x700, processes.NONE], [NO_CHILDREN]
+
+    assert 7 == usual._live(new())
+    assert ([], []) == (kernel.signals, kernel.taken)
+
+
+def test_tries_are_counted_in_a_row(kernel, monkeypatch):
+    """Errors of long ago are no reason to leave without the supervisor."""
+    few, real = usual.TRIES - 1, usual._reap
+    looks = iter([True] * few + [False] + [True] * few)
+
+    def reap(made: usual.Init) -> None:
+        if next(looks, False):
+            raise MemoryError
+        real(made)
+
+    monkeypatch.setattr(usual, "_reap", reap)
+    monkeypatch.setattr(usual, "_tell_error", lambda *_: None)
+    kernel.orphans, kernel.dead = [processes.NONE, processes.CHILD_OR_NOBODY], [(PID, 0), None]
+    made = new()
+
+    assert 3 == usual._live(made)
+    assert made.supervisor is not None
+
+
+def test_child_that_is_reaped_with_orphans_while_more_is_known(kernel):
     """With a signal rewritten, say, nothing is different."""
     kernel.orphans, kernel.dead = [0x700, processes.NONE], [NO_CHILDREN]
     made = running(verbosity=WARNING, drain=0.0)
