@@ -65,6 +65,7 @@ class Supervisor:
         self._survivors: Survivors | None = None
         if child.pid:
             self.report.open()
+        self._note_child()  # it may have been reaped with orphans
 
     def prepare(self) -> None:
         """Make ready before the fork what an option or a surrounding asks for.

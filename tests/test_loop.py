@@ -877,7 +877,7 @@ def test_child_that_is_reaped_with_orphans_has_its_code_without_the_rest(kernel)
 
 
 def test_child_that_is_reaped_with_orphans_is_not_forgotten(kernel, monkeypatch):
-    """The supervisor cannot be had at first: it is asked for again, and no signal is sent meanwhile."""
+    """The supervisor cannot be had at first: it is asked again, and no stranger is signalled."""
     errors, real = [MemoryError(), MemoryError()], usual._supervisor
 
     def supervisor_of(made: usual.Init) -> Supervisor:
