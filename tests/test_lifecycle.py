@@ -161,6 +161,27 @@ def test_looks_become_rare():
     assert lifecycle.KILL_AGAIN == life.due(2.0)[0]
 
 
+def test_look_comes_late_in_the_life_of_a_machine_too():
+    """Its clock counts from the boot, so a time is large beside what is added to it."""
+    life = new(drain=5.0)
+    life.child_died(0, 1e6)
+    assert [ASKED, LOOK] == [life.due(now) for now in (1e6, 1e6 + 0.1)]
+    life.look_again(1e6 + 0.1)
+
+    assert [None, LOOK] == [life.due(1e6 + seconds) for seconds in (0.15, 0.21)]
+
+
+@pytest.mark.parametrize("error", [0, errno.EPERM, errno.ENOSYS])
+def test_those_that_may_not_be_asked_get_their_time(error):
+    """Nothing would be different if they were asked again."""
+    life = new(drain=5.0)
+    life.child_died(0, 1.0)
+    life.due(1.0)
+    life.sent(lifecycle.ASK, error, 3.0)
+
+    assert [LOOK, None, KILL] == [life.due(now) for now in (3.1, 7.9, 8.0)]
+
+
 def test_short_drain_looks_before_it_kills():
     """Where there is less time than until a look, it comes right before the end."""
     life = new(drain=0.01)
