@@ -39,14 +39,14 @@ def is_alone() -> bool:
         return True
 
 
-if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.rare.reexec
+if sys.flags.no_site and sys.argv[1:2] == ["--restarted"]:  # by pyinit.before.reexec
     inherited_mask = set(map(int, filter(None, sys.argv[2].split(","))))
     sys.path[:] = sys.argv[3].split(os.pathsep)
     del sys.argv[1:4]
 else:
     forget_workload_modules()
     if not is_alone():
-        from pyinit.rare.reexec import reexec
+        from pyinit.before.reexec import reexec
 
         reexec(__file__, inherited_mask)  # does not return
 

@@ -151,7 +151,7 @@ def fits(line: str) -> bool:
 
 
 def bytecode() -> tuple[bytes, bytes]:
-    """Return what every start needs as a program in bytecode, see rare/bundle, and the rest."""
+    """Return what every start needs as a program in bytecode, see before/bundle, and the rest."""
     package = Path(folder_of("pyinit"), "pyinit")
     begin = len(HEADER) + SUM_BYTES
     rest, places = b"", {}
@@ -164,7 +164,7 @@ def bytecode() -> tuple[bytes, bytes]:
         rest += code
     head = HEADER + hashlib.sha256(rest).digest()[:SUM_BYTES]
     constants = {
-        "bundle": compiled(package / "rare/bundle.py"),
+        "bundle": compiled(package / "before/bundle.py"),
         "hot": tuple(hot(package, package / f"{name}.py") for name in HOT),
         "head": head,
         "rest": places,

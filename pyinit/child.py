@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pyinit.rare.terminal import Terminal
+    from pyinit.before.terminal import Terminal
 
     class Child:
         """What there is to know of the child.
@@ -93,7 +93,7 @@ def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") ->
         child.began = monotonic()
         child.pid = posix.fork()
     except OSError as error:
-        from pyinit.rare.errors import StartError
+        from pyinit.before.errors import StartError
 
         limits = "is the limit on processes, memory or open files reached?"
         msg = f"cannot start {command[0]!r}: {error.strerror}; {limits}"
@@ -190,7 +190,7 @@ def _become(
     signals.set_mask(mask)  # from here on it may be killed like any other program
     _exec(arguments)
     posix.close(child.failure)  # the parent's end, in case that no other descriptor is to be had
-    from pyinit.rare import failed_exec
+    from pyinit.before import failed_exec
 
     failed_exec.try_again(candidates(arguments[0]), arguments, failure)
 

@@ -58,7 +58,7 @@ IN_A_ROW = 16  # signals, and then the dead are looked for: SIGCHLD may be pendi
 TRIES = 3  # in a row, to load the supervisor
 PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
-modules_stay_open = False  # whether modules come from a file that is open, see rare/bundle
+modules_stay_open = False  # whether modules come from a file that is open, see before/bundle
 
 
 def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
@@ -101,7 +101,7 @@ def main(inherited_mask: "set[int]") -> "NoReturn":
         command = _plain_command()
         code = run(command, None, inherited_mask) if command else _do_as_told(inherited_mask)
     except BaseException as error:  # noqa: BLE001 - raised before the child runs only: it may give up
-        from pyinit.rare import usage
+        from pyinit.before import usage
 
         code = usage.complain(error)
     # sys.exit would run exit handlers, one of which might change the code.
@@ -121,11 +121,11 @@ def _plain_command() -> tuple[str, ...]:
 
 
 def _do_as_told(inherited_mask: "set[int]") -> int:
-    from pyinit import cli
+    from pyinit.before import cli
 
     wish = cli.parse(sys.argv[1:], cli.own_variables())
     if isinstance(wish, str):
-        from pyinit.rare import usage
+        from pyinit.before import usage
 
         return usage.show(wish)
     if isinstance(wish, cli.Inspection):

@@ -2,7 +2,7 @@
 
 ``import signal`` would wrap every number in an enum and cost 5 to 10 ms before the child runs;
 ``_signal`` is part of the interpreter and costs nothing. What signals are called is in
-``rare/names.py``.
+``before/names.py``.
 """
 
 from time import monotonic  # a builtin module

@@ -75,14 +75,14 @@ class Supervisor:
         """
         settings = self._settings
         if settings.parent_death_signal or posix.getpid() != 1:
-            from pyinit.rare import prctls
+            from pyinit.before import prctls
 
             adopts = prctls.prepare(settings, self.report)
             self.lifecycle = lifecycle.Lifecycle(settings, may_drain=adopts)
         elif settings.subreaper:
             self.report.tell(DEBUG, "subreaper_needless")
         if children.has_terminal():
-            from pyinit.rare.terminal import Terminal
+            from pyinit.before.terminal import Terminal
 
             self._child.terminal = Terminal(group=settings.group)
 

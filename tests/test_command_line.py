@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from testkit.programs import PYINIT
 
 import pyinit
-from pyinit import cli
-from pyinit.rare import names, usage
-from pyinit.rare.errors import UsageError
+from pyinit.before import cli
+from pyinit.before import names, usage
+from pyinit.before.errors import UsageError
 from pyinit.settings import Settings
 
 DEFAULTS = {
@@ -390,7 +390,7 @@ def test_settings_are_decided_once():
 
 def test_error_before_the_child_runs_starts_nothing(run, sabotage):
     """An error of pyinit's own is one line and code 1 where nothing runs yet."""
-    wrap = sabotage("import sys; sys.modules['pyinit.rare.prctls'] = None\n")
+    wrap = sabotage("import sys; sys.modules['pyinit.before.prctls'] = None\n")
     result = run(command=["echo", "started"], wrap=wrap, namespace=False)
 
     assert (1, "", 1) == (result.code, result.out, result.err.count("\n"))

@@ -18,12 +18,12 @@ from testkit.running import command_line
 import pyinit
 
 PACKAGE = Path(pyinit.__file__).parent
-CORE, RARE, LATER, INSPECT = range(4)  # in the order in which code runs
-FOLDERS = {"pyinit": CORE, "rare": RARE, "later": LATER, "inspect": INSPECT}
+CORE, BEFORE, LATER, INSPECT = range(4)  # in the order in which code runs
+FOLDERS = {"pyinit": CORE, "before": BEFORE, "later": LATER, "inspect": INSPECT}
 USUAL = {"child", "init", "processes", "signals"}  # what is loaded before the fork
 REST = {"lifecycle", "report", "settings", "supervisor"}  # what is loaded right after it
 BESIDE = {*REST, "later", "later.oom"}  # with what counts how often memory ran out
-OPTIONS = {*REST, "cli"}  # what options add before it
+OPTIONS = {*REST, "before/__init__", "before/cli"}  # what options add before it
 SIGNALLING = {"kill", "killpg", "pidfd_send_signal", "wait", "waitpid", "waitid", "wait3", "wait4"}
 KERNEL = {"os", "posix", "signal", "_signal"}  # the modules that have these
 TIMED = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
@@ -59,7 +59,7 @@ def test_uneventful_run_imports_pyinits_own_modules_only(start, bare, compiled):
 def test_off_pid1_prctl_is_added_and_no_more(run, bare):
     """Where a prctl call is needed python-prctl is loaded, and what it consists of."""
     result = run(namespace=False, env=TIMED)
-    prctl = {"rare", "rare.prctls", "rare.errors"}
+    prctl = {"before", "before.prctls", "before.errors"}
     walking = {"later.descendants", "later.proc"}  # loaded after the fork, too
     expected = of_pyinit(*USUAL, *BESIDE, *prctl, *walking) | {"prctl", "_prctl"}
 
@@ -112,7 +112,7 @@ def opened(calls: list[str]) -> set[str]:
         ([], set()),
         (["-vv"], OPTIONS),
         (["-d", "10", "-g", "-k", "9"], OPTIONS),
-        (["-r", "USR1:USR2"], {*OPTIONS, "rare/__init__", "rare/names"}),
+        (["-r", "USR1:USR2"], {*OPTIONS, "before/names"}),
     ],
     ids=["none", "-vv", "-d-g-k", "-r"],
 )

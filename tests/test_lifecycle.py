@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pyinit import lifecycle, signals
-from pyinit.rare import names
+from pyinit.before import names
 from pyinit.lifecycle import CHILD, EVERYONE, GROUP, Lifecycle
 from pyinit.settings import Settings
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from testkit.programs import ROOT_DIRECTORY
 
 import pyinit
-from pyinit import cli
-from pyinit.rare import usage
+from pyinit.before import cli
+from pyinit.before import usage
 from pyinit.lifecycle import LAST_SECONDS
 
 DISTRIBUTION = importlib.metadata.distribution("pyinit-container")

@@ -10,7 +10,7 @@ import pytest
 from testkit.programs import PYTHON, victim
 from testkit.refusals import refusing
 
-from pyinit.rare import prctls
+from pyinit.before import prctls
 
 # A parent that starts a command and ends, without a word to it, at the end of its own input.
 PARENT = """

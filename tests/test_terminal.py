@@ -25,8 +25,8 @@ from testkit.refusals import refusing
 from testkit.running import Run, command_line
 
 from pyinit import signals
-from pyinit.rare import terminal as shared
-from pyinit.rare.terminal import Terminal, _is_pipe
+from pyinit.before import terminal as shared
+from pyinit.before.terminal import Terminal, _is_pipe
 
 BACKSTOP = 30  # seconds; nothing here takes one
 
@@ -451,7 +451,7 @@ def test_foreground_is_had_beside_another_reader(terminal):
 @pytest.mark.parametrize(("error", "is_there"), [("EPERM", b"True\n"), ("ESRCH", b"False\n")])
 def test_group_of_another_user_is_there(error, is_there):
     """A group that may not be signalled exists all the same, and keeps the foreground."""
-    ask = "import os; from pyinit.rare import terminal; print(terminal._exists(os.getpgrp()))"
+    ask = "import os; from pyinit.before import terminal; print(terminal._exists(os.getpgrp()))"
     command = [*refusing(f"kill:error={error}"), *INSTALLED, ask]
     done = subprocess.run(command, check=True, capture_output=True)
 

@@ -49,7 +49,7 @@ SUBJECTS = {
     "later/descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
     "supervisor": (("test_loop", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
     "init": (("test_loop", "test_exit_codes", "test_forwarding", "test_reaping"), WAITS),
-    "rare/names": (
+    "before/names": (
         ("test_command_line", "test_rewrite", "test_lifecycle"),
         "number name _is_count",
     ),

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pyinit.inspect import sentences
 from pyinit.inspect.sentences import MEANINGS
 from pyinit.later import signal_state
-from pyinit.rare import names, usage
+from pyinit.before import names, usage
 from pyinit.later.verdicts import ALL, Process, Thread, Verdict, default_action, judge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pyinit.cli import Inspection
+    from pyinit.before.cli import Inspection
 
 WIDTH = 80
 HERE_WIDTH = 25

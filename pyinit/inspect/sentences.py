@@ -1,7 +1,7 @@
 """What an inspected process makes of SIGTERM, in plain words, and what to do about it."""
 
 from pyinit import signals
-from pyinit.rare import names
+from pyinit.before import names
 from pyinit.later.verdicts import (
     CONTINUES,
     DELIVERED,

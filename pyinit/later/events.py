@@ -9,7 +9,7 @@ from errno import EPERM, errorcode
 
 from pyinit import lifecycle
 from pyinit.later import proc
-from pyinit.rare.names import name as signal_name
+from pyinit.before.names import name as signal_name
 from pyinit.signals import UNKNOWN
 
 TYPE_CHECKING = False

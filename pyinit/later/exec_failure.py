@@ -6,7 +6,7 @@ import struct
 from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
 
 from pyinit.child import DEFAULT_PATH, candidates
-from pyinit.rare.failed_exec import SHELL
+from pyinit.before.failed_exec import SHELL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def explain(name: str, told: bytes) -> "tuple[int, int, str]":
 
     Args:
         name: the command as it was given.
-        told: what the child wrote, see ``rare.failed_exec``: the errno of exec; the file that
+        told: what the child wrote, see ``before.failed_exec``: the errno of exec; the file that
             failed, empty where the search through PATH found none; the working directory that it
             was to begin in, empty where that is deleted; and whether that may not be searched.
     """

@@ -5,7 +5,7 @@ import os
 from pyinit import processes
 from pyinit.later import exec_failure, proc, thread_signals
 from pyinit.later.verdicts import Process
-from pyinit.rare.errors import InspectionError
+from pyinit.before.errors import InspectionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyinit.later.proc import Stat
-    from pyinit.rare.terminal import Terminal
+    from pyinit.before.terminal import Terminal
     from pyinit.report import Report
 
 NAMING_SECONDS = 0.2  # SIGKILL waits for it, and then the end

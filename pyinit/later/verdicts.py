@@ -21,7 +21,7 @@ They are those of kernel/signal.c, for a signal that kill(2) sends and that the 
 from dataclasses import dataclass
 
 from pyinit import signals
-from pyinit.rare import names
+from pyinit.before import names
 
 DELIVERED, TAKEN, HELD, IGNORED, DROPPED = "delivered", "taken", "held", "ignored", "dropped"
 KILLS, STOPS, CONTINUES = "kills", "stops", "continues"

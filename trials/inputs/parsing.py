@@ -2,9 +2,9 @@
 
 import os
 
-from pyinit import cli
-from pyinit.rare import usage
-from pyinit.rare.errors import UsageError
+from pyinit.before import cli
+from pyinit.before import usage
+from pyinit.before.errors import UsageError
 from pyinit.settings import Settings
 from trials.inputs.trial import LONGEST_LINE, must
 from trials.inputs.words import Case

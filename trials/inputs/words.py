@@ -4,8 +4,8 @@ import dataclasses
 
 from hypothesis import strategies as st
 
-from pyinit import cli
-from pyinit.rare import names
+from pyinit.before import cli
+from pyinit.before import names
 
 MARKER = b"./marker"  # the command that tells that it was started
 

@@ -33,8 +33,8 @@ def reexec(launcher: str, inherited_mask: "Iterable[int]") -> "NoReturn":
         words = ["-SP", launcher, "--restarted", mask, path, *sys.argv[1:]]
         os.execv(python, [python, *words])  # noqa: S606 - no shell is wanted
     except Exception as error:  # noqa: BLE001 - whatever it is, with company is no way to run
-        from pyinit.rare import usage
-        from pyinit.rare.errors import StartError
+        from pyinit.before import usage
+        from pyinit.before.errors import StartError
 
         msg = (
             "cannot start: another thread runs in this interpreter already, which would take "

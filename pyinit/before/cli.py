@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
-    from pyinit.rare.errors import UsageError
+    from pyinit.before.errors import UsageError
 
 # What each option is about, by every way to write it.
 FLAGS = {
@@ -155,7 +155,7 @@ def _following(option: str, words: list[str]) -> str:
 def _wrong(
     word: str, expected: str, *, place: str = "", within: str = "", known: "Iterable[str]" = ()
 ) -> "UsageError":
-    from pyinit.rare.errors import UsageError
+    from pyinit.before.errors import UsageError
 
     return UsageError(word, expected, place=place, within=within, known=known)
 
@@ -260,7 +260,7 @@ def _pid(place: str, value: str) -> int:
 
 
 def _signal(place: str, value: str) -> int:
-    from pyinit.rare import names
+    from pyinit.before import names
 
     try:
         return names.number(value)
@@ -299,7 +299,7 @@ def _received(place: str, word: str) -> int:
         reason = "it tells pyinit of the death of children"
         raise _wrong(word, f"a signal that is forwarded, SIGCHLD is not: {reason}", place=place)
     if signum in NEVER_RECEIVED:
-        from pyinit.rare import names
+        from pyinit.before import names
 
         expected = f"a signal that can be caught, and {names.name(signum)} cannot"
         raise _wrong(word, expected, place=place)

@@ -3,7 +3,7 @@
 import os
 
 from pyinit import processes
-from pyinit.rare.errors import PrctlError, StartError
+from pyinit.before.errors import PrctlError, StartError
 from pyinit.settings import DEBUG, INFO, WARNING
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def _arm_parent_death(signum: int) -> None:
     try:
         signal_on_parent_death(signum)
     except PrctlError as error:
-        from pyinit.rare import names
+        from pyinit.before import names
 
         msg = f"cannot get {names.name(signum)} at the parent's death (-p): {error}"
         raise StartError(msg) from error

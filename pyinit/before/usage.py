@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from select import POLLOUT, poll
 
 from pyinit import __version__
-from pyinit.rare.errors import RefusalError, UsageError
+from pyinit.before.errors import RefusalError, UsageError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200

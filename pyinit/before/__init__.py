@@ -1,0 +1,1 @@
+"""What runs before the child does, where an option or a surrounding asks for it."""

@@ -1,1 +1,0 @@
-"""What may run before the child does, but hardly ever: an option or a surrounding asks for it."""
