@@ -1,4 +1,4 @@
-"""Why an exec failed, in words that say what to do. Loaded only when one did."""
+"""Why an exec failed, in words that say what to do."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What each thread of a process does with signals. Loaded for ``--inspect`` only.
+"""What each thread of a process does with signals. Loaded for ``--inspect``, and for the deaf.
 
 /proc/PID/status does not tell it all: while a thread waits in sigtimedwait(2) the signals that it
 waits for are neither blocked nor caught there, and yet they are taken. /proc/PID/syscall and
