@@ -114,6 +114,16 @@ def test_plain_one_hands_on_the_mask_it_got(plain):
     assert 1 << signal.SIGUSR1 - 1 == int(status_of(done.stdout)["SigBlk"], 16)
 
 
+def test_nothing_is_searched_for(launcher, tmp_path):
+    """From its start to its end pyinit opens the two files beside it, and no module."""
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=openat,open", *UNSHARE]
+    subprocess.run([*command, launcher, "--", "true"], check=True, capture_output=True)
+    opened = re.findall(r'"([^"]*(?:pyinit|site-packages)[^"]*)"', trace.read_text())
+
+    assert {f"{launcher}.pyc", f"{launcher}.rest"} == set(opened)
+
+
 def test_it_is_called_pyinit(either):
     """In a list of processes PID 1 is pyinit, and not Python."""
     assert "pyinit\n" == run(either, "--", "cat", "/proc/1/comm").stdout
