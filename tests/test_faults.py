@@ -290,6 +290,32 @@ def test_judge_of_faults(changed, complaint):
     assert complaint is None or complaint in found[0]
 
 
+@pytest.mark.parametrize(
+    ("fault", "err", "complaints"),
+    [
+        ("read:EIO:24+:everybody:pid1", "", 0),
+        ("read:EIO:24+:everybody:pid1", INTERNAL_ERROR, 1),
+        ("read:EIO:24:everybody:pid1", "", 1),
+        ("write:EIO:24+:everybody:pid1", "", 1),
+    ],
+)
+def test_command_that_cannot_be_read_is_an_empty_script(fault, err, complaints):
+    """That nothing is started, without a word and with code 0, is what Python makes of it then."""
+    outcome = Outcome(code=0, marks=frozenset(), err=err, calls={"": 5})
+
+    assert complaints == len(list(judge(parse(fault), outcome)))
+
+
+def test_python_takes_a_script_that_cannot_be_read_for_an_empty_one(tmp_path):
+    """For the row above: the first read of the script fails, and all after it."""
+    script = tmp_path / "script.py"
+    script.write_text("raise SystemExit(5)\n")
+    wrap = refusals.refusing("read:error=EIO", paths=[script])
+    done = subprocess.run([*wrap, sys.executable, script], check=False, capture_output=True)
+
+    assert (0, b"", b"") == (done.returncode, done.stdout, done.stderr)
+
+
 TOLD = '{"event": "child_exited", "pid": 2, "code": 7, "seconds": 0.1}\n'
 
 

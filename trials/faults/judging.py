@@ -27,6 +27,14 @@ class Outcome:
     calls: dict[str, int]
 
 
+def _is_empty(fault: Fault, outcome: Outcome) -> bool:
+    """Tell whether CPython took the command for a script without a line, as it could not read it.
+
+    So it does with any script, without a word: `python3 FILE` leaves with 0 as well.
+    """
+    return fault.kind.calls == "read" and fault.last == ON and not outcome.err
+
+
 def result(outcome: Outcome) -> str:
     """Return in a few words how pyinit ended."""
     if outcome.err.startswith("unshare:"):
@@ -45,7 +53,7 @@ def judge(fault: Fault, outcome: Outcome) -> Iterator[str]:
         return  # fork() itself, which by then has no number to return
     if "child" in outcome.marks and outcome.code != CODE:
         yield f"the child's code was lost: {outcome.code}"
-    if "child" not in outcome.marks and outcome.code == 0:
+    if "child" not in outcome.marks and outcome.code == 0 and not _is_empty(fault, outcome):
         yield "nothing was started, and yet the code is 0"
     if max(outcome.calls.values(), default=0) > fault.kind.most:
         yield f"it turned at full speed: {outcome.calls}"
