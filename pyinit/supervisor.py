@@ -41,6 +41,7 @@ class Supervisor:
     __slots__ = (
         "_child",
         "_code",
+        "_has_begun",
         "_settings",
         "_survivors",
         "_usage",
@@ -61,9 +62,10 @@ class Supervisor:
         self.report = Report(settings, reserve)
         self.lifecycle = lifecycle.Lifecycle(settings, may_drain=True)
         self._code: int | None = None
+        self._has_begun = child.pid > 0  # then there is nothing to tell of the start
         self._usage: struct_rusage | None = None
         self._survivors: Survivors | None = None
-        if child.pid:
+        if self._has_begun:
             self.report.open()
         self._note_child()  # it may have been reaped with orphans
 
@@ -88,6 +90,7 @@ class Supervisor:
 
     def begin(self) -> None:
         """Tell what there is to tell of the start, now that the child runs."""
+        self._has_begun = True
         self.report.open()
         self.report.tell(INFO, "child_started", self._child.pid, self._settings.command[0])
         if posix.getpid() != 1:
@@ -256,6 +259,8 @@ class Supervisor:
 
     def settle(self) -> None:
         """See to a child that has stopped, or is dead: its terminal, its code, what to tell."""
+        if not self._has_begun:  # an error came between
+            self.begin()
         status, child = self.lifecycle.status, self._child
         if status is None:
             if child.terminal is not None:

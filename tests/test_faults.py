@@ -254,6 +254,14 @@ def test_faults_by_chance():
     assert re.search(r"^faults: 20 runs in \d+ s: ", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize("number", [1, 20, 40, 60, 80])
+def test_want_of_memory_right_after_the_fork_silences_nobody(number):
+    """For a while no memory is to be had: all goes well, and it is told."""
+    done = run_module("trials.faults", "--fault", f"malloc:ENOMEM:{number}+:everybody:pid1")
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+
+
 INTERNAL_ERROR = '{"event": "internal_error", "error": "x"}\n'
 
 

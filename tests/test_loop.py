@@ -751,6 +751,18 @@ def test_end_of_the_child_is_told_once(kernel):
     assert (["child_exited"], 3) == (made.report.names(), made.leave())
 
 
+@pytest.mark.usefixtures("kernel")
+def test_start_is_told_late_rather_than_never():
+    """Where an error came between it is told in the next turn, once; until then nothing is."""
+    one = child.unborn()
+    made = Supervisor(Settings(("true",), verbosity=DEBUG), one, b"")
+    one.pid = PID
+    for _ in range(2):
+        made.settle()
+
+    assert ["child_started"] == made.report.names()
+
+
 def test_child_whose_end_nobody_knows_has_a_code_all_the_same(kernel):
     """It is that of an error."""
     assert ([], supervisor.UNKNOWN_CODE) == (kernel.taken, running().leave())
