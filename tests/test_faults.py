@@ -314,6 +314,22 @@ def test_command_that_cannot_be_read_is_an_empty_script(fault, err, complaints):
     assert complaints == len(list(judge(parse(fault), outcome)))
 
 
+@pytest.mark.parametrize(
+    ("fault", "marks", "complaints"),
+    [
+        ("mmap:ENOMEM:17+:everybody:pid1", set(), 0),
+        ("mmap:ENOMEM:17+:everybody:pid1", {"child"}, 1),
+        ("mmap:ENOMEM:17+:everybody:not-pid1", set(), 1),
+        ("write:EIO:17+:everybody:pid1", set(), 1),
+    ],
+)
+def test_crash_at_boot_does_not_end_pid1_under_strace(fault, marks, complaints):
+    """Nothing of pyinit had run by then."""
+    outcome = Outcome(code=None, marks=frozenset(marks), err="", calls={"": 5})
+
+    assert complaints == len(list(judge(parse(fault), outcome)))
+
+
 def test_python_takes_a_script_that_cannot_be_read_for_an_empty_one(tmp_path):
     """For the row above: the first read of the script fails, and all after it."""
     script = tmp_path / "script.py"

@@ -27,6 +27,14 @@ class Outcome:
     calls: dict[str, int]
 
 
+def _crashed_at_boot(fault: Fault, outcome: Outcome) -> bool:
+    """Tell whether the dynamic linker or the interpreter crashed for want of memory, over and over.
+
+    A SIGSEGV that strace hands on to PID 1 does not end it, unlike that of the kernel itself.
+    """
+    return fault.kind.calls == "mmap" and fault.as_pid1 and not outcome.marks and not outcome.err
+
+
 def _is_empty(fault: Fault, outcome: Outcome) -> bool:
     """Tell whether CPython took the command for a script without a line, as it could not read it.
 
@@ -47,7 +55,8 @@ def judge(fault: Fault, outcome: Outcome) -> Iterator[str]:
     if result(outcome) == "hit unshare(1)" or _ended_unshare(fault, outcome):
         return
     if outcome.code is None:
-        yield "it did not end"
+        if not _crashed_at_boot(fault, outcome):
+            yield "it did not end"
         return
     if fault.kind.calls == MEMORY and fault.number == 1:
         return  # fork() itself, which by then has no number to return
