@@ -1,6 +1,6 @@
 """Decide: which process to signal, and when it is over. Pure: no system call, no clock, no log.
 
-Lifecycle, whatever comes in and in whatever order:
+Rules, whatever comes in and in whatever order:
 
 1. One way through the states: running, draining, done. In done nothing is decided any more.
 2. CHILD and GROUP are aimed at while running only. Later the child is reaped, and its pid or its

@@ -77,9 +77,10 @@ def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
     end = monotonic() + seconds / 2  # clocks need not agree to the nanosecond
     received = _signal.sigtimedwait(_VALID, seconds)
     if received is None and monotonic() < end:
-        from errno import EAGAIN  # builtin
+        import posix
+        from errno import EAGAIN  # both builtin
 
-        raise OSError(EAGAIN, "Resource temporarily unavailable")
+        raise OSError(EAGAIN, posix.strerror(EAGAIN))
     return received
 
 

@@ -9,7 +9,7 @@ from errno import ENOENT  # builtin
 from time import monotonic
 
 from pyinit import child as children
-from pyinit import processes, lifecycle, signals
+from pyinit import lifecycle, processes, signals
 from pyinit.child import UNKNOWN_CODE
 from pyinit.processes import BATCH, RETRY_SECONDS
 from pyinit.report import Report
