@@ -5,18 +5,12 @@ the compiler and the bytecode of the standard library are not. What this machine
 package registries (proxy, index, certificates) is put into it, so that a build needs no more.
 """
 
-import io
 import platform
 import subprocess
-import sys
-import tarfile
 from pathlib import Path
 
-CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-INDEX_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "timeout"}
-UV_SETTINGS = {
-    "SSL_CERT_FILE": "cert", "UV_DEFAULT_INDEX": "index-url", "UV_INDEX": "extra-index-url",
-}  # fmt: skip
+from testkit.registries import apt_options, apt_sources, files, pack
+
 LEFT_OUT = ("doc", "info", "locale", "man")
 
 # In the order of use; "$1" is the root of the image.
@@ -28,59 +22,6 @@ HOOKS = (
     'rm "$1/etc/apt/apt.conf.d/own" "$1"/*.deb "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',
     'find "$1/usr" -name __pycache__ -prune -exec rm -r {} +',
 )
-
-
-def output_of(*command: str) -> str:
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def apt_sources() -> list[str]:
-    """Return the files that tell this machine where packages are."""
-    found = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").iterdir())]
-    return [str(path) for path in found if path.suffix in {".list", ".sources"} and path.exists()]
-
-
-def apt_options() -> list[str]:
-    """Return how this machine reaches them, as `Acquire::http::Proxy "...";`."""
-    dumped = output_of("apt-config", "dump", "--no-empty").splitlines()
-    return [line for line in dumped if line.startswith("Acquire::")]
-
-
-def index_options() -> dict[str, str]:
-    """Return the settings by which pip reaches the index here, files and folders left out."""
-    options = {"cert": str(CERTIFICATES)} if CERTIFICATES.exists() else {}
-    for line in output_of(sys.executable, "-m", "pip", "config", "list").splitlines():
-        name, _, value = line.partition("=")
-        option = name.rpartition(".")[2]
-        words = value.strip("'\"").replace("\\n", " ").split()
-        kept = [word for word in words if not word.startswith(("file:", "/"))]
-        if option in INDEX_SETTINGS and kept:
-            options[option] = " ".join(kept)
-    return options
-
-
-def environment() -> dict[str, str]:
-    """Return the same for uv, which reads no pip.conf."""
-    options = index_options()
-    return {name: options[option] for name, option in UV_SETTINGS.items() if option in options}
-
-
-def files() -> dict[str, bytes]:
-    """Return what is put into the image of this machine's own settings."""
-    options = "".join(f"{option} = {value}\n" for option, value in index_options().items())
-    found = {"etc/pip.conf": f"[global]\n{options}".encode()}
-    if CERTIFICATES.exists():
-        found[str(CERTIFICATES).lstrip("/")] = CERTIFICATES.read_bytes()
-    return found
-
-
-def pack(contents: dict[str, bytes], path: Path) -> None:
-    """Write files into a tar archive."""
-    with tarfile.open(path, "w") as archive:
-        for name, content in contents.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
 
 
 def make(archive: Path) -> None:

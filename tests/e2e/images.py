@@ -6,6 +6,7 @@ import subprocess
 import base
 from engines import APP, BASE, DOCKER, FILES, PODMAN, ROOT_DIRECTORY, TINI, TINI_APP, build
 
+from testkit import registries
 from testkit.programs import VICTIMS, compile_c
 
 EXAMPLE = ROOT_DIRECTORY / "Dockerfile.example"
@@ -20,7 +21,10 @@ def make_base() -> None:
     """Make the base image, under the name of the official one."""
     archive = FILES / "base.tar"
     base.make(archive)
-    changes = ['CMD ["python3"]', *(f"ENV {name}={to}" for name, to in base.environment().items())]
+    changes = [
+        'CMD ["python3"]',
+        *(f"ENV {name}={to}" for name, to in registries.environment().items()),
+    ]
     arguments = [word for change in changes for word in ("--change", change)]
     DOCKER.ask("import", *arguments, archive, BASE)
     archive.unlink()

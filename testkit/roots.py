@@ -1,0 +1,102 @@
+"""Make root file systems of Debian releases, and run commands in them; takes root and mmdebstrap.
+
+Usage: python3 -m testkit.roots NAME COMMAND [ARGUMENT]...
+
+A file system lies below .venv/roots and is made once, unless what it is made of has changed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from testkit import registries
+
+TREE = Path(__file__).parent.parent
+ROOTS = TREE / ".venv" / "roots"
+LEFT_OUT = ("doc", "info", "locale", "man")
+
+
+class Root(NamedTuple):
+    """What a root file system is made of."""
+
+    suite: str
+    packages: tuple[str, ...]
+    hooks: tuple[str, ...] = ()  # of mmdebstrap; "$1" is the directory
+    architecture: str = ""
+
+
+KNOWN = {
+    # Where `make run` starts from: a fresh Debian with git and make.
+    "trixie": Root("trixie", ("ca-certificates", "git", "make")),
+    "sid": Root("sid", ("ca-certificates", "git", "make")),
+    # As the official slim images: pip may write, there is no compiler. Nor is there libcap.so.2.
+    "bare": Root(
+        "bookworm",
+        ("python3", "python3-pip"),
+        ('rm "$1"/usr/lib/*/libcap.so.2* "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',),
+    ),
+}
+
+
+def make(name: str) -> Path:
+    """Return the directory of a root file system of ``KNOWN``; it is made where it is not there."""
+    root = KNOWN[name]
+    directory, made = ROOTS / name, ROOTS / f"{name}.made"
+    if made.exists() and made.read_text() == repr(root):
+        return directory
+    ROOTS.mkdir(parents=True, exist_ok=True)
+    made.unlink(missing_ok=True)
+    shutil.rmtree(directory, ignore_errors=True)
+    settings = ROOTS / f"{name}.tar"
+    registries.pack(registries.files(), settings)
+    command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
+    command += [f"--include={','.join(root.packages)}"]
+    command += [f"--architectures={root.architecture}"] if root.architecture else []
+    # A snapshot of a release that goes on says that it is too old; apt is not told to worry.
+    options = ('Apt::Install-Recommends "false";', 'Acquire::Check-Valid-Until "false";')
+    command += [f"--aptopt={line}" for line in (*options, *registries.apt_options())]
+    command += [f"--dpkgopt=path-exclude=/usr/share/{left_out}/*" for left_out in LEFT_OUT]
+    command += [f"--customize-hook={hook}" for hook in (f"tar-in {settings} /", *root.hooks)]
+    subprocess.run([*command, root.suite, str(directory)], check=True)
+    settings.unlink()
+    made.write_text(repr(root))
+    return directory
+
+
+def entering(directory: Path, *command: object) -> list[str]:
+    """Return the command that runs another in a root file system, with namespaces of its own.
+
+    PID 1 there is `sh`, and the kernel ends all that is left with it. /proc is the new namespace's;
+    /dev, /sys and the network are the machine's.
+    """
+    mounts = (
+        'mount --rbind /dev "$0/dev"; mount --rbind /sys "$0/sys"; mount -t proc proc "$0/proc"; '
+        'mount -t tmpfs tmpfs "$0/tmp"; mount -t tmpfs tmpfs "$0/run"; chroot "$0" "$@"; exit $?'
+    )
+    unshare = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+    return [*unshare, "sh", "-ec", mounts, str(directory), *map(str, command)]
+
+
+def copy_tree(directory: Path) -> None:
+    """Put this tree, without what git ignores, into a root file system, as /pyinit."""
+    shutil.rmtree(directory / "pyinit", ignore_errors=True)
+    shutil.copytree(
+        TREE, directory / "pyinit", symlinks=True,
+        ignore=shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "dist"),
+    )  # fmt: skip
+
+
+def main(name: str, command: list[str]) -> None:
+    """Become a command in a root file system, with a copy of this tree as its directory."""
+    directory = make(name)
+    copy_tree(directory)
+    os.chdir("/")
+    entered = entering(directory, "/usr/bin/env", "--chdir=/pyinit", *command)
+    os.execvp(entered[0], entered)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
