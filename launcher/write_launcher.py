@@ -18,7 +18,8 @@ from pathlib import Path
 from types import CodeType
 from typing import NoReturn
 
-PACKAGES = ("pyinit", "structlog", "prctl")
+PACKAGES = ("pyinit", "structlog")
+IF_THERE = "prctl"  # ctypes does where python-prctl is not installed
 BYTECODE, REST = ".pyc", ".rest"  # beside the command; Python tells bytecode by its name
 SIGN = b"pyinit\0\0"  # in its head, in place of a time and a size that nobody looks at
 HEADER = MAGIC_NUMBER + bytes(4) + SIGN
@@ -209,7 +210,8 @@ def can_block() -> bool:
 
 def folders() -> list[str]:
     """Return where pyinit and what it loads later are, without what `site` would add."""
-    return list(dict.fromkeys(map(folder_of, PACKAGES)))
+    names = [*PACKAGES, IF_THERE] if find_spec(IF_THERE) else PACKAGES
+    return list(dict.fromkeys(map(folder_of, names)))
 
 
 def folder_of(name: str) -> str:

@@ -203,3 +203,11 @@ def test_keys_without_structlog_are_those_of_the_page(run, sabotage):
 
     assert DOCUMENTED["structlog_unavailable"] | COMMON - {"logger"} == set(unavailable)
     assert DOCUMENTED["child_started"] | COMMON - {"logger"} == set(started)
+
+
+def test_keys_without_python_prctl_are_those_of_the_page(run, sabotage):
+    """What is told where ctypes makes the calls."""
+    wrap = sabotage("import sys; sys.modules['prctl'] = None\n")
+    (event,) = run(["-vv"], wrap=wrap, namespace=False).named("python_prctl_unavailable")
+
+    assert DOCUMENTED["python_prctl_unavailable"] | COMMON == set(event)

@@ -213,6 +213,15 @@ def test_off_pid1_python_prctl_is_found(either):
     assert '"subreaper": true' in done.stderr
 
 
+def test_it_is_written_without_python_prctl(sabotage, tmp_path):
+    """An image without a compiler has no python-prctl, and gets its launcher all the same."""
+    _env, variable = sabotage("import sys; sys.modules['prctl'] = None\n")
+    name, _, value = variable.partition("=")
+    done = write(tmp_path / "pyinit", **{name: value})
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
 @pytest.fixture
 def short():
     """Return a folder whose path leaves room in a #! line."""

@@ -36,6 +36,19 @@ def test_signal_comes_when_the_parent_dies(start, word):
     assert f"got {int(signal.SIGTERM)}" == run.line()
 
 
+def test_signal_comes_without_python_prctl(start, sabotage):
+    """Where python-prctl is missing the call is made through ctypes."""
+    prepared = sabotage("import sys; sys.modules['prctl'] = None\n")
+    wrap = [*prepared, *PYTHON, "-c", PARENT]
+    run = start(
+        ["-p", "TERM"], victim("listener", 0), wrap=wrap, namespace=False, stdin=subprocess.PIPE
+    )
+    run.ready()
+    run.close_stdin()
+
+    assert f"got {int(signal.SIGTERM)}" == run.line()
+
+
 def test_signal_comes_to_pid1(start):
     """PID 1 has a parent, too, in the namespace around it."""
     run = start(["-pTERM"], victim("listener", 0))
@@ -70,7 +83,7 @@ def test_parent_that_died_too_early_is_noticed(monkeypatch):
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
     monkeypatch.setattr(posix, "kill", lambda pid, signum: sent.append((pid, signum)))
     monkeypatch.setattr(prctls, "_call", lambda *_arguments: None)
-    prctls.signal_on_parent_death(signal.SIGUSR2)
+    prctls.signal_on_parent_death(signal.SIGUSR2, None)
 
     assert [(os.getpid(), signal.SIGUSR2)] == sent
 
@@ -84,3 +97,13 @@ def test_refusal_starts_nothing(run):
     assert result.err.startswith(
         "pyinit: cannot get SIGTERM at the parent's death (-p): the kernel"
     )
+
+
+def test_without_any_way_nothing_is_started(run, sabotage):
+    """Neither python-prctl nor ctypes: the line names both, and nothing is started."""
+    wrap = sabotage("import sys; sys.modules['prctl'] = sys.modules['_ctypes'] = None\n")
+    result = run(["-p", "TERM"], ["echo", "started"], wrap=wrap, namespace=False)
+
+    assert (1, "") == (result.code, result.out)
+    assert "neither python-prctl can be loaded" in result.err
+    assert "nor ctypes" in result.err

@@ -1,5 +1,6 @@
-"""Off PID 1 pyinit is a subreaper, through python-prctl, and makes no noise about it."""
+"""Off PID 1 pyinit is a subreaper, through python-prctl or ctypes, and makes no noise about it."""
 
+import re
 import subprocess
 
 import pytest
@@ -10,11 +11,28 @@ from testkit.running import import_that_exits
 ORPHAN = ["sh", "-c", "(sh -c 'exit 6' &); read x"]
 
 
+# What keeps python-prctl from being loaded, as lines that Python runs before pyinit does.
+WITHOUT_PRCTL = {
+    "absent": "import sys; sys.modules['prctl'] = None\n",
+    "foreign": "import sys, types; sys.modules['prctl'] = types.ModuleType('prctl')\n",
+    "half-way": "import sys; sys.modules['_prctl'] = None\n",
+    "exits": import_that_exits("_prctl"),
+}
+WITHOUT_CTYPES = "import sys; sys.modules['_ctypes'] = None\n"
+
+
 @pytest.fixture
 def without_libcap(tmp_path):
     """Return what makes python-prctl impossible to import: its C library is not there."""
     (tmp_path / "libcap.so.2").write_bytes(b"")
     return ["env", f"LD_LIBRARY_PATH={tmp_path}"]
+
+
+@pytest.fixture(params=[*WITHOUT_PRCTL, "no-library"])
+def without_prctl(request, sabotage, without_libcap):
+    """Return what keeps python-prctl from being loaded, one way after the other."""
+    lines = WITHOUT_PRCTL.get(request.param)
+    return without_libcap if lines is None else sabotage(lines)
 
 
 def off_pid1(start, options=(), wrap=()):
@@ -65,30 +83,43 @@ def test_refusal_costs_one_warning(run, options):
     assert "the kernel refused: Operation not permitted" in event["reason"]
 
 
-def test_missing_libcap_costs_one_warning(run, without_libcap):
-    """A python-prctl that cannot be imported costs one line that names the library."""
-    result = run(command=["sh", "-c", "exit 4"], wrap=without_libcap, namespace=False)
+def test_without_prctl_orphans_are_adopted(start, without_prctl):
+    """Where python-prctl cannot be loaded ctypes does, and orphans are pyinit's all the same."""
+    event = off_pid1(start, ["-w"], without_prctl).event("orphan_reaped")
+
+    assert 6 == event["code"]
+
+
+def test_without_prctl_there_is_no_warning(run, without_prctl):
+    """It is no news but at -vv, which tells the cause."""
+    assert "" == run(wrap=without_prctl, namespace=False).err
+    told = run(["-vv"], wrap=without_prctl, namespace=False)
+    (event,) = told.named("python_prctl_unavailable")
+
+    assert ("debug", True) == (
+        event["level"],
+        "Error" in event["error"] or "Exit" in event["error"],
+    )
+    assert [True] == [event["subreaper"] for event in told.named("not_pid1")]
+
+
+def test_without_either_there_is_one_warning(run, sabotage):
+    """With neither python-prctl nor ctypes the warning names both, and the child runs."""
+    wrap = sabotage(WITHOUT_PRCTL["half-way"] + WITHOUT_CTYPES)
+    result = run(command=["sh", "-c", "exit 4"], wrap=wrap, namespace=False)
     (event,) = result.events
 
-    assert 4 == result.code
+    assert (4, "subreaper_refused") == (result.code, event["event"])
+    assert {"_prctl", "_ctypes"} <= set(re.findall(r"\w+", event["reason"]))
+
+
+def test_refusal_without_prctl_is_told_alike(run, without_prctl):
+    """A kernel that refuses ctypes costs the same line as one that refuses python-prctl."""
+    wrap = [*refusing("prctl:error=EPERM"), *without_prctl]
+    (event,) = run(wrap=wrap, namespace=False).events
+
     assert "subreaper_refused" == event["event"]
-    assert "libcap.so.2" in event["reason"]
-
-
-BROKEN = {
-    "foreign": "import sys, types; sys.modules['prctl'] = types.ModuleType('prctl')\n",
-    "half-way": "import sys; sys.modules['_prctl'] = None\n",
-    "exits": import_that_exits("_prctl"),
-}
-
-
-@pytest.mark.parametrize("how", BROKEN)
-def test_broken_prctl_costs_one_warning(run, sabotage, how):
-    """A module that is only called prctl, or ends half-way, is as good as none."""
-    wrap = sabotage(BROKEN[how])
-    result = run(command=["sh", "-c", "exit 4"], wrap=wrap, namespace=False)
-
-    assert (4, ["subreaper_refused"]) == (result.code, [e["event"] for e in result.events])
+    assert event["reason"].startswith("the kernel refused: Operation not permitted;")
 
 
 @pytest.mark.parametrize("options", [[], ["-s"]], ids=["by-itself", "-s"])

@@ -1,4 +1,8 @@
-"""What only prctl(2) can do, with python-prctl; loaded with ``-p`` and when pyinit is not PID 1."""
+"""What only prctl(2) can do; loaded with ``-p`` and when pyinit is not PID 1.
+
+The calls are python-prctl's. Where that cannot be imported, for it needs a compiler to install and
+``libcap.so.2`` to run, they go to the C library through ctypes.
+"""
 
 import os
 
@@ -8,8 +12,14 @@ from pyinit.settings import DEBUG, INFO, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyinit.report import Report
     from pyinit.settings import Settings
+
+# The name that python-prctl has for each, and its number in linux/prctl.h.
+SUBREAPER = ("set_child_subreaper", 36)
+PARENT_DEATH = ("set_pdeathsig", 1)
 
 
 def prepare(settings: "Settings", report: "Report") -> bool:
@@ -19,11 +29,11 @@ def prepare(settings: "Settings", report: "Report") -> bool:
         StartError: ``-p`` cannot be had: somebody relies on it.
     """
     if settings.parent_death_signal:
-        _arm_parent_death(settings.parent_death_signal)
+        _arm_parent_death(settings.parent_death_signal, report)
     if os.getpid() == 1:
         return True
     try:
-        become_subreaper()
+        become_subreaper(report)
     except PrctlError as error:
         report.tell(WARNING, "subreaper_refused", error)
         report.tell(DEBUG, "nothing_to_drain")
@@ -33,9 +43,9 @@ def prepare(settings: "Settings", report: "Report") -> bool:
     return True
 
 
-def _arm_parent_death(signum: int) -> None:
+def _arm_parent_death(signum: int, report: "Report") -> None:
     try:
-        signal_on_parent_death(signum)
+        signal_on_parent_death(signum, report)
     except PrctlError as error:
         from pyinit.before import names
 
@@ -43,16 +53,16 @@ def _arm_parent_death(signum: int) -> None:
         raise StartError(msg) from error
 
 
-def become_subreaper() -> None:
+def become_subreaper(report: "Report") -> None:
     """Make orphaned descendants children of this process: PR_SET_CHILD_SUBREAPER.
 
     Raises:
         PrctlError: the kernel or a missing library prevents it.
     """
-    _call("set_child_subreaper", 1)
+    _call(SUBREAPER, 1, report)
 
 
-def signal_on_parent_death(signum: int) -> None:
+def signal_on_parent_death(signum: int, report: "Report") -> None:
     """Have the kernel send us ``signum`` when our parent (the thread that forked us) ends.
 
     Where it ended while we asked, nobody else will tell: we send the signal ourselves.
@@ -61,24 +71,44 @@ def signal_on_parent_death(signum: int) -> None:
         PrctlError: the kernel or a missing library prevents it.
     """
     parent = os.getppid()
-    _call("set_pdeathsig", signum)
+    _call(PARENT_DEATH, signum, report)
     if os.getppid() != parent:
         processes.send_to(os.getpid(), None, signum)
 
 
-def _call(function: str, argument: int) -> None:
+def _call(option: tuple[str, int], argument: int, report: "Report") -> None:
+    name, number = option
     try:
         import prctl
 
-        call = getattr(prctl, function)
-    except BaseException as error:  # ImportError, and what a broken installation may raise
-        msg = (
-            f"python-prctl cannot be loaded ({error}); it needs the library libcap.so.2 "
-            "(Debian package libcap2)"
-        )
-        raise PrctlError(msg) from error
+        call: Callable[[int], object] = getattr(prctl, name)
+    except BaseException as error:  # noqa: BLE001 - ImportError, and what a broken one may raise
+        call = _call_of_libc(number, error)
+        report.tell(DEBUG, "python_prctl_unavailable", error)
     try:
         call(argument)
     except OSError as error:
         msg = f"the kernel refused: {error.strerror}"
         raise PrctlError(msg) from error
+
+
+def _call_of_libc(number: int, missing: BaseException) -> "Callable[[int], object]":
+    try:
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+    except BaseException as error:
+        msg = (
+            f"neither python-prctl can be loaded ({missing}) nor ctypes, which would do ({error}): "
+            "install python-prctl, or a Python with ctypes"
+        )
+        raise PrctlError(msg) from error
+
+    def call(argument: int) -> None:
+        # It takes any number of arguments, and long ones: each is given, and given as such.
+        words = [ctypes.c_ulong(word) for word in (argument, 0, 0, 0)]
+        if libc.prctl(number, *words) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+    return call

@@ -122,7 +122,7 @@ SOFTWARE.
 
 OTHERS = """
 pyinit uses structlog (MIT or Apache-2.0) and, off PID 1 or with -p, loads
-python-prctl, which is GPL-3.0-or-later.
+python-prctl, which is GPL-3.0-or-later, where that is installed.
 """
 
 

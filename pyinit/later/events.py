@@ -35,6 +35,11 @@ def subreaper_refused(error: Exception) -> "Keys":
     return {"reason": f"{error}; orphans go to the init above and are not reaped here"}
 
 
+def python_prctl_unavailable(error: BaseException) -> "Keys":
+    """It is missing or broken, and ctypes does instead."""
+    return {"error": repr(error)}
+
+
 def nothing_to_drain() -> "Keys":
     """So what the child leaves behind cannot be drained."""
     return {"reason": "what the child leaves behind is not pyinit's: nothing can be drained"}
