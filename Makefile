@@ -26,6 +26,8 @@ help:
 	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
 	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
 	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
+	@echo 'make dist               what a release consists of, into dist/: wheels, source, hashes, SBOM'
+	@echo 'make installs           make dist, then install from it in many ways; as root'
 	@echo 'make bench              measure pyinit beside other inits, write docs/performance.md;'
 	@echo '                        ARGS=--quick takes a minute and only prints'
 	@echo 'make chaos              random process trees, signals, options; ARGS="--seconds 600 --seed 7"'
@@ -37,19 +39,20 @@ help:
 	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
 	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle processes"'
-	@echo 'make lint               ruff and mypy'
+	@echo 'make lint               ruff, mypy, and zizmor for the workflows'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
 	@echo 'As root they install what is missing: Debian packages, the rest into .venv.'
 
-run check lint: packages = run
+run check lint dist: packages = run
 lab: packages = lab
 bench: packages = bench
 chaos faults soak inputs survive: packages = test
 test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
+installs: packages = installs
 programs: packages = programs
-run lab bench chaos faults soak inputs survive programs test test-under-pyinit e2e check lint:
+run lab bench chaos faults soak inputs survive programs test test-under-pyinit e2e dist installs check lint:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -97,6 +100,12 @@ do-e2e: $(VENV)/installed-e2e
 	$(VENV)/bin/python tests/e2e/private.py $(CURDIR)/$(VENV)/bin/pyinit -- \
 	    $(VENV)/bin/python tests/e2e/prepare.py $(PYTEST) tests/e2e $(ARGS)
 
+do-dist: $(VENV)/installed-dist
+	$(VENV)/bin/python scripts/dist.py
+
+do-installs: $(VENV)/installed-installs do-dist
+	$(PYTEST) tests/installs $(ARGS)
+
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -113,13 +122,15 @@ $(VENV)/installed: $(SOURCES) | $(VENV)/bin/pip
 	$(PIP) install $(VENV)/dist/*.whl
 	@touch $@
 
+# Debian 12's pip knows no groups yet.
 $(VENV)/installed-%: $(VENV)/installed
-	$(PIP) install "$$(echo $(VENV)/dist/*.whl)[$*]"
+	$(PIP) install 'pip>=25.1'
+	$(PIP) install --group $*
 	@touch $@
 
 clean:
-	rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run check lab bench chaos faults soak inputs survive programs test test-under-pyinit coverage mutants e2e lint clean
-.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-programs do-check do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-lint
+.PHONY: help run check lab bench chaos faults soak inputs survive programs test test-under-pyinit coverage mutants e2e dist installs lint clean
+.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-programs do-check do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-dist do-installs do-lint

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
-# to do so in containers, or to stop real programs. Usage: setup.sh run|lab|bench|test|e2e|programs [PYTHON]
+# to do so in containers, to install it in many ways, or to stop real programs.
+# Usage: setup.sh run|lab|bench|test|e2e|installs|programs [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -50,6 +51,7 @@ find_missing() {
             ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
+        installs) find_missing_for_installs ;;
         programs) find_missing_programs ;;
     esac
 }
@@ -75,6 +77,11 @@ find_missing_for_e2e() {
     program crun crun
     program catatonit catatonit # the first process of a Pod
     file /usr/bin/tini-static tini
+    program mmdebstrap mmdebstrap
+}
+
+find_missing_for_installs() {
+    [ "$(id -u)" = 0 ] || die "make installs makes root file systems, which takes root"
     program mmdebstrap mmdebstrap
 }
 

@@ -29,10 +29,11 @@ def test_wheel_is_pure():
 
 
 def test_both_libraries_are_required():
-    """python-prctl and structlog are installed with pyinit, and nothing else is."""
-    needed = [need for need in DISTRIBUTION.requires if "extra" not in need]
+    """python-prctl and structlog are installed with pyinit, and nothing else is, for nobody."""
+    needed = sorted(re.match(r"[\w-]+", need)[0] for need in DISTRIBUTION.requires)
 
-    assert ["python-prctl", "structlog"] == sorted(re.match(r"[\w-]+", need)[0] for need in needed)
+    assert ["python-prctl", "structlog"] == needed
+    assert DISTRIBUTION.metadata.get_all("Provides-Extra") is None
 
 
 def test_no_entry_point_is_declared():
