@@ -109,7 +109,7 @@ do-installs: $(VENV)/installed-installs do-dist
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit launcher testkit bench trials docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/mypy pyinit launcher scripts testkit bench trials docs/labs/lab.py docs/labs/look.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

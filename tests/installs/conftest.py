@@ -40,7 +40,7 @@ def pristine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def bare(pristine: Path):
-    """Return a copy of testkit's root file system `bare`, with dist/ as /dist; it goes with the test.
+    """Return a copy of testkit's root file system `bare`, with dist/ as /dist, for one test.
 
     It has Debian 12's Python and pip, and neither a compiler nor libcap.
     """
@@ -58,7 +58,8 @@ def inside(bare: Path) -> Inside:
 
     def run(lines: str, **how) -> subprocess.CompletedProcess[str]:
         command = roots.entering(bare, "/usr/bin/env", "-i", f"PATH={PATH}", "sh", "-c", lines)
-        kept = {"check": False, "capture_output": True, "text": True, **how}
-        return subprocess.run(command, stdin=subprocess.DEVNULL, **kept)
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, **how
+        )
 
     return run
