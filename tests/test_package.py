@@ -36,6 +36,16 @@ def test_both_libraries_are_required():
     assert DISTRIBUTION.metadata.get_all("Provides-Extra") is None
 
 
+def test_metadata_is_what_an_index_shows():
+    """The licence is an expression, no address is told where there is none, and the modules are typed."""
+    metadata = DISTRIBUTION.metadata
+
+    assert "MIT" == metadata["License-Expression"]
+    assert metadata.get_all("Project-URL") is metadata["Home-page"] is None
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
+    assert (Path(pyinit.__file__).parent / "py.typed").exists()
+
+
 def test_no_entry_point_is_declared():
     """The command is a script of the wheel's own: a wrapper would import `re` first."""
     assert [] == list(DISTRIBUTION.entry_points)
