@@ -39,7 +39,7 @@ help:
 	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
 	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle processes"'
-	@echo 'make lint               ruff, mypy, and zizmor for the workflows'
+	@echo 'make lint               ruff and mypy; zizmor for the workflows'
 	@echo 'make clean              remove what the others made'
 	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
 	@echo 'As root they install what is missing: Debian packages, the rest into .venv.'
@@ -101,15 +101,18 @@ do-e2e: $(VENV)/installed-e2e
 	    $(VENV)/bin/python tests/e2e/prepare.py $(PYTEST) tests/e2e $(ARGS)
 
 do-dist: $(VENV)/installed-dist
-	$(VENV)/bin/python scripts/dist.py
+	$(VENV)/bin/python scripts/dist.py $(ARGS)
 
-do-installs: $(VENV)/installed-installs do-dist
+do-installs: $(VENV)/installed-installs
+	$(VENV)/bin/python scripts/dist.py
 	$(PYTEST) tests/installs $(ARGS)
 
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy pyinit launcher scripts testkit bench trials docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/zizmor --quiet --offline --strict-collection --persona pedantic .github
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

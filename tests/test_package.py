@@ -37,13 +37,25 @@ def test_both_libraries_are_required():
 
 
 def test_metadata_is_what_an_index_shows():
-    """The licence is an expression, no address is told where there is none, and the modules are typed."""
+    """A licence that machines can read, no address where there is none, types where it says so."""
     metadata = DISTRIBUTION.metadata
 
     assert "MIT" == metadata["License-Expression"]
     assert metadata.get_all("Project-URL") is metadata["Home-page"] is None
     assert "Typing :: Typed" in metadata.get_all("Classifier")
     assert (Path(pyinit.__file__).parent / "py.typed").exists()
+
+
+def test_workflows_have_every_supported_python():
+    """CI tries, and a release has wheels for, each Python that the classifiers name."""
+    named = "\n".join(DISTRIBUTION.metadata.get_all("Classifier"))
+    supported = re.findall(r"Python :: (3\.\d+)", named)
+    workflows = ROOT_DIRECTORY / ".github/workflows"
+    tried = re.search(r"python: \[(.*)\]", (workflows / "ci.yml").read_text())[1]
+    built = re.findall(r"\bcp(3)(\d+)-\*", (workflows / "release.yml").read_text())
+
+    assert supported == re.findall(r"[\d.]+", tried)
+    assert supported == [".".join(version) for version in built]
 
 
 def test_no_entry_point_is_declared():

@@ -37,7 +37,7 @@ def metadata(wheel: Path):
 
 
 def test_all_is_there(dist):
-    """Source, wheels, licences, bill of materials: each file has its hash, and no other is there."""
+    """Source, wheels, licences, bill of materials: each has its hash, no other file is there."""
     subprocess.run(
         ["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], check=True, cwd=dist
     )
