@@ -113,6 +113,7 @@ do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/mypy pyinit launcher scripts testkit bench trials docs/labs/lab.py docs/labs/look.py
 	$(VENV)/bin/zizmor --quiet --offline --strict-collection --persona pedantic .github
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

@@ -129,7 +129,7 @@ def main() -> None:
     os.umask(0o022)
     os.environ["SOURCE_DATE_EPOCH"] = source_date()
     shutil.rmtree(DIST, ignore_errors=True)
-    run(sys.executable, "-m", "build", "--outdir", DIST)
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", DIST)
     needed = ("--no-deps", "--no-binary", "python-prctl", "-r", "scripts/bundled.txt")
     run(*PIP, "download", "--dest", DIST, *needed)
     for name, text in LICENCES.items():
