@@ -105,7 +105,7 @@ do-dist: $(VENV)/installed-dist
 
 do-installs: $(VENV)/installed-installs
 	$(VENV)/bin/python scripts/dist.py
-	$(PYTEST) tests/installs $(ARGS)
+	$(PYTEST) --timeout 300 tests/installs $(ARGS) # the first one makes a root file system
 
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
