@@ -5,12 +5,12 @@ import os
 import subprocess
 from pathlib import Path
 
-from testkit.programs import ROOT_DIRECTORY
 from testkit.running import Result
 
 FILES = Path("/run/e2e")  # what prepare.py makes; in memory, see private.py
-BASE, APP, BUILDKIT_APP, TINI_APP = (
-    "python:3.12-slim", "localhost/app", "localhost/app-buildkit", "localhost/tini",
+BASE, APP, BUILDKIT_APP, SHORT_APP, WEB, TINI_APP = (
+    "python:3.12-slim", "localhost/app", "localhost/app-buildkit", "localhost/short",
+    "localhost/web", "localhost/tini",
 )  # fmt: skip
 APP_USER = 10001
 TINI = "/usr/bin/tini-static"
@@ -83,17 +83,15 @@ class Engine:
 
 DOCKER = Engine("/usr/bin/docker")
 PODMAN = Engine("/usr/bin/podman")
-BUILD = ("build", "--network=host", "--progress=plain", "--file")
+BUILD = ("build", "--network=host", "--progress=plain")
 
 
-def build(
-    dockerfile: Path, tag: str, context: Path = ROOT_DIRECTORY, *, buildkit: bool = False
-) -> None:
+def build(context: Path, tag: str, *, buildkit: bool = False) -> None:
     """Build an image with Docker, which reaches the package registries as this machine does."""
     environment = {**os.environ, **ENVIRONMENT, "DOCKER_BUILDKIT": str(int(buildkit))}
     proxies = [name for name in os.environ if name.lower().endswith("_proxy")]
     arguments = [word for name in proxies for word in ("--build-arg", name)]
-    DOCKER.ask(*BUILD, dockerfile, *arguments, "--tag", tag, context, env=environment)
+    DOCKER.ask(*BUILD, *arguments, "--tag", tag, context, env=environment)
 
 
 def size_of(image: str) -> int:

@@ -1,15 +1,31 @@
 """The images that the tests run, and how each engine and runtime gets them."""
 
+import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import base
-from engines import APP, BASE, DOCKER, FILES, PODMAN, ROOT_DIRECTORY, TINI, TINI_APP, build
+from engines import APP, BASE, DOCKER, FILES, PODMAN, TINI, TINI_APP, build
 
 from testkit import registries
-from testkit.programs import VICTIMS, compile_c
+from testkit.programs import ROOT_DIRECTORY, VICTIMS, compile_c
 
 EXAMPLE = ROOT_DIRECTORY / "Dockerfile.example"
+WEB_EXAMPLE = ROOT_DIRECTORY / "examples" / "web"
+PAGE = ROOT_DIRECTORY / "docs" / "containers.md"
+SHORT, UV, COMPILER = re.findall(
+    r"^```dockerfile\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+)
+WHEELS = Path(sys.prefix, "dist")  # see the Makefile
+# What a user of Dockerfile.example has beside it.
+APPLICATION = """
+import http.server, iniconfig
+server = http.server.HTTPServer(("", 8000), http.server.SimpleHTTPRequestHandler)
+print("Serving HTTP on port 8000", flush=True)
+server.serve_forever()
+"""
 TINI_DOCKERFILE = f"""
 FROM {BASE}
 COPY tini /usr/local/bin/tini
@@ -30,13 +46,41 @@ def make_base() -> None:
     archive.unlink()
 
 
+def example() -> Path:
+    """Return a folder with Dockerfile.example, and what a user has beside it."""
+    return project(FILES / "example", EXAMPLE.read_text())
+
+
+def web() -> Path:
+    """Return a folder with the application of examples/."""
+    shutil.copytree(WEB_EXAMPLE, FILES / "web", ignore=shutil.ignore_patterns("wheels"))
+    return with_wheel(FILES / "web")
+
+
+def project(folder: Path, dockerfile: str) -> Path:
+    """Make a folder from which an image can be built: a small application, and pyinit's wheel."""
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(dockerfile)
+    (folder / "app.py").write_text(APPLICATION)
+    (folder / "requirements.txt").write_text("iniconfig\n")
+    return with_wheel(folder)
+
+
+def with_wheel(folder: Path) -> Path:
+    """Put pyinit's wheel into a folder of its own beside a Dockerfile."""
+    (wheel,) = WHEELS.glob("pyinit_container-*.whl")
+    (folder / "wheels").mkdir()
+    shutil.copy(wheel, folder / "wheels")
+    return folder
+
+
 def build_tini() -> None:
     """Make an image with tini as its init, for comparison."""
     context = FILES / "tini"
     context.mkdir()
     (context / "Dockerfile").write_text(TINI_DOCKERFILE)
     shutil.copy(TINI, context / "tini")
-    build(context / "Dockerfile", TINI_APP, context)
+    build(context, TINI_APP)
 
 
 def give_to_podman() -> None:

@@ -18,7 +18,7 @@ sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))  # 
 
 import figures
 import images
-from engines import APP, BUILDKIT_APP, FILES, build, write_configuration
+from engines import APP, BUILDKIT_APP, FILES, SHORT_APP, WEB, build, write_configuration
 
 DAEMON = (
     "dockerd", "--config-file", f"{FILES}/daemon.json", "--data-root", f"{FILES}/docker",
@@ -70,9 +70,13 @@ def main(command: list[str]) -> None:
         images.make_base()
         images.compile_programs()
     with step("Dockerfile.example is built by the classic builder"):
-        build(images.EXAMPLE, APP)
+        example = images.example()
+        build(example, APP)
     with step("Dockerfile.example is built by BuildKit"):
-        build(images.EXAMPLE, BUILDKIT_APP, buildkit=True)
+        build(example, BUILDKIT_APP, buildkit=True)
+    with step("the three lines and examples/web are built by BuildKit"):
+        build(images.project(FILES / "short", images.SHORT), SHORT_APP, buildkit=True)
+        build(images.web(), WEB, buildkit=True)
     with step("podman, runc and crun have the image, too"):
         images.build_tini()
         images.give_to_podman()

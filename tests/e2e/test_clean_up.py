@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from engines import ROOT_DIRECTORY
 from private import PREFIX, hierarchies
 
 from testkit.processes import children, only_child, until
-from testkit.programs import PYINIT
+from testkit.programs import PYINIT, ROOT_DIRECTORY
 
 FOLDER = Path(__file__).parent
 PRIVATE = [sys.executable, str(FOLDER / "private.py"), PYINIT, "--"]

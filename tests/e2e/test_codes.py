@@ -31,12 +31,12 @@ def test_command_that_is_not_there(start):
 
 def test_the_image_has_a_command(start):
     """Without a command of its own a container runs that of Dockerfile.example, as its user."""
-    container = start(options=["--env=PYTHONUNBUFFERED=1"])
+    container = start()
     container.line("Serving HTTP on")
     shown = container.inside("sh", "-c", "id -u; cat /proc/1/cmdline | tr '\\0' ' '").splitlines()
 
     assert "10001" == shown[0]
-    assert shown[1].rstrip().endswith("pyinit -- python3 -m http.server 8000")
+    assert shown[1].rstrip().endswith("pyinit -- python3 app.py")
     assert 143 == container.stop()
 
 

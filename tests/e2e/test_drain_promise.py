@@ -3,8 +3,10 @@
 import re
 
 from containers import WITH_PROGRAMS
-from engines import DOCKER, PODMAN, ROOT_DIRECTORY
+from engines import DOCKER, PODMAN
 from starting import starter
+
+from testkit.programs import ROOT_DIRECTORY
 
 PAGE = ROOT_DIRECTORY / "docs" / "containers.md"
 MARKED = re.compile(

@@ -7,9 +7,9 @@ import re
 import pytest
 import yaml
 from containers import WORK, Container, listener
-from engines import APP, PODMAN, ROOT_DIRECTORY
+from engines import APP, PODMAN
 
-from testkit.programs import VICTIMS
+from testkit.programs import ROOT_DIRECTORY, VICTIMS
 
 WITH_HELPER = ["sh", "-c", 'setsid python3 -c "$WORK" & exec sleep infinity']
 

@@ -25,7 +25,7 @@ class Bundle:
         path = folder / "config.json"
         spec = json.loads(path.read_text())
         spec["root"] = {"path": str(FILES / "root"), "readonly": True}
-        spec["process"] |= {"args": ["pyinit", "--", *command], "terminal": terminal}
+        spec["process"] |= {"args": ["/venv/bin/pyinit", "--", *command], "terminal": terminal}
         bound = {"type": "bind", "options": ["bind", "ro"]}
         spec["mounts"].append(bound | {"source": str(VICTIMS), "destination": "/victims"})
         path.write_text(json.dumps(spec))
