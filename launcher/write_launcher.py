@@ -5,13 +5,17 @@ For images, once, when they are built. What is written has its interpreter, opti
 it, so it is to be written anew when Python or pyinit is upgraded.
 """
 
+import sys
+
+if not sys.flags.safe_path:
+    del sys.path[0]  # the directory of this script: what it wrote there, pyinit.pyc, is no module
+
 import hashlib
 import marshal
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path

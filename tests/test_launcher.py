@@ -240,6 +240,16 @@ def test_it_may_be_written_over_itself(short):
     assert {"pyinit": 0o755, "pyinit.pyc": 0o644, "pyinit.rest": 0o644} == modes
 
 
+def test_it_may_be_written_again_beside_the_writer(short):
+    """The bytecode that a writer left in its own folder is no module to it."""
+    writer = shutil.copy(WRITER, f"{short}/pyinit-launcher")
+    for _ in range(2):
+        done = subprocess.run([writer, f"{short}/pyinit"], capture_output=True, check=False)
+        assert (0, b"") == (done.returncode, done.stderr)
+
+    assert os.path.exists(f"{short}/pyinit.pyc")
+
+
 def test_what_is_not_needed_any_more_is_removed(short):
     """Where env(1) cannot block signals any more the script does without bytecode."""
     assert [0, 0] == [write(short / "pyinit", **how).returncode for how in ({}, {"PATH": "/no"})]
