@@ -6,13 +6,14 @@ GET  /jobs/1          answers `waiting`, `running` or `done`
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import parse_qs
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 import jobs
 
 
-def app(environ: dict, start_response: Callable) -> Iterator[bytes]:
+def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
     """Answer a request."""
     seconds = float(parse_qs(environ["QUERY_STRING"]).get("seconds", ["0"])[0])
     path = environ["PATH_INFO"]

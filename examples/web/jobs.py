@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 
 PATH = os.environ.get("JOBS", "jobs.db")
 
@@ -18,22 +19,27 @@ def connect() -> sqlite3.Connection:
 
 def add(seconds: float) -> int:
     """Add a job and return its number."""
-    cursor = connect().execute("INSERT INTO jobs (seconds) VALUES (?)", [seconds])
-    return cursor.lastrowid
+    with closing(connect()) as queue:
+        (row,) = queue.execute(
+            "INSERT INTO jobs (seconds) VALUES (?) RETURNING number", [seconds]
+        ).fetchall()
+    return int(row[0])
 
 
 def state(number: int) -> str:
-    """Return `waiting`, `running` or `done`."""
-    row = connect().execute("SELECT state FROM jobs WHERE number = ?", [number]).fetchone()
-    return row[0] if row else "unknown"
+    """Return `waiting`, `running`, `done`, or `unknown`."""
+    with closing(connect()) as queue:
+        rows = queue.execute("SELECT state FROM jobs WHERE number = ?", [number]).fetchall()
+    return str(rows[0][0]) if rows else "unknown"
 
 
 def take(queue: sqlite3.Connection) -> tuple[int, float] | None:
-    """Mark the oldest waiting job as running and return its number and length."""
-    return queue.execute(
+    """Mark the oldest job that waits as running; return its number and how long it takes."""
+    rows = queue.execute(
         "UPDATE jobs SET state = 'running' WHERE number ="
         " (SELECT min(number) FROM jobs WHERE state = 'waiting') RETURNING number, seconds"
-    ).fetchone()
+    ).fetchall()
+    return (int(rows[0][0]), float(rows[0][1])) if rows else None
 
 
 def finish(queue: sqlite3.Connection, number: int) -> None:
