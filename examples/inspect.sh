@@ -55,7 +55,8 @@ case $program in
     *) echo "inspect.sh: there is no $program here, only bash, c, gunicorn, nginx, node, postgres, pyinit" >&2 && exit 1 ;;
 esac
 
-exec {output}< <(exec "${unshare[@]}" "${command[@]}" 2>&1)
+# Bash 5.3 has what runs in a substitution ignore SIGINT and SIGQUIT, as what runs in the background.
+exec {output}< <(exec env --default-signal=INT,QUIT "${unshare[@]}" "${command[@]}" 2>&1)
 outside=$!
 if [[ $EUID != 0 ]]; then # the user namespace that owns the others, which postgres has left
     enter=(command -p nsenter "--user=/proc/$outside/ns/user" --preserve-credentials --pid --mount)
