@@ -4,9 +4,13 @@ import signal
 
 from testkit.programs import PYTHON
 
+OF_C_LIBRARY = {32, 33}  # it keeps them for its threads
+
 # Those that can be blocked, passed on and told apart: not KILL and STOP, which nobody can block,
-# not CHLD, which is init's own, not 32 and 33, which the C library keeps for its threads.
-FORWARDED = sorted(set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, 32, 33})
+# not CHLD, which is init's own.
+FORWARDED = sorted(
+    set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD} - OF_C_LIBRARY
+)
 
 
 # Blocks all and has some pending, then becomes the command that follows.

@@ -14,7 +14,7 @@ from testkit.namespaces import ROOT
 from testkit.processes import children, status, until
 from testkit.programs import victim
 from testkit.refusals import MAY_NOT_KILL, OTHER_USER
-from testkit.signalsets import FORWARDED, signal_set
+from testkit.signalsets import FORWARDED, OF_C_LIBRARY, signal_set
 
 TIMES = 200
 AT_ONCE = 4
@@ -119,8 +119,11 @@ def send_while_stdin_ends(run, signum):
 
 
 def has_begun(run):
-    """Tell whether pyinit has blocked the signals; while it waits for some, these are not shown."""
+    """Tell whether pyinit has blocked the signals; while it waits for some, these are not shown.
+
+    The C library blocks its own two as well, for a moment, where it forks and where Python starts.
+    """
     if run.namespace and not children(run.process.pid):
         return False
-    blocked = status(run.init)["SigBlk"]
-    return set(FORWARDED) <= signal_set(blocked) or children(run.init)
+    blocked = signal_set(status(run.init)["SigBlk"])
+    return (set(FORWARDED) <= blocked and not OF_C_LIBRARY & blocked) or children(run.init)
