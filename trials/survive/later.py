@@ -128,7 +128,9 @@ def _clock(stage: Stage, **variables: str) -> None:
     if not found:
         message = "faketime is not installed"
         raise Unavailable(message)
-    stage.environment.update(LD_PRELOAD=found[0], FAKETIME_NO_CACHE="1", **variables)
+    # Its shared memory is named by the pid: each PID 1 would share it with those of other tests.
+    stage.environment.update(LD_PRELOAD=found[0], FAKETIME_DISABLE_SHM="1", **variables)
+    stage.environment["FAKETIME_NO_CACHE"] = "1"
     clock = stage.scratch / "clock"
     clock.write_text("+0\n")
     stage.environment["FAKETIME_TIMESTAMP_FILE"] = str(clock)
