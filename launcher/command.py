@@ -6,8 +6,15 @@ from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
 inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
 
-import os
 import sys
+
+# What the workload may have asked for (PYTHON_LAZY_IMPORTS, Python 3.15) would have modules loaded
+# when they are used, and by then they may be gone.
+set_lazy_imports = getattr(sys, "set_lazy_imports", None)
+if set_lazy_imports is not None:
+    set_lazy_imports("normal")
+
+import os
 
 
 def forget_workload_modules() -> None:

@@ -127,6 +127,15 @@ def test_files_that_are_opened_before_the_fork(traced, options, added):
     assert [] == [line for line in child if line.startswith("openat(")]
 
 
+def test_lazy_imports_are_for_the_workload(traced, monkeypatch):
+    """Where the environment asks Python 3.15 for them, as much is loaded as early as ever."""
+    monkeypatch.setenv("PYTHON_LAZY_IMPORTS", "all")
+    init, _ = traced([])
+    fork = next(n for n, line in enumerate(init) if re.match(r"clone3?\(|v?fork\(", line))
+
+    assert USUAL == opened(init[:fork])
+
+
 def test_signals_are_blocked_before_anything_is_imported(traced):
     """The first statement that runs blocks every signal: no module is opened before it."""
     init, _ = traced([])
