@@ -159,21 +159,22 @@ def bytecode() -> tuple[bytes, bytes]:
     """Return what every start needs as a program in bytecode, see before/bundle, and the rest."""
     package = Path(folder_of("pyinit"), "pyinit")
     begin = len(HEADER) + SUM_BYTES
-    rest, places = b"", {}
+    rest, places = b"", []
     for source in sorted(package.rglob("*.py")):
         if source.parent == package and source.stem in HOT:
             continue
         code = marshal.dumps(compiled(source))
-        path = [str(source.parent)] if source.stem == "__init__" else None
-        places[module_of(package, source)] = begin + len(rest), len(code), path
+        folder = str(source.parent) if source.stem == "__init__" else None
+        places.append((module_of(package, source), begin + len(rest), len(code), folder))
         rest += code
     head = HEADER + hashlib.sha256(rest).digest()[:SUM_BYTES]
+    # Nothing but what can be hashed: a free-threaded Python looks constants up in a table.
     constants = {
         "bundle": compiled(package / "before/bundle.py"),
         "hot": tuple(hot(package, package / f"{name}.py") for name in HOT),
         "head": head,
-        "rest": places,
-        "folders": folders(),
+        "rest": tuple(places),
+        "folders": tuple(folders()),
     }
     program = compile(PROGRAM, "pyinit", "exec", dont_inherit=True)
     filled = [constants.get(x, x) if isinstance(x, str) else x for x in program.co_consts]

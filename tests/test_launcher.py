@@ -1,5 +1,6 @@
 """`pyinit-launcher` writes a command that starts isolated and with its signals blocked."""
 
+import marshal
 import os
 import re
 import shutil
@@ -279,6 +280,14 @@ def test_fifo_beside_it_is_not_read(short):
 def test_bytecode_is_read_at_once(launcher):
     """CPython reads bytecode of up to so many bytes at once, and piece by piece what is longer."""
     assert Path(f"{launcher}.pyc").stat().st_size < 1 << 18
+
+
+def test_constants_can_be_hashed(launcher):
+    """As those that the compiler makes can: a free-threaded Python looks them up in a table."""
+    code = marshal.loads(Path(f"{launcher}.pyc").read_bytes()[16:])
+
+    assert {"bytes", "code", "tuple"} <= {type(constant).__name__ for constant in code.co_consts}
+    assert isinstance(hash(code.co_consts), int)
 
 
 # --- what the bytecode does; with `site`, so that the lines that are run can be counted ---

@@ -10,7 +10,7 @@ from marshal import loads  # a builtin module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import CodeType, ModuleType
     from typing import Any, NoReturn
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
         str, str, int, int, CodeType
     ]  # name, source, its mtime and size, what it consists of
     Place = tuple[
-        int, int, list[str] | None
-    ]  # where it begins, how long it is, __path__ of a package
+        str, int, int, str | None
+    ]  # name, where it begins, how long it is, the folder of a package
 
 RECORD: "Any" = type(sys.implementation)  # types.SimpleNamespace, see pyinit.child
 
 
 def start(
-    hot: "Sequence[Hot]", head: bytes, rest: "Mapping[str, Place]", folders: list[str]
+    hot: "Sequence[Hot]", head: bytes, rest: "Sequence[Place]", folders: "Sequence[str]"
 ) -> "NoReturn":
     """Be pyinit.
 
@@ -69,7 +69,7 @@ def load(hot: "Sequence[Hot]") -> None:
         exec(code, module.__dict__)  # noqa: S102 - what else is a module
 
 
-def keep(file: str, head: bytes, rest: "Mapping[str, Place]") -> None:
+def keep(file: str, head: bytes, rest: "Sequence[Place]") -> None:
     """Have the others come out of the file, which stays open: pyinit may be replaced meanwhile.
 
     Where that cannot be had, or is another one's, they come from where they are installed.
@@ -85,18 +85,20 @@ def keep(file: str, head: bytes, rest: "Mapping[str, Place]") -> None:
     except OSError:
         return
 
+    places = {place[0]: place for place in rest}
+
     def find_spec(name: str, *_: object) -> object:
-        if name not in rest:
+        if name not in places:
             return None
         from _frozen_importlib import ModuleSpec  # a builtin module
 
-        begin, size, path = rest[name]
+        _, begin, size, folder = places[name]
         try:
             code = loads(posix.pread(descriptor, size, begin))  # noqa: S302 - our own
         except (OSError, EOFError, ValueError, TypeError):  # it was written over
             return None
         spec = ModuleSpec(name, loader, loader_state=code)
-        spec.submodule_search_locations = path
+        spec.submodule_search_locations = [folder] if folder else None
         return spec
 
     def exec_module(module: "ModuleType") -> None:
