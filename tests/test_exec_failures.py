@@ -49,7 +49,7 @@ FAILURES = {
     "interpreter-mode": (program(b"#!/etc/passwd\n"), 126, "/etc/passwd, which is not executable"),
     "interpreter-directory": (program(b"#! /etc\n"), 126, "interpreter /etc, which is a directory"),
     "interpreter-device": (program(b"#!/dev/null\n"), 126, "/dev/null, which is not a regular"),
-    # With its bytes in an order that this one never has, so that no emulator takes it (binfmt_misc).
+    # In an order of bytes that no s390x has, so that no emulator takes it (binfmt_misc).
     "architecture": (program(elf(22)), 126, "was built for s390x"),
     "cut-short": (program(TRUE[:100]), 126, "for this machine that is damaged or cut short"),
     "cut-shorter": (program(TRUE[:19]), 126, "is an ELF file that is cut short"),
