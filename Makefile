@@ -3,6 +3,7 @@
 PYTHON ?= python3
 ARGS =
 LAB =
+SUITE = trixie
 
 # Empty where there is no Python yet: that is why each target calls make anew after the set-up.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -25,6 +26,7 @@ help:
 	@echo 'make check              while you edit: lint and the quick tests, in less than 20 s'
 	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
 	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
+	@echo 'make elsewhere          the tests in another Debian, as root; SUITE=trixie or sid (PYTHON=python3.15)'
 	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
 	@echo 'make dist               what a release consists of, into dist/: wheels, source, hashes, SBOM'
 	@echo 'make installs           make dist, then install from it in many ways; as root'
@@ -61,6 +63,11 @@ coverage mutants:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@ VENV=.venv/$$($(PYTHON) -c \
 	    'import sys; print("%d.%d" % sys.version_info[:2])')-$@
+
+# What is installed there stays: a second run only copies this tree. Make has put ARGS into the environment.
+elsewhere:
+	@scripts/setup.sh elsewhere
+	@python3 -m testkit.roots $(SUITE) make test PYTHON=$(PYTHON) "ARGS=$$ARGS"
 
 do-run: $(VENV)/installed
 	@examples/run.sh $(VENV)/bin/pyinit
@@ -137,5 +144,5 @@ clean:
 	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run check lab bench chaos faults soak inputs survive programs test test-under-pyinit coverage mutants e2e dist installs lint clean
+.PHONY: help run check lab bench chaos faults soak inputs survive programs test test-under-pyinit elsewhere coverage mutants e2e dist installs lint clean
 .PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-programs do-check do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-dist do-installs do-lint

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
-# to do so in containers, to install it in many ways, or to stop real programs.
-# Usage: setup.sh run|lab|bench|test|e2e|installs|programs [PYTHON]
+# to do so in containers or in another Debian, to install it in many ways, or to stop real programs.
+# Usage: setup.sh run|lab|bench|test|e2e|elsewhere|installs|programs [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -51,7 +51,7 @@ find_missing() {
             ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
-        installs) find_missing_for_installs ;;
+        elsewhere | installs) find_missing_for_roots ;;
         programs) find_missing_programs ;;
     esac
 }
@@ -80,9 +80,10 @@ find_missing_for_e2e() {
     program mmdebstrap mmdebstrap
 }
 
-find_missing_for_installs() {
-    [ "$(id -u)" = 0 ] || die "make installs makes root file systems, which takes root"
+find_missing_for_roots() {
+    [ "$(id -u)" = 0 ] || die "make $purpose makes a root file system, which takes root"
     program mmdebstrap mmdebstrap
+    file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 }
 
 find_missing_programs() {

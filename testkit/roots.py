@@ -17,6 +17,7 @@ from testkit import registries
 TREE = Path(__file__).parent.parent
 ROOTS = TREE / ".venv" / "roots"
 LEFT_OUT = ("doc", "info", "locale", "man")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Root(NamedTuple):
@@ -70,23 +71,38 @@ def entering(directory: Path, *command: object) -> list[str]:
     """Return the command that runs another in a root file system, with namespaces of its own.
 
     PID 1 there is `sh`, and the kernel ends all that is left with it. /proc is the new namespace's;
-    /dev, /sys and the network are the machine's.
+    /dev, /sys and the network are the machine's, but for shared memory.
     """
+    # Not chroot: in one no user namespace can be made, and `unshare --mount-proc` wants a mount.
     mounts = (
-        'mount --rbind /dev "$0/dev"; mount --rbind /sys "$0/sys"; mount -t proc proc "$0/proc"; '
-        'mount -t tmpfs tmpfs "$0/tmp"; mount -t tmpfs tmpfs "$0/run"; chroot "$0" "$@"; exit $?'
+        'mount --bind "$0" "$0"; cd "$0"; '
+        "mount --rbind /dev dev; mount --rbind /sys sys; mount -t proc proc proc; "
+        "for one in dev/shm run tmp; do mount -t tmpfs tmpfs $one; done; "
+        'pivot_root . .; umount -l .; cd /; "$@"'
     )
     unshare = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
     return [*unshare, "sh", "-ec", mounts, str(directory), *map(str, command)]
 
 
 def copy_tree(directory: Path) -> None:
-    """Put this tree, without what git ignores, into a root file system, as /pyinit."""
-    shutil.rmtree(directory / "pyinit", ignore_errors=True)
+    """Put this tree, without what git ignores, into a root file system, as /pyinit.
+
+    What make has installed there stays, so that a second run is quick.
+    """
+    copy = directory / "pyinit"
+    for old in copy.iterdir() if copy.exists() else ():
+        if old.name != ".venv":
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
     shutil.copytree(
-        TREE, directory / "pyinit", symlinks=True,
+        TREE, copy, symlinks=True, dirs_exist_ok=True,
         ignore=shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "dist"),
     )  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Return what a shell has after a login there; this machine's own is about its own files."""
+    proxies = {name: text for name, text in os.environ.items() if name.lower().endswith("_proxy")}
+    return {"HOME": "/root", "LANG": "C.UTF-8", "PATH": PATH, **proxies}
 
 
 def main(name: str, command: list[str]) -> None:
@@ -95,7 +111,7 @@ def main(name: str, command: list[str]) -> None:
     copy_tree(directory)
     os.chdir("/")
     entered = entering(directory, "/usr/bin/env", "--chdir=/pyinit", *command)
-    os.execvp(entered[0], entered)
+    os.execvpe(entered[0], entered, environment())
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def keep(file: str, head: bytes, rest: "Sequence[Place]") -> None:
             return None
         from _frozen_importlib import ModuleSpec  # a builtin module
 
-        _, begin, size, folder = places[name]
+        begin, size, folder = places[name][1:]
         try:
             code = loads(posix.pread(descriptor, size, begin))  # noqa: S302 - our own
         except (OSError, EOFError, ValueError, TypeError):  # it was written over
