@@ -586,8 +586,7 @@ def test_program_that_catches_the_suspend_key_is_suspended(terminal, init):
     for word in ("one", "two"):
         terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
         terminal.suspend(shell)
-        terminal.type("fg\n")
-        terminal.see("\r\n")
+        terminal.ask("fg\n", "\n'\r\n")  # the end of the command; before, the shell has the terminal
     terminal.ask("three\n", "three\r\nthree\r\n")
 
 
@@ -635,6 +634,36 @@ def test_script_around_it_is_suspended(terminal, init):
     """^Z stops a script with all that it runs, and fg continues them."""
     shell = terminal.shell()
     terminal.ask(bash(shlex.join([*init, "cat"]) + "; :") + "\n", "\r\n")
+    terminal.ask("one\n", "one\r\none\r\n")
+    terminal.suspend(shell)
+    terminal.ask("fg\n", ":'\r\n")
+    terminal.ask("two\n", "two\r\ntwo\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+
+
+# Where the child is stopped: looks whether SIGCONT is pending, and tells when it has become so.
+LOOKS_LATE = """
+import _signal, os
+real = _signal.sigpending
+def late():
+    found = real()
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        children = file.read().split()
+    for child in children:
+        with open(f"/proc/{child}/stat") as file:
+            is_stopped = file.read().rpartition(") ")[2].startswith("T")
+        while is_stopped and _signal.SIGCONT not in real():
+            os.sched_yield()
+    return found
+_signal.sigpending = late
+"""
+
+
+def test_fg_right_before_it_stops_is_not_lost(terminal, sabotage):
+    """A script stops at once, and its shell may continue the job before pyinit stops itself."""
+    shell = terminal.shell()
+    command = [*sabotage(LOOKS_LATE), PYINIT, "--", "cat"]
+    terminal.ask(bash(shlex.join(command) + "; :") + "\n", "\r\n")
     terminal.ask("one\n", "one\r\none\r\n")
     terminal.suspend(shell)
     terminal.ask("fg\n", ":'\r\n")

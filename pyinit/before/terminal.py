@@ -232,10 +232,20 @@ def _suspend(whom: int) -> None:
     For that SIGTSTP has its default action: in an orphaned process group, and for PID 1, there is
     none (kernel/signal.c, get_signal()). A SIGCONT that comes meanwhile stays pending.
 
+    But SIGTSTP discards a SIGCONT that is pending when it is sent (prepare_signal()). One that came
+    just before was the shell's last word, so there is a handler meanwhile, and it is sent anew.
+
     Args:
         whom: the own pid, or 0 for all of the own process group (kill(2)).
     """
+    heard: list[int] = []
+    action = _signal.signal(SIGCONT, lambda signum, _: heard.append(signum))
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {SIGCONT})
     processes.send_to(whom, None, _signal.SIGTSTP)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, {SIGCONT})
+    _signal.signal(SIGCONT, action)
+    if heard:
+        processes.send_to(whom, None, SIGCONT)  # which discards SIGTSTP
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTSTP})
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTSTP})
 
