@@ -4,6 +4,7 @@ PYTHON ?= python3
 ARGS =
 LAB =
 SUITE = trixie
+WHAT = test
 
 # Empty where there is no Python yet: that is why each target calls make anew after the set-up.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -17,6 +18,12 @@ UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
 QUICK := $(patsubst %,tests/test_%.py,command_line descendants exit_codes forwarding kill_after \
     lifecycle package reaping rewrite shell_above signals_page loop)
 QUICK_ONES := not twenty_thousand and not storm
+# What Python and the C library have a part in, without other programs than small ones.
+CORE := $(QUICK) $(patsubst %,tests/test_%.py,child death_report docs drain exec_failures imports \
+    inspect launcher logs parent_death security subreaper terminal traps unheard verdicts) \
+    tests/test_shutdown_races.py::test_asked_before_the_child_is_the_program
+CORE_ONES := $(QUICK_ONES) and not every_prediction and not docs/inspect and not docs/labs \
+    and not docs/reliability
 # With the directories, whose time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
 
@@ -26,7 +33,9 @@ help:
 	@echo 'make check              while you edit: lint and the quick tests, in less than 20 s'
 	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
 	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
-	@echo 'make elsewhere          the tests in another Debian, as root; SUITE=trixie or sid (PYTHON=python3.15)'
+	@echo 'make core               those of the tests that another Python or C library could change'
+	@echo 'make elsewhere          the tests in another Debian, as root: SUITE=sid PYTHON=python3.15;'
+	@echo '                        WHAT=core, run or check does that there'
 	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
 	@echo 'make dist               what a release consists of, into dist/: wheels, source, hashes, SBOM'
 	@echo 'make installs           make dist, then install from it in many ways; as root'
@@ -50,11 +59,14 @@ run check lint dist: packages = run
 lab: packages = lab
 bench: packages = bench
 chaos faults soak inputs survive: packages = test
+core: packages = core
 test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
 installs: packages = installs
 programs: packages = programs
-run lab bench chaos faults soak inputs survive programs test test-under-pyinit e2e dist installs check lint:
+PREPARED := run lab bench chaos faults soak inputs survive programs core test test-under-pyinit e2e \
+    dist installs check lint
+$(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
@@ -64,10 +76,11 @@ coverage mutants:
 	@$(MAKE) --no-print-directory do-$@ VENV=.venv/$$($(PYTHON) -c \
 	    'import sys; print("%d.%d" % sys.version_info[:2])')-$@
 
-# What is installed there stays: a second run only copies this tree. Make has put ARGS into the environment.
+# What is installed there stays: a second run only copies this tree.
+elsewhere: export ARGS := $(ARGS)
 elsewhere:
 	@scripts/setup.sh elsewhere
-	@python3 -m testkit.roots $(SUITE) make test PYTHON=$(PYTHON) "ARGS=$$ARGS"
+	@python3 -m testkit.roots $(SUITE) make $(WHAT) PYTHON=$(PYTHON) "ARGS=$$ARGS"
 
 do-run: $(VENV)/installed
 	@examples/run.sh $(VENV)/bin/pyinit
@@ -95,6 +108,9 @@ do-programs: $(VENV)/installed-programs
 
 do-check: $(VENV)/installed-test do-lint
 	$(PYTEST) -q -k '$(QUICK_ONES)' $(QUICK) $(ARGS)
+
+do-core: $(VENV)/installed-test
+	$(PYTEST) -q -k '$(CORE_ONES)' $(CORE) $(ARGS)
 
 do-test: $(VENV)/installed-test
 	$(PYTEST) $(ARGS)
@@ -144,5 +160,4 @@ clean:
 	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help run check lab bench chaos faults soak inputs survive programs test test-under-pyinit elsewhere coverage mutants e2e dist installs lint clean
-.PHONY: do-run do-lab do-bench do-chaos do-faults do-soak do-inputs do-survive do-programs do-check do-test do-test-under-pyinit do-coverage do-mutants do-e2e do-dist do-installs do-lint
+.PHONY: help elsewhere coverage mutants clean do-coverage do-mutants $(PREPARED) $(PREPARED:%=do-%)

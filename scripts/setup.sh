@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
 # to do so in containers or in another Debian, to install it in many ways, or to stop real programs.
-# Usage: setup.sh run|lab|bench|test|e2e|elsewhere|installs|programs [PYTHON]
+# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|programs [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -46,9 +46,11 @@ find_missing() {
     case $purpose in
         lab) program strace strace ;;
         bench)
-            find_missing_peers
+            find_missing_for_core
+            program valgrind valgrind
             find_missing_beside
             ;;
+        core) find_missing_for_core ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
         elsewhere | installs) find_missing_for_roots ;;
@@ -56,10 +58,17 @@ find_missing() {
     esac
 }
 
-find_missing_for_test() {
+find_missing_for_core() {
     program strace strace
+    program tini tini
+    program dumb-init dumb-init
+    program catatonit catatonit
+}
+
+find_missing_for_test() {
+    find_missing_for_core
     program faketime faketime
-    find_missing_peers
+    program valgrind valgrind
     program nginx nginx-light
     program redis-server redis-server
     file /usr/lib/postgresql/*/bin/postgres postgresql
@@ -102,13 +111,6 @@ find_missing_programs() {
     program sshd openssh-server
     program squid squid
     program supervisord supervisor
-}
-
-find_missing_peers() {
-    program tini tini
-    program dumb-init dumb-init
-    program catatonit catatonit
-    program valgrind valgrind
 }
 
 find_missing_python() {

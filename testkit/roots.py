@@ -60,6 +60,7 @@ def make(name: str) -> Path:
     options = ('Apt::Install-Recommends "false";', 'Acquire::Check-Valid-Until "false";')
     command += [f"--aptopt={line}" for line in (*options, *registries.apt_options())]
     command += [f"--dpkgopt=path-exclude=/usr/share/{left_out}/*" for left_out in LEFT_OUT]
+    command += ["--dpkgopt=force-unsafe-io"]  # what is lost with the machine's power is made anew
     command += [f"--customize-hook={hook}" for hook in (f"tar-in {settings} /", *root.hooks)]
     subprocess.run([*command, root.suite, str(directory)], check=True)
     settings.unlink()
