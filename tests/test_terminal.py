@@ -586,7 +586,7 @@ def test_program_that_catches_the_suspend_key_is_suspended(terminal, init):
     for word in ("one", "two"):
         terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
         terminal.suspend(shell)
-        terminal.ask("fg\n", "\n'\r\n")  # the end of the command; before, the shell has the terminal
+        terminal.ask("fg\n", "\n'\r\n")  # the end of the command: the shell has let go
     terminal.ask("three\n", "three\r\nthree\r\n")
 
 
