@@ -68,6 +68,19 @@ def test_all_may_finish(leave, count, namespace):
     assert (7, count, "") == (result.code, result.out.count("done\n"), result.err)
 
 
+@BOTH
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_of_multiprocessing_may_finish(start, method, namespace):
+    """Whoever their parent is; with forkserver, as Python 3.14 has it, it is not the child."""
+    run = start(["-v"], victim("workers", method), namespace=namespace)
+    run.ready()
+    result = run.stop()
+    (finished,) = result.named("drain_finished")
+
+    assert (128 + signal.SIGTERM, "done\ndone\n") == (result.code, result.out)
+    assert (0, 0) == (finished["killed"], finished["left"])
+
+
 GONE_LATER = """
 import os, sys
 class Gone:
