@@ -58,6 +58,15 @@ def test_workflows_have_every_supported_python():
     assert supported == [".".join(version) for version in built]
 
 
+def test_description_has_no_link_that_leads_nowhere():
+    """An index shows README.md without the files beside it."""
+    links = re.findall(r"\]\(([^)]*)\)", DISTRIBUTION.metadata.get_payload())
+
+    assert len(links) > 0
+    assert [] == [link for link in links if not link.startswith("https:")]
+    assert len(re.findall(r"\]\(", README)) > len(links)
+
+
 def test_no_entry_point_is_declared():
     """The command is a script of the wheel's own: a wrapper would import `re` first."""
     assert [] == list(DISTRIBUTION.entry_points)
