@@ -13,7 +13,11 @@ from testkit.namespaces import ROOT, UNSHARE
 from testkit.processes import descendants
 from testkit.programs import PYTHON, victim
 
-LONG = ("-d", "100")  # so that a test fails by its timeout where somebody is waited for
+from pyinit.later import proc, survivors
+from pyinit.report import Report
+from pyinit.settings import Settings
+
+LONG = ("-d", "1000")  # so that a test fails by its timeout where somebody is waited for
 PROMPT = "PROMPT> "
 SHELL = {"HISTFILE": "", "INPUTRC": "/dev/null", "LC_ALL": "C", "PS1": PROMPT, "TERM": "dumb"}
 SUSPEND = "\x1a"
@@ -59,7 +63,7 @@ def nested(command):
     return f"{shlex.join([*UNSHARE, *command])} 2>/dev/null"
 
 
-DEAF = nested(["sh", "-c", "echo deaf; exec sleep 100"])
+DEAF = nested(["sh", "-c", "echo deaf; exec sleep 1000"])
 
 
 @BOTH
@@ -197,7 +201,7 @@ def test_what_was_brought_into_a_deaf_namespace_has_its_time(leave, gate, namesp
     user = "" if ROOT else "--user --preserve-credentials "  # as another user it takes that one's
     enter = f"nsenter --target {init} {user}--pid"
     bring = f"until {enter} true; do :; done; {enter}"
-    guest = f"{{ {nested(['sleep', '99'])} & {bring} {worker}; }} 2>/dev/null"
+    guest = f"{{ {nested(['sleep', '999'])} & {bring} {worker}; }} 2>/dev/null"
     run = leave(guest, DEAF, namespace=namespace)
     ready(run, "ready", "deaf")
     run.close_stdin()
@@ -226,6 +230,42 @@ def test_nested_init_that_waits_for_signals_is_not_deaf(leave, namespace):
     os.kill(listener, signal.SIGKILL)
 
     assert 3 == run.finish().code
+
+
+BEGINNING = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("ready", flush=True)
+open({gate!r}).read()
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+while True:
+    signal.pause()
+"""
+
+
+@BOTH
+def test_nested_init_that_is_not_deaf_yet_is_looked_at_again(leave, gate, namespace):
+    """One that blocks SIGTERM while it begins, as unshare does, is deaf a moment later."""
+    init = [*PYTHON, "-c", BEGINNING.format(gate=str(gate))]
+    run = leave(nested(init), DEAF, namespace=namespace)
+    ready(run, "ready", "deaf")
+    run.close_stdin()
+    assert "sleep" == run.event("drain_survivor")["name"]
+    gate.write_text("\n")
+    (killed,) = run.finish().named("drain_survivor")
+
+    assert killed["reason"].startswith("it is PID 1 of a PID namespace of its own")
+
+
+def test_those_that_there_was_no_time_for_are_looked_at_again(monkeypatch):
+    """On a machine that is too slow to look at everybody at once."""
+    monkeypatch.setattr(survivors, "LOOKING_SECONDS", -1)
+    found = survivors.Survivors(Report(Settings(("app",)), b""), 5.0)
+    monkeypatch.setattr(
+        survivors, "alive", lambda _seconds: [(os.getpid(), proc.stat(os.getpid()))]
+    )
+
+    assert found.look(None)
 
 
 def cmdline(pid: int) -> bytes:

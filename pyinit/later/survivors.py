@@ -94,7 +94,8 @@ class Survivors:
         Where it is alone in there it is killed now; else that may be what it waits for.
 
         Returns:
-            Whether to look again: there was somebody on a terminal, or deaf and not alone.
+            Whether to look again: there was somebody on a terminal, deaf and not alone, or perhaps
+            deaf, or there was no time to look at everybody.
         """
         end = monotonic() + LOOKING_SECONDS
         found = dict(alive(LOOKING_SECONDS))
@@ -107,15 +108,19 @@ class Survivors:
                 if stat.is_stopped() and terminal is not None:
                     terminal.lend(stat.group)
                 descendants.send_to(pid, stat.birth, (SIGHUP, SIGCONT))
+        is_sure = True
         for pid, stat in found.items():
             if monotonic() > end:  # nor was everybody seen, perhaps
-                break
-            if _is_deaf(pid, stat):
+                return True
+            is_deaf = _is_deaf(pid, stat)
+            if is_deaf is None:
+                is_sure = False
+            elif is_deaf:
                 self._deaf.add(pid)
                 if _is_alone(pid, found):
                     self._tell_survivor(pid, proc.name(pid), proc.state(pid))
                     descendants.send_to(pid, stat.birth, (SIGKILL,))
-        return bool(on_terminals or self._deaf - self._killed)
+        return bool(on_terminals or self._deaf - self._killed or not is_sure)
 
     def name_all(self) -> None:
         """Name each one that is still there; before SIGKILL, after which there is less to see."""
@@ -193,8 +198,11 @@ def _does_not_hear(stat: "Stat") -> bool:
     return stat.is_stopped() or _has_sigterm(stat.ignored)
 
 
-def _is_deaf(pid: int, stat: "Stat") -> bool:
-    """Tell whether a process is an init below this namespace that surely drops a SIGTERM."""
+def _is_deaf(pid: int, stat: "Stat") -> bool | None:
+    """Tell whether a process is an init below this namespace that drops a SIGTERM.
+
+    None where it is not sure, or not so by now: one that begins blocks signals for a moment.
+    """
     if _has_sigterm(stat.ignored | stat.caught) or not proc.is_nested_init(pid):
         return False
     try:
@@ -202,8 +210,8 @@ def _is_deaf(pid: int, stat: "Stat") -> bool:
 
         verdict = verdicts.judge(signal_state.look(pid), SIGTERM, inside=False)
     except Exception:  # noqa: BLE001 - gone, or not to be looked at: then it may hear
-        return False
-    return verdict == verdicts.Verdict(verdicts.DROPPED)
+        return None
+    return True if verdict == verdicts.Verdict(verdicts.DROPPED) else None
 
 
 def _is_alone(init: int, found: "dict[int, Stat]") -> bool:
