@@ -32,20 +32,21 @@ PLAIN_STOPS = REQUESTS_TO_STOP | {0, SIGHUP}  # 0: by no signal
 # What stops a job: ^Z, and what a background process gets that reads from the terminal or writes.
 JOB_CONTROL = frozenset({_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU})
 
-OF_C_LIBRARY = frozenset({32, 33})  # it keeps them for its threads (nptl(7))
+# It keeps them for its threads: 32 and 33 in glibc (nptl(7)), 34 as well in musl.
+OF_C_LIBRARY = frozenset(range(32, _signal.SIGRTMIN))
 
 # Never received as such: nobody can block these, or not through the C library.
 NEVER_RECEIVED = OF_C_LIBRARY | {SIGKILL, SIGSTOP}
 
 UNKNOWN = -1  # as a sender's pid
 
-_VALID = tuple(_signal.valid_signals())  # without 32 and 33
+_VALID = tuple(_signal.valid_signals())  # without OF_C_LIBRARY
 
 
 def block_all() -> "set[int]":
     """Block every signal that can be blocked and return the mask from before.
 
-    SIGKILL and SIGSTOP cannot be, and the C library keeps 32 and 33 to itself (signal(7)).
+    SIGKILL and SIGSTOP cannot be, and the C library keeps OF_C_LIBRARY to itself.
     Threads begun later inherit the mask, children too until they set their own.
     """
     return set(_signal.pthread_sigmask(_signal.SIG_BLOCK, _VALID))

@@ -288,7 +288,8 @@ def _rewrite(place: str, value: str) -> dict[int, int]:
 def _sent(place: str, word: str) -> int:
     signum = _signal(place, word)
     if signum in OF_C_LIBRARY:
-        expected = "a signal that programs use: the C library keeps 32 and 33 for its threads"
+        kept = f"32 to {max(OF_C_LIBRARY)}"
+        expected = f"a signal that programs use: the C library keeps {kept} for its threads"
         raise _wrong(word, expected, place=place)
     return signum
 

@@ -6,6 +6,10 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+# Where RTMIN+3 is counted from, whatever _signal.SIGRTMIN says. In musl that is 35, but engines,
+# systemd and other programs outside the container mean glibc's numbers: SIGRTMIN+3 is 37.
+REALTIME = 34
+
 LONGEST = 9  # of a number, and so short that nothing needs long to read it
 
 # Two names for one number: the one on the right is the one that users know.
@@ -14,11 +18,12 @@ _PREFERRED = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}
 
 def numbers() -> dict[str, int]:
     """Return every name without its ``SIG`` and the number it stands for."""
-    return {
+    found = {
         name[3:]: int(value)
         for name, value in vars(_signal).items()
         if name.startswith("SIG") and not name.startswith("SIG_")
     }
+    return found | {"RTMIN": REALTIME}
 
 
 def number(word: str) -> int:
@@ -32,7 +37,7 @@ def number(word: str) -> int:
     base, sign, distance = name.partition("-" if "-" in name else "+")
     if sign and base in {"RTMIN", "RTMAX"} and _is_count(distance):
         found = known[base] + int(sign + distance)
-        if known["RTMIN"] <= found <= known["RTMAX"]:
+        if REALTIME <= found <= known["RTMAX"]:
             return found
     elif _is_count(name) and name == word and 1 <= int(name) < _signal.NSIG:
         return int(name)
@@ -43,7 +48,7 @@ def number(word: str) -> int:
 
 def name(signum: int) -> str:
     """Return the name of a signal as users know it, such as ``SIGTERM`` or ``SIGRTMIN+3``."""
-    distance = signum - int(_signal.SIGRTMIN)
+    distance = signum - REALTIME
     if distance > 0 and signum != _signal.SIGRTMAX:
         return f"SIGRTMIN+{distance}"
     for known, value in numbers().items():

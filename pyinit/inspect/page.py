@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 HERE_WIDTH = 25
 NUMBERED = 32  # from here on signals have no names of their own
-REALTIME, LAST = names.number("RTMIN"), names.number("RTMAX")
+REALTIME, LAST = names.REALTIME, names.number("RTMAX")
 BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
 COLOURS = {"kills": RED, "delivered": GREEN, "taken": GREEN, "continues": GREEN}
 COLOURS |= {"dropped": YELLOW, "held": YELLOW, "stops": YELLOW, "ignored": DIM}
