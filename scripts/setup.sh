@@ -59,6 +59,7 @@ find_missing() {
 }
 
 find_missing_for_core() {
+    program busybox busybox
     program strace strace
     program tini tini
     program dumb-init dumb-init
