@@ -43,7 +43,7 @@ FAILURES = {
     "fifo": (os.mkfifo, 126, "is not a regular file"),
     "mode": (program(b"#!/bin/sh\n", 0o644), 126, "mode 0644, -rw-r--r--"),
     "dangling": (lambda path: path.symlink_to("gone"), 126, "is a link to gone, which does not"),
-    "loop": (lambda path: path.symlink_to(path), 126, "Too many levels of symbolic links"),
+    "loop": (lambda path: path.symlink_to(path), 126, os.strerror(errno.ELOOP)),
     "no-interpreter": (program(b"#!/no/such -x\n"), 126, "names the interpreter /no/such in"),
     "windows": (program(b"#!/bin/sh\r\nexit 0\r\n"), 126, "has Windows line endings"),
     "interpreter-mode": (program(b"#!/etc/passwd\n"), 126, "/etc/passwd, which is not executable"),
@@ -197,7 +197,7 @@ def test_command_longer_than_a_pipe_does_not_hang(run):
     result = run(command=["x" * 70_000])
 
     assert 126 == result.code
-    assert "File name too long" in result.events[0]["reason"]
+    assert os.strerror(errno.ENAMETOOLONG) in result.events[0]["reason"]
 
 
 def test_empty_path_entry_is_the_working_directory(run, tmp_path):
@@ -244,7 +244,7 @@ def test_script_that_cannot_be_read_is_left_to_sh(run, tmp_path):
     """Whether a file is text is asked once: where it cannot be looked at, sh has a try."""
     path = tmp_path / "app"
     program(b"exit 8\n")(path)
-    wrap = refusing("openat:error=EMFILE:when=1", paths=[path], everybody=True)
+    wrap = refusing("openat,open:error=EMFILE:when=1", paths=[path], everybody=True)
 
     assert 8 == run(command=[str(path)], wrap=wrap).code
 

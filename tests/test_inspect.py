@@ -16,7 +16,9 @@ from testkit.processes import only_child, until
 from testkit.programs import PYINIT, PYTHON, victim
 from testkit.refusals import refusing
 from testkit.running import Run
+from testkit.signalsets import OF_C_LIBRARY
 
+from pyinit.before import names
 from pyinit.inspect import page as listing, sentences
 from pyinit.later import signal_state as inspection, proc as procfs, thread_signals, verdicts
 
@@ -109,7 +111,7 @@ def test_pyinit_itself_takes_all(start):
     found = data(run.init)
     others = {told["name"] for told in found["signals"] if told["inside"] != "taken"}
 
-    assert {"SIGKILL", "SIGSTOP", "signal 32", "signal 33"} == others
+    assert {"SIGKILL", "SIGSTOP", *map(names.name, OF_C_LIBRARY)} == others
     assert all(told["sure"] for told in found["signals"])
     assert f"--inspect={child}." in run.inside(PYINIT, "--inspect").stdout
 
@@ -390,7 +392,7 @@ def test_who_ends_while_looked_at_is_one_line(monkeypatch):
 def test_who_cannot_be_looked_at_twice_is_one_line(init, path):
     """Who is there at the first look and not at the second is told of as hidden or gone."""
     pid = init(victim("signals")).init
-    wrap = refusing("openat:error=ENOENT", paths=[f"/proc/{pid}/{path.format(pid)}"])
+    wrap = refusing("openat,open:error=ENOENT", paths=[f"/proc/{pid}/{path.format(pid)}"])
     done = inspect(f"--inspect={pid}", wrap=wrap)
 
     assert (1, "") == (done.returncode, done.stdout)
