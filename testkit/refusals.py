@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+from testkit.signalsets import OF_C_LIBRARY
+
+OPEN = "open" if 34 in OF_C_LIBRARY else "openat"  # noqa: PLR2004 - musl, and glibc: what open calls
 STRACE = ("strace", "-qq", "-o", "/dev/null")
 # Without CAP_KILL root may not signal another user's processes.
 MAY_NOT_KILL = ("setpriv", "--bounding-set=-kill", "--inh-caps=-kill")

@@ -10,7 +10,7 @@ import pytest
 from testkit.marks import BOTH
 from testkit.processes import status_of, until
 from testkit.programs import PYTHON
-from testkit.refusals import refusing
+from testkit.refusals import OPEN, refusing
 from testkit.signalsets import OF_C_LIBRARY, signal_set
 
 
@@ -180,7 +180,7 @@ def test_coerced_locale_stays_where_proc_does_not_tell(run):
 
 def test_holes_that_cannot_be_filled_are_left(run):
     """With stdin closed and nothing to put there the child runs all the same."""
-    strace = refusing("openat,open:error=ENFILE", paths=["/dev/null", "/"])
+    strace = refusing(f"{OPEN}:error=ENFILE", paths=["/dev/null", "/"])
     close = ["sh", "-c", 'exec "$@" <&-', "-"]
 
     assert 3 == run(command=["sh", "-c", "exit 3"], wrap=[*strace, *close], namespace=False).code

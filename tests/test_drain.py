@@ -14,7 +14,7 @@ from testkit.namespaces import MAY_READ, ROOT
 from testkit.processes import children, state, until
 from testkit.processes import descendants as descendants_of
 from testkit.programs import PYTHON, victim
-from testkit.refusals import MAY_NOT_KILL, refusing
+from testkit.refusals import MAY_NOT_KILL, OPEN, refusing
 
 from pyinit.later import descendants, proc
 from pyinit.later import survivors as left_behind
@@ -542,7 +542,7 @@ def test_those_that_remain_are_signalled_through_pidfds(leave, tmp_path):
 
 def test_naming_takes_a_bounded_time(start, compiled):
     """Where /proc is slow SIGKILL does not wait for it: who is not named before is named after."""
-    count, slow = 30, "inject=openat,open:delay_exit=20000"
+    count, slow = 30, f"inject={OPEN}:delay_exit=20000"
     wrap = ["sh", "-c", '"$@"; exit $?', "-", "strace", "-qq", "-o", "/dev/null", "-e", slow]
     command = [compiled("helpers"), str(count), "ignore", "7"]
     run = start(["-d", "0.1"], command, wrap=wrap, stdin=subprocess.PIPE)
@@ -643,7 +643,7 @@ def test_lasting_fault_does_not_keep_it(leave, fault):
 @pytest.mark.parametrize("when", ["1", "1..2", "2", "3", "4", "5"])
 def test_proc_that_cannot_be_read_once_is_read_again(leave, when, options):
     """Off PID 1 a table of files that is full at the wrong moment costs nobody its life."""
-    wrap = refusing(f"openat,open:error=ENFILE:when={when}", paths=["/proc"])
+    wrap = refusing(f"{OPEN}:error=ENFILE:when={when}", paths=["/proc"])
     run = leave(options, 3, "finish", code=7, wrap=wrap, namespace=False)
     result = end(run)
 

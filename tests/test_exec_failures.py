@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testkit.namespaces import MAY_READ, ROOT
-from testkit.refusals import refusing
+from testkit.refusals import OPEN, refusing
 
 from pyinit.later import exec_failure as diagnosis
 
@@ -244,7 +244,7 @@ def test_script_that_cannot_be_read_is_left_to_sh(run, tmp_path):
     """Whether a file is text is asked once: where it cannot be looked at, sh has a try."""
     path = tmp_path / "app"
     program(b"exit 8\n")(path)
-    wrap = refusing("openat,open:error=EMFILE:when=1", paths=[path], everybody=True)
+    wrap = refusing(f"{OPEN}:error=EMFILE:when=1", paths=[path], everybody=True)
 
     assert 8 == run(command=[str(path)], wrap=wrap).code
 

@@ -13,6 +13,7 @@ import pytest
 from testkit.namespaces import UNSHARE
 from testkit.processes import children, until
 from testkit.programs import PYINIT, victim
+from testkit.refusals import OPEN
 from testkit.running import command_line
 
 import pyinit
@@ -71,7 +72,7 @@ def traced(tmp_path):
     """Run pyinit as PID 1 under strace; return what init and what the child called, in order."""
 
     def run_traced(options) -> tuple[list[str], list[str]]:
-        calls = "trace=openat,open,rt_sigprocmask,clone,clone3,fork,vfork,execve"
+        calls = f"trace={OPEN},rt_sigprocmask,clone,clone3,fork,vfork,execve"
         strace = ["strace", "-ff", "-qq", "-o", str(tmp_path / "calls"), "-e", calls]
         command = [*strace, *command_line(options, ["/bin/true"])]
         subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)

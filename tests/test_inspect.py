@@ -14,7 +14,7 @@ import pytest
 from testkit.namespaces import MAY_READ, ROOT, UNSHARE
 from testkit.processes import only_child, until
 from testkit.programs import PYINIT, PYTHON, victim
-from testkit.refusals import refusing
+from testkit.refusals import OPEN, refusing
 from testkit.running import Run
 from testkit.signalsets import OF_C_LIBRARY
 
@@ -392,7 +392,7 @@ def test_who_ends_while_looked_at_is_one_line(monkeypatch):
 def test_who_cannot_be_looked_at_twice_is_one_line(init, path):
     """Who is there at the first look and not at the second is told of as hidden or gone."""
     pid = init(victim("signals")).init
-    wrap = refusing("openat,open:error=ENOENT", paths=[f"/proc/{pid}/{path.format(pid)}"])
+    wrap = refusing(f"{OPEN}:error=ENOENT", paths=[f"/proc/{pid}/{path.format(pid)}"])
     done = inspect(f"--inspect={pid}", wrap=wrap)
 
     assert (1, "") == (done.returncode, done.stdout)
