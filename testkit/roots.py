@@ -27,6 +27,7 @@ class Root(NamedTuple):
     packages: tuple[str, ...]
     hooks: tuple[str, ...] = ()  # of mmdebstrap; "$1" is the directory
     architecture: str = ""
+    variant: str = "minbase"
 
 
 KNOWN = {
@@ -39,7 +40,23 @@ KNOWN = {
         ("python3", "python3-pip"),
         ('rm "$1"/usr/lib/*/libcap.so.2* "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',),
     ),
-}
+    # What the tests need, and what unpacks Alpine and compiles for its C library: trials/musl.
+    "musl": Root(
+        "bookworm",
+        (
+            "busybox", "ca-certificates", "catatonit", "dpkg-dev", "dumb-init", "e2fsprogs",
+            "faketime", "gcc", "libc6-dev", "libcap-dev", "make", "musl-tools", "procps",
+            "qemu-utils", "strace", "tini", "unzip", "valgrind",
+        ),
+    ),
+    # Nothing is configured, which an emulator would take minutes for: see trials/platforms.
+    "arm64": Root(
+        "trixie",
+        ("base-files", "coreutils", "dash", "mount", "python3-prctl", "python3-structlog"),
+        architecture="arm64",
+        variant="extract",
+    ),
+}  # fmt: skip
 
 
 def make(name: str) -> Path:
@@ -53,7 +70,7 @@ def make(name: str) -> Path:
     shutil.rmtree(directory, ignore_errors=True)
     settings = ROOTS / f"{name}.tar"
     registries.pack(registries.files(), settings)
-    command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"]
+    command = ["mmdebstrap", "--quiet", "--mode=root", f"--variant={root.variant}"]
     command += [f"--include={','.join(root.packages)}"]
     command += [f"--architectures={root.architecture}"] if root.architecture else []
     # A snapshot of a release that goes on says that it is too old; apt is not told to worry.
@@ -68,21 +85,23 @@ def make(name: str) -> Path:
     return directory
 
 
-def entering(directory: Path, *command: object) -> list[str]:
+def entering(directory: Path, *command: object, as_init: bool = False) -> list[str]:
     """Return the command that runs another in a root file system, with namespaces of its own.
 
-    PID 1 there is `sh`, and the kernel ends all that is left with it. /proc is the new namespace's;
-    /dev, /sys and the network are the machine's, but for shared memory.
+    PID 1 there is `sh`, or the command itself, and the kernel ends all that is left with it. /proc
+    is the new namespace's; /dev, /sys and the network are the machine's, but for shared memory.
     """
-    # Not chroot: in one no user namespace can be made, and `unshare --mount-proc` wants a mount.
+    # Not chroot: in one no user namespace can be made, `unshare --mount-proc` wants a mount, and a
+    # process that enters the namespaces later, as nsenter(1) does, would be outside of it.
     mounts = (
         'mount --bind "$0" "$0"; cd "$0"; '
         "mount --rbind /dev dev; mount --rbind /sys sys; mount -t proc proc proc; "
         "for one in dev/shm run tmp; do mount -t tmpfs tmpfs $one; done; "
-        'pivot_root . .; umount -l .; cd /; "$@"'
+        "pivot_root . .; umount -l .; cd /; "
     )
+    run = 'exec "$@"' if as_init else '"$@"'
     unshare = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
-    return [*unshare, "sh", "-ec", mounts, str(directory), *map(str, command)]
+    return [*unshare, "sh", "-ec", mounts + run, str(directory), *map(str, command)]
 
 
 def copy_tree(directory: Path) -> None:
