@@ -48,6 +48,9 @@ help:
 	@echo 'make survive            this and other inits in hostile surroundings, as a table'
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
 	@echo '                        as root; ARGS="apache2 squid" tries some'
+	@echo 'make musl               the tests with the C library of Alpine, and a look at pyinit in Alpine;'
+	@echo '                        as root; ARGS=--only-alpine takes a minute, "-k reaping" is for pytest'
+	@echo 'make arm64              a look at pyinit on arm64, by an emulator; as root'
 	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
 	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle processes"'
 	@echo 'make lint               ruff and mypy; zizmor for the workflows'
@@ -63,9 +66,11 @@ core: packages = core
 test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
 installs: packages = installs
+musl: packages = musl
+arm64: packages = arm64
 programs: packages = programs
-PREPARED := run lab bench chaos faults soak inputs survive programs core test test-under-pyinit e2e \
-    dist installs check lint
+PREPARED := run lab bench chaos faults soak inputs survive programs musl arm64 core test \
+    test-under-pyinit e2e dist installs check lint
 $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
@@ -105,6 +110,9 @@ do-coverage do-mutants: do-%: $(VENV)/installed-%
 
 do-programs: $(VENV)/installed-programs
 	$(VENV)/bin/python -m trials.programs $(ARGS)
+
+do-musl do-arm64: do-%: $(VENV)/installed-test
+	$(VENV)/bin/python -m trials.platforms.$* $(ARGS)
 
 do-check: $(VENV)/installed-test do-lint
 	$(PYTEST) -q -k '$(QUICK_ONES)' $(QUICK) $(ARGS)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
-# to do so in containers or in another Debian, to install it in many ways, or to stop real programs.
-# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|programs [PYTHON]
+# to do so in containers, in another Debian or on other platforms, to install it in many ways, or to stop
+# real programs.
+# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -53,7 +54,11 @@ find_missing() {
         core) find_missing_for_core ;;
         test) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
-        elsewhere | installs) find_missing_for_roots ;;
+        elsewhere | installs | musl) find_missing_for_roots ;;
+        arm64)
+            find_missing_for_roots
+            file /usr/lib/binfmt.d/qemu-aarch64.conf qemu-user-static
+            ;;
         programs) find_missing_programs ;;
     esac
 }
