@@ -6,13 +6,14 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 import types
 
 import pexpect
 import pytest
 
 from testkit.namespaces import MAY_READ, ROOT, UNSHARE
-from testkit.processes import only_child, until
+from testkit.processes import only_child, status_of, until
 from testkit.programs import PYINIT, PYTHON, victim
 from testkit.refusals import OPEN, refusing
 from testkit.running import Run
@@ -34,9 +35,16 @@ def init(launch):
     def begin(command, **popen) -> Run:
         run = launch([*UNSHARE, *command], **popen)
         run.ready()
+        assert until(lambda: is_asleep(run.init))  # and not on its way from telling to waiting
         return run
 
     return begin
+
+
+def is_asleep(pid: int) -> bool:
+    """Tell whether all threads of a process wait for something."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/status")
+    return all(status_of(path.read_text())["State"].startswith("S") for path in tasks)
 
 
 def inspect(*options: str, wrap=(), **how) -> subprocess.CompletedProcess:
