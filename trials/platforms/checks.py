@@ -135,7 +135,7 @@ def not_pid_1(place: Place) -> None:
 
 
 def launcher(place: Place) -> None:
-    """Run what pyinit-launcher writes; env(1) of coreutils blocks signals for it."""
+    """Run what pyinit-launcher writes; signals are blocked where env(1) can, or it says so."""
     written = place.run(place.beside("pyinit-launcher"), f"{SCRATCH}/pyinit")
     equal((0, place.blocks), (written.code, "--block-signal" in written.out))
     equal(not place.blocks, "no env with -S --block-signal here" in written.err)

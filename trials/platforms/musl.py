@@ -25,11 +25,11 @@ export CC=musl-gcc LDFLAGS=-L/alpine/usr/lib PIP_DISABLE_PIP_VERSION_CHECK=1 PIP
 rm -f /alpine/var/tmp/*.whl
 /var/tmp/venv/bin/pip wheel --quiet --no-deps --wheel-dir /alpine/var/tmp . structlog
 """
-PYTHON = "/usr/local/bin/python3"
+PYTHON = "/var/tmp/venv/bin/python3"  # noqa: S108 - in Alpine
 # Without python-prctl: as where there is no compiler.
 INSTALL = f"""
-export PIP_NO_INDEX=1 PIP_NO_DEPS=1 PIP_ROOT_USER_ACTION=ignore
-{PYTHON} -m pip install --quiet --force-reinstall /var/tmp/*.whl
+/usr/local/bin/python3 -m venv --clear /var/tmp/venv
+{PYTHON} -m pip install --quiet --no-index --no-deps /var/tmp/*.whl
 cat /etc/os-release
 {PYTHON} -VV
 """
@@ -77,7 +77,9 @@ def prepare() -> Path:
 def within(directory: Path, script: str, *arguments: str, check: bool = True) -> int:
     """Run a script in a root file system; return its code."""
     command = roots.entering(directory, "/bin/sh", "-ec", script, "-", *arguments)
-    return subprocess.run(command, check=check, env={"PATH": checks.PATH}).returncode
+    return subprocess.run(
+        command, check=check, env={"HOME": "/root", "PATH": checks.PATH}
+    ).returncode
 
 
 def run_tests(directory: Path, arguments: list[str]) -> bool:
