@@ -34,8 +34,8 @@ if TYPE_CHECKING:
                 that it takes nothing but room below a limit.
             patience: how long to wait for a signal: 0.0 where more may be dead, None for as long as
                 it takes. Once there is a supervisor its clocks say.
-            has_looked: False where the last look for the dead raised. Then there is another one
-                soon, although no SIGCHLD will tell.
+            has_looked: False where the last look for the dead, or what comes after it, raised. Then
+                there is another one soon, although no SIGCHLD will tell, but not at once.
             supervisor: the rest, which decides from then on; None as long as all is as usual.
         """
 
@@ -56,6 +56,7 @@ else:
 RESERVE = 1 << 20  # bytes
 IN_A_ROW = 16  # signals, and then the dead are looked for: SIGCHLD may be pending behind them
 TRIES = 3  # in a row, to load the supervisor
+MANY = 100  # turns in a row that raised: then nothing more is to be had, of memory for one
 PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
 
 modules_stay_open = False  # whether modules come from a file that is open, see before/bundle
@@ -184,11 +185,12 @@ def _live(init: Init) -> int:
         if init.supervisor is not None:
             guard(init, init.supervisor.settle)
             guard(init, init.supervisor.take_step)
-        elif init.has_looked:
+        if init.has_looked:
             tries = 0
-        else:  # the supervisor cannot be loaded
+        else:  # the supervisor cannot be loaded, or can do nothing
             tries += 1
-            if tries >= TRIES and (code := _code_of_child(init)) is not None:
+            most = TRIES if init.supervisor is None else MANY
+            if tries >= most and (code := _code_of_child(init)) is not None:
                 return code
     return init.supervisor.leave()
 
@@ -198,6 +200,7 @@ def guard(init: Init, act: "Callable[..., None]", *arguments: object) -> None:
     try:
         act(*arguments)
     except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
+        init.has_looked = False
         _tell_error(init, error)
 
 
@@ -237,8 +240,9 @@ def _wait(init: Init) -> "struct_siginfo | None":
         patience = init.patience
         if init.supervisor is not None:
             patience = init.supervisor.lifecycle.patience(monotonic())
-        if not init.has_looked and (patience is None or patience > RETRY_SECONDS):
-            patience = RETRY_SECONDS
+        if not init.has_looked:
+            patience = RETRY_SECONDS if patience is None else patience
+            patience = min(max(patience, PAUSE_SECONDS), RETRY_SECONDS)
         return signals.wait(patience)
     except BaseException as error:  # noqa: BLE001 - there are the dead to look for all the same
         _tell_error(init, error)

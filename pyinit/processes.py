@@ -215,7 +215,7 @@ def take_with_usage(pid: int) -> "tuple[int | None, struct_rusage | None]":
     """
     try:
         import resource  # noqa: F401
-    except ImportError:
+    except BaseException:  # noqa: BLE001 - it is missing, or there is no memory for it
         return take(pid), None
     taken, status, usage = posix.wait4(pid, posix.WNOHANG)
     return (status, usage) if taken else (None, None)

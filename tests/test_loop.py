@@ -823,12 +823,14 @@ def test_usual_patience(kernel, orphans, patience):
 
 @pytest.mark.parametrize("has_supervisor", [False, True])
 @pytest.mark.parametrize(
-    ("patience", "seconds"), [(None, 1.0), (5.0, 1.0), (0.5, 0.5)], ids=["no-end", "long", "short"]
+    ("patience", "seconds"),
+    [(None, 1.0), (5.0, 1.0), (0.5, 0.5), (0.0, usual.PAUSE_SECONDS)],
+    ids=["no-end", "long", "short", "none"],
 )
 def test_dead_that_were_not_looked_for_to_the_end_are_looked_for_soon(
     kernel, patience, seconds, has_supervisor
 ):
-    """An error came between, and took SIGCHLD with it: nothing else will tell."""
+    """An error came between, and took SIGCHLD with it: nothing else will tell. But not at once."""
     made = new()
     made.has_looked, made.patience = False, patience
     if has_supervisor:
@@ -972,6 +974,20 @@ def test_without_the_rest_it_leaves_with_the_child(kernel, statuses, code, times
     assert code == usual._live(new())
     assert [PID] * times == kernel.taken
     assert [usual.RETRY_SECONDS] * (usual.TRIES + times - 2) == kernel.patience[1:]
+
+
+@pytest.mark.parametrize("is_alive", [False, True])
+def test_where_nothing_can_be_done_any_more_it_leaves_with_the_child(kernel, monkeypatch, is_alive):
+    """Each turn fails, as without any memory: it is calm meanwhile, and goes when the child has."""
+    monkeypatch.setattr(Supervisor, "take_step", lambda _: 1 // 0)
+    kernel.orphans, kernel.dead = [processes.CHILD_OR_NOBODY], [None] * 999
+    kernel.statuses = [None, None, 0x300] if is_alive else [0x300]
+    made = new()
+    usual._supervisor(made).lifecycle.reap_at = 0.0  # overdue
+
+    assert 3 == usual._live(made)
+    assert usual.MANY + (2 if is_alive else 0) == len(kernel.patience)
+    assert {usual.PAUSE_SECONDS, usual.RETRY_SECONDS} >= set(kernel.patience[1:])
 
 
 @pytest.mark.usefixtures("without_rest")

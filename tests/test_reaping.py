@@ -274,9 +274,21 @@ def test_who_is_reaped_unseen_is_gone():
     assert "True\ngone" == printed_by(lines)
 
 
-@pytest.mark.parametrize("spoil", ["pass", "import sys; sys.modules['resource'] = None"])
+NO_MEMORY = """
+import builtins
+def without(*_):
+    raise MemoryError
+builtins.__import__ = without
+"""
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    ["pass", "import sys; sys.modules['resource'] = None", NO_MEMORY],
+    ids=["there", "missing", "no-memory"],
+)
 def test_usage_is_told_where_it_can_be(spoil):
-    """Without the module the status comes alone."""
+    """Without the module, or memory for it, the status comes alone."""
     lines = f"{spoil}\npid = dead(3)\nstatus, usage = processes.take_with_usage(pid)\n"
     lines += "print(status >> 8, usage is None)"
 
