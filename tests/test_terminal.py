@@ -55,6 +55,7 @@ SHELL_ENVIRONMENT = {
 # Keys for which a terminal sends its foreground group a signal: ^C, ^\ and ^Z.
 INTERRUPT, QUIT, SUSPEND = "\x03\x1c\x1a"
 TYPED = {INTERRUPT: signal.SIGINT, QUIT: signal.SIGQUIT, SUSPEND: signal.SIGTSTP}
+END_OF_INPUT = "\x04"
 
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 SLEEPER = ("sh", "-c", "echo ready >/dev/tty; exec sleep 100")
@@ -668,7 +669,7 @@ def test_fg_right_before_it_stops_is_not_lost(terminal, sabotage):
     terminal.suspend(shell)
     terminal.ask("fg\n", ":'\r\n")
     terminal.ask("two\n", "two\r\ntwo\r\n")
-    terminal.ask(INTERRUPT, PROMPT)
+    terminal.ask(END_OF_INPUT, PROMPT)
 
 
 def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal):
