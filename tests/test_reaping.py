@@ -274,7 +274,7 @@ def test_who_is_reaped_unseen_is_gone():
     assert "True\ngone" == printed_by(lines)
 
 
-NO_MEMORY = """
+IMPORTS_NOTHING = """
 import builtins
 def without(*_):
     raise MemoryError
@@ -284,7 +284,7 @@ builtins.__import__ = without
 
 @pytest.mark.parametrize(
     "spoil",
-    ["pass", "import sys; sys.modules['resource'] = None", NO_MEMORY],
+    ["pass", "import sys; sys.modules['resource'] = None", IMPORTS_NOTHING],
     ids=["there", "missing", "no-memory"],
 )
 def test_usage_is_told_where_it_can_be(spoil):
