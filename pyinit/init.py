@@ -12,6 +12,7 @@ from time import monotonic, sleep  # builtin: it needs no file
 from pyinit import child, processes, signals
 from pyinit.child import UNKNOWN_CODE
 from pyinit.processes import BATCH, RETRY_SECONDS
+from pyinit.signals import REQUESTS_TO_STOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,9 +260,11 @@ def _wait(init: Init) -> "struct_siginfo | None":
 
 def _forward(init: Init, received: "struct_siginfo") -> None:
     """Pass a signal on, as it is and to the child alone; otherwise the supervisor does."""
-    if init.supervisor is None and init.child.status is None:
+    signum = received.si_signo
+    # One that asks to stop starts clocks, which the supervisor has.
+    if init.supervisor is None and init.child.status is None and signum not in REQUESTS_TO_STOP:
         try:
-            processes.send(init.child.pid, received.si_signo)
+            processes.send(init.child.pid, signum)
         except OSError:  # the long way tries again, and says why
             pass
         else:

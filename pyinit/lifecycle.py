@@ -11,7 +11,10 @@ Rules, whatever comes in and in whatever order:
 5. Some that remain do not hear a SIGTERM, whatever time they get. So there is a LOOK at what is
    left soon after all were asked, and again, each time after twice as long, if ``survivors``, which
    knows how to reach these, wants another one.
-6. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
+6. When a stop is slow, and before an EXPIRE and a KILL, there is a PEEK at those that do not stop.
+   EXPLAIN tells what it has found, as soon as it is over or EXPLAIN_SECONDS later. SIGKILL does
+   not wait for it.
+7. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
 
 Every time that pyinit waits for is here: one for each step that is still to come, and one to reap.
 """
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)
-EXPIRE, ASK, ASK_AGAIN, LOOK, KILL, KILL_AGAIN, GIVE_UP = range(7)
+EXPLAIN, EXPIRE, ASK, ASK_AGAIN, LOOK, PEEK, KILL, KILL_AGAIN, GIVE_UP = range(9)
 SIGNALS = {
     EXPIRE: (SIGKILL,),
     ASK: (SIGTERM, SIGCONT),
@@ -40,6 +43,8 @@ ASKING = frozenset({ASK, ASK_AGAIN})
 REPEATED = frozenset({ASK_AGAIN, KILL_AGAIN})
 ASK_SECONDS = 0.1  # until those are asked that could not be found when it was time
 LOOK_SECONDS = 0.05  # by then a process that ends at once has ended
+PEEK_SECONDS = 1.0  # for it, before a SIGKILL; half of the time where that is less
+EXPLAIN_SECONDS = 2.0  # for it, before what is known is told; likewise
 LAST_SECONDS = 1.0  # for what SIGKILL should have ended; D-state processes live on (signal(7))
 AGAIN_SECONDS = 0.01  # when not PID 1 a process that forks all the time is not hit at once
 
@@ -53,6 +58,7 @@ class Lifecycle:
         state: RUNNING, DRAINING or DONE.
         status: the child's, once it is dead; None before.
         stopping: whether the end has begun: the child was asked to stop, or is dead.
+        asked: when the child was first asked to stop, and the signal that was sent; None before.
         reap_at: when there may be more to reap although no signal will tell; None if not.
     """
 
@@ -60,9 +66,11 @@ class Lifecycle:
         "_aim",
         "_clocks",
         "_drain",
+        "_explain_after",
         "_kill_after",
         "_pause",
         "_rewrite",
+        "asked",
         "reap_at",
         "state",
         "status",
@@ -79,12 +87,14 @@ class Lifecycle:
         self._aim = EVERYONE if settings.forward_all else GROUP if settings.group else CHILD
         self._rewrite = settings.rewrite
         self._kill_after = settings.kill_after
+        self._explain_after = settings.explain_after
         self._drain = settings.drain if may_drain else 0.0
         self._pause = LOOK_SECONDS  # until the next look
         self._clocks: dict[int, float] = {}  # when which step is due
         self.state = RUNNING
         self.status: int | None = None
         self.stopping = False
+        self.asked: tuple[float, int] | None = None
         self.reap_at: float | None = None
 
     def patience(self, now: float) -> float | None:
@@ -107,9 +117,38 @@ class Lifecycle:
             return None if send in JOB_CONTROL else (EVERYONE, send)
         if signum in REQUESTS_TO_STOP and not self.stopping:
             self.stopping = True
-            if self._kill_after:
-                self._clocks[EXPIRE] = now + self._kill_after
+            self.asked = now, send
+            self._begin_to_stop(now)
         return self._aim, send
+
+    def _begin_to_stop(self, now: float) -> None:
+        if self._kill_after:
+            self._clocks[EXPIRE] = now + self._kill_after
+        if self._explain_after:
+            wait, most = self._explain_after, EXPLAIN_SECONDS
+            if self._kill_after:
+                wait = min(wait, self._kill_after / 2)
+                most = min(most, self._kill_after / 4)
+            self._clocks = {PEEK: now + wait, EXPLAIN: now + wait + most, **self._clocks}
+        else:
+            self._peek_before(EXPIRE, now)
+
+    def _peek_before(self, step: int, now: float) -> None:
+        """Have a PEEK before a step, if that is to come."""
+        if step in self._clocks:
+            at = self._clocks[step]
+            peek = at - min(PEEK_SECONDS, (at - now) / 2)
+            self._clocks = {PEEK: peek, **self._clocks}  # of two at one time the first
+
+    def until(self) -> float | None:
+        """Return when what is found in a PEEK is wanted; None where nothing wants it."""
+        times = [self._clocks[step] for step in (EXPLAIN, EXPIRE, KILL) if step in self._clocks]
+        return min(times, default=None)
+
+    def peeked(self, now: float) -> None:
+        """Note that a PEEK is over, so that there is nothing more to wait for before it is told."""
+        if EXPLAIN in self._clocks and PEEK not in self._clocks:
+            self._clocks[EXPLAIN] = min(self._clocks[EXPLAIN], now)
 
     def child_died(self, status: int, now: float) -> None:
         """Note that the child is dead: whoever is left is to be asked to go, at once.
@@ -149,7 +188,9 @@ class Lifecycle:
             if step == LOOK:
                 self._pause *= 2
             del self._clocks[step]
-        return step, self._aim if step == EXPIRE else EVERYONE, SIGNALS.get(step, ())
+            if step == EXPLAIN:
+                self._peek_before(EXPIRE, now)
+        return step, self._aim if self.status is None else EVERYONE, SIGNALS.get(step, ())
 
     def sent(self, step: int, error: int, now: float) -> None:
         """Note what came of a step's signals.
@@ -180,7 +221,8 @@ class Lifecycle:
     def _give_time(self, now: float) -> None:
         self._pause = LOOK_SECONDS
         first = now + min(self._pause, self._drain)
-        self._clocks = {LOOK: first, KILL: now + self._drain}  # of two at one time the first
+        self._clocks = {LOOK: first, KILL: now + self._drain}
+        self._peek_before(KILL, now)
 
     def _kill(self, step: int, now: float) -> None:
         end = now + LAST_SECONDS if step == KILL else self._clocks[GIVE_UP]

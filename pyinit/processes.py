@@ -11,7 +11,7 @@
 
 import posix
 
-from pyinit.signals import SIGCONT
+from pyinit.signals import SIGCHLD, SIGCONT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +76,14 @@ def send_to_all(child: int, signum: int) -> None:
         posix.kill(ALL, signum)
         if child:
             posix.kill(child, 0)  # asks, and sends nothing
+
+
+def wake() -> None:
+    """Have the loop look what there is to do; for another thread, which has found something.
+
+    A SIGCHLD is no news to anybody, and is kept: it is blocked, for PID 1 as well (signal(7)).
+    """
+    posix.kill(posix.getpid(), SIGCHLD)
 
 
 def send_to(pid: int, descriptor: int | None, signum: int) -> None:

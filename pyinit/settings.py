@@ -25,8 +25,13 @@ class Settings:
         rewrite: ``-r``: what to forward in place of which signal; 0 for nothing.
         drain: ``-d``: seconds that what the child left behind gets to end; 0 to leave at once.
         kill_after: ``-k``: seconds from the first request to stop to SIGKILL; 0 for never.
+        explain_after: ``--explain-after``: seconds from the first request to stop until it is told
+            why the child has not stopped; 0 for never.
+        stacks: whether stacks of Python processes may be read for that (``PYINIT_STACKS``).
         expected_codes: ``-e``: codes of the child that become 0.
         log_format: ``auto``, ``console`` or ``json``.
+        termination_log: the file for the last words; empty for the usual one, if it is there.
+        unknown: variables called PYINIT_... that pyinit does not have.
     """
 
     command: tuple[str, ...]
@@ -39,8 +44,12 @@ class Settings:
     rewrite: "dict[int, int]" = {}  # noqa: RUF012 - never changed, and ClassVar would be an import
     drain = 5.0
     kill_after = 0.0
+    explain_after = 5.0
+    stacks = True
     expected_codes: "frozenset[int]" = frozenset()
     log_format = "auto"
+    termination_log = ""
+    unknown: tuple[str, ...] = ()
 
     def __init__(self, command: tuple[str, ...], **chosen: "Any") -> None:  # noqa: ANN401 - each its own
         """Keep the command and what was chosen; see the class for the names."""

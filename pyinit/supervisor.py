@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
 
     from pyinit.child import Child
+    from pyinit.later.slow_stop import Look
     from pyinit.later.survivors import Survivors
     from pyinit.settings import Settings
 
 UNKNOWN_STATUS = UNKNOWN_CODE << 8  # of waitpid(2), where it was never told
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
+OUT_OF_MEMORY = "out of memory, as the cgroup tells"
+OF_SHELLS = ("&&", "||", "$", "~")  # in arguments: only a shell would have understood them
+NOBODY_LATER = float("inf"), signals.SIGTERM  # when a drain asked, and with what
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
 
@@ -39,9 +43,13 @@ class Supervisor:
     """
 
     __slots__ = (
+        "_asked_by",
         "_child",
         "_code",
+        "_ending",
         "_has_begun",
+        "_has_killed",
+        "_peeked",
         "_settings",
         "_survivors",
         "_usage",
@@ -65,6 +73,10 @@ class Supervisor:
         self._has_begun = child.pid > 0  # then there is nothing to tell of the start
         self._usage: struct_rusage | None = None
         self._survivors: Survivors | None = None
+        self._peeked: Look | None = None
+        self._asked_by: tuple[struct_siginfo, str | None] | None = None  # to stop; its name
+        self._ending: tuple[int, float, str] | None = None  # of the child: status, seconds, reason
+        self._has_killed = False  # whether SIGKILL was sent
         if self._has_begun:
             self.report.open()
         self._note_child()  # it may have been reaped with orphans
@@ -99,6 +111,10 @@ class Supervisor:
             from pyinit.later import shell_above
 
             shell_above.tell(self.report)
+        if self._settings.unknown:
+            from pyinit.later import variables
+
+            variables.tell(self.report, self._settings.unknown)
 
     def is_over(self) -> bool:
         """Tell whether the child is dead and nobody is left to wait for."""
@@ -115,6 +131,9 @@ class Supervisor:
             self.report.tell(INFO, "signal_dropped", received)
             return
         target, signum = order
+        if life.asked is not None and self._asked_by is None:
+            pid = received.si_pid if received.si_code <= 0 else 0
+            self._asked_by = received, _name(pid) if pid > 0 else None  # it may be gone in a moment
         if child.terminal is not None and pid:
             child.terminal.passes(signum, pid)
         error = self._send(target, (signum,))
@@ -131,10 +150,11 @@ class Supervisor:
         try:
             if target == lifecycle.EVERYONE and posix.getpid() != 1:
                 self._send_to_descendants(signums, pid)
-                return None
-            send = SENDERS[target]
-            for signum in signums:
-                send(pid, signum)
+            else:
+                send = SENDERS[target]
+                for signum in signums:
+                    send(pid, signum)
+            self._has_killed = self._has_killed or signals.SIGKILL in signums
         except OSError as error:
             if isinstance(error, ProcessLookupError) and not is_alive:
                 return None  # the last of those that remained has just gone
@@ -287,13 +307,33 @@ class Supervisor:
     def _tell_end(self, status: int) -> None:
         child = self._child
         seconds = monotonic() - child.began
-        kills = 0
+        kills, counted = 0, None
         if status and child.oom_kills is not None:  # of a SIGKILL a shell may have made a code
             from pyinit.later import oom
 
-            kills = (oom.kills() or 0) - child.oom_kills
-        level = WARNING if kills or self._is_crash(status) else INFO
-        self.report.tell(level, "child_exited", child.pid, status, seconds, self._usage, kills)
+            counted = oom.kills()
+            kills = (counted or 0) - child.oom_kills
+        reason = "" if kills > 0 else self._reason(status, seconds, counts_oom=counted is not None)
+        level = WARNING if kills or reason or self._is_crash(status) else INFO
+        facts = (child.pid, status, seconds, self._usage, (kills, reason))
+        self.report.tell(level, "child_exited", *facts)
+        self._ending = status, seconds, OUT_OF_MEMORY if kills > 0 else reason
+
+    def _reason(self, status: int, seconds: float, *, counts_oom: bool) -> str:
+        """Return why the child ended, where neither its status nor pyinit or memory explain it."""
+        command = self._settings.command
+        if posix.WIFSIGNALED(status):
+            is_clear = posix.WTERMSIG(status) != signals.SIGKILL or self._has_killed
+        else:
+            marks = OF_SHELLS if status else OF_SHELLS[:2]  # the others fail where they matter
+            is_clear = self._asked_by is not None or not any(
+                mark in word for mark in marks for word in command[1:]
+            )
+        if is_clear:
+            return ""
+        from pyinit.later import endings
+
+        return endings.reason(command, status, seconds, counts_oom=counts_oom)
 
     def _is_crash(self, status: int) -> bool:
         """Tell whether whoever runs the container must know of it, as of no plain stop."""
@@ -312,6 +352,8 @@ class Supervisor:
 
     def take_step(self) -> None:
         """Do what the clocks say is due. That it cannot be told is no reason not to."""
+        if self._peeked is not None and self._peeked.is_over:
+            self.lifecycle.peeked(monotonic())
         due = self.lifecycle.due(monotonic())
         if due is None:
             return
@@ -332,15 +374,44 @@ class Supervisor:
             self.report.tell_error(error)
 
     def _tell_step(self, step: int, target: int) -> None:
-        if step == lifecycle.EXPIRE:
-            seconds = self._settings.kill_after
-            self.report.tell(WARNING, "kill_after_expired", target, self._child.pid, seconds)
+        if step == lifecycle.PEEK:
+            self._peek(target)
+        elif step == lifecycle.EXPLAIN:
+            self.report.tell(WARNING, "stop_is_slow", self._child.pid, *self._asked(), self._peeked)
+        elif step == lifecycle.EXPIRE:
+            facts = (target, self._child.pid, self._settings.kill_after, self._peeked)
+            self.report.tell(WARNING, "kill_after_expired", *facts)
         elif step == lifecycle.ASK:
             from pyinit.later.survivors import Survivors
 
             self._survivors = Survivors(self.report, self._settings.drain)
         elif step == lifecycle.KILL and self._survivors is not None:
-            self._survivors.name_all()
+            self._survivors.name_all(self._peeked)
+
+    def _peek(self, target: int) -> None:
+        """Begin to find out why they do not stop; see ``later.slow_stop``."""
+        before, self._peeked = self._peeked, None
+        if self.report.verbosity < WARNING:
+            return
+        from pyinit.later.slow_stop import Look
+
+        is_draining = self.lifecycle.state == lifecycle.DRAINING
+        pids = None if is_draining else [self._child.pid]
+        at, sent = NOBODY_LATER if is_draining else self.lifecycle.asked or NOBODY_LATER
+        came = sent if is_draining or self._asked_by is None else self._asked_by[0].si_signo
+        until = self.lifecycle.until() or monotonic()
+        try:
+            self._peeked = Look(
+                pids, (at, sent, came), until, whom=target, stacks=self._settings.stacks
+            )
+            self._peeked.before = before
+        except RuntimeError:  # no thread to be had, as where a container may have so many only
+            pass
+
+    def _asked(self) -> tuple[float, int]:
+        """Return how long ago the child was first asked to stop, in seconds, and by what signal."""
+        asked, signum = self.lifecycle.asked or (monotonic(), signals.SIGTERM)
+        return round(monotonic() - asked, 1), signum
 
     def _note_step(self, step: int, number: int) -> None:
         if number == ENOENT and step in lifecycle.ASKING:
@@ -358,9 +429,12 @@ class Supervisor:
         """Tell how it went; return the code to leave with."""
         self._try(self.settle)  # an error came between, perhaps
         self._try(self._end)
-        self.report.close()
         code = UNKNOWN_CODE if self._code is None else self._code
         if code in self._settings.expected_codes:
+            code = 0
+        self._try(self._leave_word, code)
+        self.report.close()
+        if not code:
             return 0
         terminal = self._child.terminal
         if terminal is not None and self.lifecycle.status == signals.SIGINT:
@@ -373,8 +447,43 @@ class Supervisor:
         if self._child.terminal is not None:
             self._child.terminal.end_loan(self._child.pid)
 
+    def _leave_word(self, code: int) -> None:
+        """Write into the termination log; nothing where all was as it should be."""
+        named = self._settings.termination_log
+        is_plain = self._is_plain(code)
+        if not named and (is_plain or not _has_termination_log()):
+            return
+        from pyinit.later import last_words
+
+        words = []
+        if not is_plain:
+            if self._asked_by is not None:
+                words.append(last_words.request(*self._asked_by, self._asked()[0]))
+            if self._ending is not None:
+                command, is_own = self._settings.command[0], self._has_killed
+                words.append(
+                    last_words.ending(command, self._child.pid, self._ending, is_own=is_own)
+                )
+        last_words.leave(named, self._child.began, self.report, words)
+
+    def _is_plain(self, code: int) -> bool:
+        """Tell whether the child ended well, or by what it was asked with, and all of the rest."""
+        if self.report.kept:
+            return False
+        status, _, reason = self._ending or (0, 0.0, "")
+        was_asked = self._asked_by is not None and posix.WIFSIGNALED(status)
+        return not reason and (not code or (was_asked and not self._is_crash(status)))
+
 
 SENDERS = (processes.send, processes.send_to_group, processes.send_to_all)  # by the target
+
+
+def _has_termination_log() -> bool:
+    # PID 1 is what the container is about: what `kubectl exec` starts has no say in it.
+    try:
+        return posix.getpid() == 1 and bool(posix.lstat("/dev/termination-log"))
+    except OSError:
+        return False
 
 
 def _name(pid: int) -> str | None:

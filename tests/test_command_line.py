@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testkit.programs import PYINIT
+from testkit.programs import PYINIT, ROOT_DIRECTORY
 from testkit.signalsets import OF_C_LIBRARY
 
 import pyinit
@@ -31,6 +31,8 @@ DEFAULTS = {
     "kill_after": 0.0,
     "expected_codes": frozenset(),
     "log_format": "auto",
+    "termination_log": "",
+    "unknown": (),
 }
 
 
@@ -88,6 +90,8 @@ def parsed(words: list[str], environment: dict[str, str] | None = None) -> dict:
         (["--log-format", "json", "app"], {"log_format": "json"}),
         (["--log-format=console", "app"], {"log_format": "console"}),
         (["--log-format=auto", "app"], {}),
+        (["--termination-log", "/a", "app"], {"termination_log": "/a"}),
+        (["--termination-log=/a=b", "app"], {"termination_log": "/a=b"}),
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -124,6 +128,10 @@ def test_options_are_understood(words, settings):
         ({"PYINIT_KILL_AFTER": "9"}, {"kill_after": 9.0}),
         ({"PYINIT_LOG_FORMAT": "json"}, {"log_format": "json"}),
         ({"PYINIT_LOG_FORMAT": ""}, {}),
+        ({"PYINIT_TERMINATION_LOG": "/a"}, {"termination_log": "/a"}),
+        ({"PYINIT_TERMINATION_LOG": ""}, {}),
+        ({"PYINIT_KILLAFTER": "5"}, {"unknown": ("PYINIT_KILLAFTER",)}),
+        ({"TINI_KILLAFTER": "5"}, {}),
     ],
     ids=str,
 )
@@ -212,6 +220,12 @@ ERRORS = [
     (["-e", "--group", "x"], {}, ["-e '--group'", "from 0 to 255\n"]),
     (["-x", "x"], {}, ["'-x'", "pyinit --help"]),
     (["-G", "x"], {}, ["'-G'", "did you mean -g?"]),
+    (["-q", "x"], {}, ["'-q'", "did you mean PYINIT_VERBOSITY=0?"]),
+    (["--quiet", "x"], {}, ["'--quiet'", "did you mean PYINIT_VERBOSITY=0?"]),
+    (["--drain 5", "x"], {}, ["'--drain 5'", "write each word by itself: '--drain', '5'\n"]),
+    (["-- x"], {}, ["'-- x'", "write each word by itself: '--', 'x'\n"]),
+    (["-k" + " x" * 100], {}, ["-k ' x x"]),
+    (["-z" + " x" * 80], {}, ["pyinit --help"]),
     (["-gx", "x"], {}, ["'-x' in '-gx'", "pyinit --help"]),
     (["-vgA", "x"], {}, ["'-A' in '-vgA'", "did you mean -a?"]),
     (["-g=1", "x"], {}, ["'-g=1' is not an option of pyinit: -g takes no value\n"]),
@@ -271,6 +285,8 @@ ERRORS = [
     (["--log-format=json", "x"], {"PYINIT_LOG_FORMAT": "xml"}, ["PYINIT_LOG_FORMAT='xml'", "auto"]),
     (["--log-format"], {}, ["--log-format", "a value"]),
     (["--log-format", "jsno", "x"], {}, ["--log-format 'jsno'", "did you mean json?"]),
+    (["--termination-log", "a", "x"], {}, ["--termination-log 'a'", "from the root, such as /"]),
+    (["x"], {"PYINIT_TERMINATION_LOG": "a"}, ["PYINIT_TERMINATION_LOG='a'", "from the root"]),
     (["--log-format=", "x"], {}, ["--log-format", "auto, console or json"]),
     ([], {}, ["no command", "pyinit -- COMMAND"]),
     (["--"], {}, ["no command"]),
@@ -310,6 +326,65 @@ def test_mistake_costs_one_line_and_starts_nothing(
     assert (1, True) == (error.count("\n"), error.endswith("\n"))
     assert [] == [part for part in parts if part not in error]
     assert len(error) < 400
+
+
+# What other programs have, and what is near in letters only.
+OTHER_WORDS = [
+    "--init", "--user", "--debug", "--config", "--daemon", "--foreground", "--signal", "--name",
+    "--env", "--workdir", "--restart", "--watch", "--log-file", "--color", "--wait", "--time",
+    "--limit", "--reap", "--fork", "--exec", "--output", "--pid", "--login", "--trace", "--port",
+    "--ex", "--exit", "--term", "--sub", "--no", "-c", "-i", "-t",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", OTHER_WORDS)
+def test_nothing_is_proposed_rather_than_nonsense(word):
+    """A word that is no slip of the pen gets no other proposed."""
+    done = subprocess.run([PYINIT, word, "x"], check=False, capture_output=True, text=True)
+    line = f"pyinit: '{word}' is not an option of pyinit; pyinit --help lists them\n"
+
+    assert (1, line) == (done.returncode, done.stderr)
+
+
+MEANT = {
+    "PYINIT_KILLAFTER": "PYINIT_KILL_AFTER",
+    "PYINIT_TIMEOUT": "PYINIT_KILL_AFTER",
+    "PYINIT_KILL_AFTER_SECONDS": "PYINIT_KILL_AFTER",
+    "PYINIT_GRACE_PERIOD": "PYINIT_DRAIN",
+    "PYINIT_DRIAN": "PYINIT_DRAIN",
+    "PYINIT_GROUP": "PYINIT_KILL_PROCESS_GROUP",
+    "PYINIT_ALL": "PYINIT_FORWARD_ALL",
+    "PYINIT_LOG_LEVEL": "PYINIT_VERBOSITY",
+    "PYINIT_VERBOSE": "PYINIT_VERBOSITY",
+    "PYINIT_QUIET": "PYINIT_VERBOSITY=0",
+    "PYINIT_EXPECT": "-e",
+    "PYINIT_VERSION": "",
+    "PYINIT_LICENSE": "",
+    "PYINIT_JSON": "",
+    "PYINIT_PORT": "",
+    "PYINIT_SERVICE_HOST": "",
+    "PYINIT_PORT_80_TCP": "",
+    "PYINIT_HOME": "",
+    "PYINIT_": "",
+}
+
+
+@pytest.mark.parametrize("name", MEANT)
+def test_variable_that_is_nearly_one_is_told(run, name):
+    """A warning says which was meant; one that may be somebody's own costs nothing."""
+    result = run(["--log-format=json"], ["sh", "-c", "exit 3"], wrap=["env", f"{name}=7"])
+    reasons = [(event["event"], event["name"], event["reason"]) for event in result.events]
+    reason = f"pyinit has no such variable; did you mean {MEANT[name]}?"
+
+    assert 3 == result.code
+    assert ([("variable_unknown", name, reason)] if MEANT[name] else []) == reasons
+
+
+def test_variables_of_the_page_are_those_of_the_code():
+    """The table of variables has all that are read."""
+    page = (ROOT_DIRECTORY / "docs/usage.md").read_text()
+
+    assert set(re.findall(r"^\| `(PYINIT_\w+)` \|", page, re.MULTILINE)) == set(cli.VARIABLES)
 
 
 PAGES = {

@@ -15,13 +15,21 @@ from pyinit.settings import Settings
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 ASKED = (lifecycle.ASK, EVERYONE, (signal.SIGTERM, signal.SIGCONT))
 EXPIRE = (lifecycle.EXPIRE, CHILD, (signal.SIGKILL,))
+EXPLAIN = (lifecycle.EXPLAIN, CHILD, ())
 LOOK = (lifecycle.LOOK, EVERYONE, ())
 KILL = (lifecycle.KILL, EVERYONE, (signal.SIGKILL,))
 
 
-def new(*, may_drain: bool = True, **settings) -> Lifecycle:
-    """Return the rules of a command that runs."""
-    return Lifecycle(Settings(("app",), **settings), may_drain=may_drain)
+def new(*, may_drain: bool = True, explain_after: float = 0.0, **settings) -> Lifecycle:
+    """Return the rules of a command that runs; a slow stop is not explained, if not asked for."""
+    chosen = Settings(("app",), explain_after=explain_after, **settings)
+    return Lifecycle(chosen, may_drain=may_drain)
+
+
+def due(life: Lifecycle, now: float) -> "lifecycle.Step | None":
+    """Return what is due but for a PEEK, of which there is one before others."""
+    step = life.due(now)
+    return life.due(now) if step and step[0] == lifecycle.PEEK else step
 
 
 def deadline(life: Lifecycle) -> float | None:
@@ -43,7 +51,7 @@ def test_signals_go_to_whom_the_options_name(settings, target):
     life = new(kill_after=1.0, **settings)
 
     assert (target, signal.SIGTERM) == life.receive(signal.SIGTERM, 5.0)
-    assert (lifecycle.EXPIRE, target, (signal.SIGKILL,)) == life.due(6.0)
+    assert (lifecycle.EXPIRE, target, (signal.SIGKILL,)) == due(life, 6.0)
 
 
 @pytest.mark.parametrize("target", [{}, {"group": True}, {"forward_all": True}])
@@ -65,8 +73,8 @@ def test_first_request_to_stop_starts_the_clock(signum):
     for other in STOP:
         life.receive(other, 9.0)
 
-    assert 12.0 == deadline(life)
-    assert [None, EXPIRE, None] == [life.due(now) for now in (11.9, 12.0, 99.0)]
+    assert 12.0 - lifecycle.PEEK_SECONDS == deadline(life)
+    assert [None, EXPIRE, None] == [due(life, now) for now in (11.9, 12.0, 99.0)]
 
 
 def test_clock_looks_at_the_signal_received():
@@ -76,7 +84,7 @@ def test_clock_looks_at_the_signal_received():
     assert deadline(life) is None
     life.receive(signal.SIGTERM, 2.0)
 
-    assert 12.0 == deadline(life)
+    assert [None, EXPIRE] == [due(life, now) for now in (11.9, 12.0)]
 
 
 def test_dropped_request_starts_no_clock():
@@ -107,13 +115,13 @@ def test_step_that_an_error_came_between_is_still_due(monkeypatch, fails, now, s
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     if fails == "_kill":
-        assert [ASKED, LOOK] == [life.due(1.0), life.due(2.0)]
+        assert [ASKED, LOOK] == [due(life, 1.0), due(life, 2.0)]
     with monkeypatch.context() as patch:
         patch.setattr(Lifecycle, fails, lambda *_: 1 // 0)
         with pytest.raises(ZeroDivisionError):
-            life.due(now)
+            due(life, now)
 
-    assert step == life.due(now)
+    assert step == due(life, now)
 
 
 def test_drain_asks_then_kills_then_gives_up():
@@ -121,12 +129,14 @@ def test_drain_asks_then_kills_then_gives_up():
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     assert (lifecycle.DRAINING, True) == (life.state, life.stopping)
-    assert [ASKED, None, LOOK] == [life.due(now) for now in (1.0, 1.04, 1.06)]
-    assert [None, KILL] == [life.due(now) for now in (5.9, 6.0)]
-    assert [lifecycle.KILL_AGAIN, None] == [step and step[0] for step in map(life.due, (6.5, 6.5))]
-    life.due(7.0)
+    assert [ASKED, None, LOOK] == [due(life, now) for now in (1.0, 1.04, 1.06)]
+    assert [None, KILL] == [due(life, now) for now in (5.9, 6.0)]
+    assert [lifecycle.KILL_AGAIN, None] == [
+        step and step[0] for step in (due(life, 6.5), due(life, 6.5))
+    ]
+    due(life, 7.0)
 
-    assert (lifecycle.GIVE_UP, EVERYONE, ()) == life.due(8.0)
+    assert (lifecycle.GIVE_UP, EVERYONE, ()) == due(life, 8.0)
     assert (lifecycle.DONE, None) == (life.state, deadline(life))
 
 
@@ -134,12 +144,12 @@ def test_time_of_a_drain_begins_when_they_were_asked():
     """What it takes to find those that remain is not taken from their time."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
-    life.due(1.0)
+    due(life, 1.0)
     life.sent(lifecycle.ASK, 0, 4.0)
-    assert [None, LOOK] == [life.due(now) for now in (4.04, 4.06)]
+    assert [None, LOOK] == [due(life, now) for now in (4.04, 4.06)]
     life.sent(lifecycle.ASK, 0, 5.0)
-    assert [None, LOOK] == [life.due(now) for now in (5.04, 5.06)]
-    assert [None, KILL] == [life.due(now) for now in (9.9, 10.0)]
+    assert [None, LOOK] == [due(life, now) for now in (5.04, 5.06)]
+    assert [None, KILL] == [due(life, now) for now in (9.9, 10.0)]
     life.sent(lifecycle.ASK, 0, 10.0)
 
     assert 10.0 + lifecycle.AGAIN_SECONDS == deadline(life)
@@ -149,26 +159,26 @@ def test_looks_become_rare():
     """Another look comes after twice as long each time, and none after the deadline."""
     life = new(drain=1.0)
     life.child_died(0, 0.0)
-    life.due(0.0)
+    due(life, 0.0)
     looks = []
-    while (step := life.due(now := deadline(life)))[0] == lifecycle.LOOK:
-        looks.append(now)
-        life.look_again(now)
+    while (step := life.due(now := deadline(life))) != KILL:
+        if step == LOOK:
+            looks.append(now)
+            life.look_again(now)
 
-    assert KILL == step
     assert [0.05, 0.15, 0.35, 0.75] == [pytest.approx(now) for now in looks]
     life.look_again(1.0)
-    assert lifecycle.KILL_AGAIN == life.due(2.0)[0]
+    assert lifecycle.KILL_AGAIN == due(life, 2.0)[0]
 
 
 def test_look_comes_late_in_the_life_of_a_machine_too():
     """Its clock counts from the boot, so a time is large beside what is added to it."""
     life = new(drain=5.0)
     life.child_died(0, 1e6)
-    assert [ASKED, LOOK] == [life.due(now) for now in (1e6, 1e6 + 0.1)]
+    assert [ASKED, LOOK] == [due(life, now) for now in (1e6, 1e6 + 0.1)]
     life.look_again(1e6 + 0.1)
 
-    assert [None, LOOK] == [life.due(1e6 + seconds) for seconds in (0.15, 0.21)]
+    assert [None, LOOK] == [due(life, 1e6 + seconds) for seconds in (0.15, 0.21)]
 
 
 @pytest.mark.parametrize("error", [0, errno.EPERM, errno.ENOSYS])
@@ -176,10 +186,10 @@ def test_those_that_may_not_be_asked_get_their_time(error):
     """Nothing would be different if they were asked again."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
-    life.due(1.0)
+    due(life, 1.0)
     life.sent(lifecycle.ASK, error, 3.0)
 
-    assert [LOOK, None, KILL] == [life.due(now) for now in (3.1, 7.9, 8.0)]
+    assert [LOOK, None, KILL] == [due(life, now) for now in (3.1, 7.9, 8.0)]
 
 
 def test_short_drain_looks_before_it_kills():
@@ -187,7 +197,7 @@ def test_short_drain_looks_before_it_kills():
     life = new(drain=0.01)
     life.child_died(0, 1.0)
 
-    assert [ASKED, LOOK, KILL] == [life.due(now) for now in (1.0, 1.01, 1.01)]
+    assert [ASKED, LOOK, KILL] == [due(life, now) for now in (1.0, 1.01, 1.01)]
 
 
 def test_time_of_a_drain_does_not_begin_at_any_other_time():
@@ -195,7 +205,7 @@ def test_time_of_a_drain_does_not_begin_at_any_other_time():
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     life.sent(lifecycle.ASK, 0, 2.0)
-    assert ASKED == life.due(2.0)
+    assert ASKED == due(life, 2.0)
     life.nobody_left()
     life.sent(lifecycle.ASK, 0, 3.0)
 
@@ -225,7 +235,7 @@ def test_without_a_drain_the_child_takes_all_with_it(how):
     life = new(**how)
     life.child_died(0, 1.0)
 
-    assert (lifecycle.DONE, None) == (life.state, life.due(99.0))
+    assert (lifecycle.DONE, None) == (life.state, due(life, 99.0))
 
 
 def test_patience_with_the_child_ends_with_it():
@@ -233,31 +243,31 @@ def test_patience_with_the_child_ends_with_it():
     life = new(kill_after=3.0, drain=5.0)
     life.receive(signal.SIGTERM, 1.0)
     life.child_died(0, 2.0)
-    life.due(2.0)
-    life.due(3.0)
+    due(life, 2.0)
+    due(life, 3.0)
 
-    assert [None, KILL] == [life.due(now) for now in (6.9, 7.0)]
+    assert [None, KILL] == [due(life, now) for now in (6.9, 7.0)]
 
 
 def test_those_that_cannot_be_found_just_now_are_asked_again():
     """Their time runs from the first moment on, and anew once they were asked."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
-    life.due(1.0)
+    due(life, 1.0)
     life.sent(lifecycle.ASK, errno.EAGAIN, 1.0)
     assert [None, LOOK[0], lifecycle.ASK_AGAIN] == [
-        step and step[0] for step in map(life.due, (1.04, 1.06, 1.1))
+        step and step[0] for step in [due(life, now) for now in (1.04, 1.06, 1.1)]
     ]
     life.sent(lifecycle.ASK_AGAIN, 0, 3.0)
 
-    assert [LOOK, None, KILL] == [life.due(now) for now in (3.1, 7.9, 8.0)]
+    assert [LOOK, None, KILL] == [due(life, now) for now in (3.1, 7.9, 8.0)]
 
 
 def test_those_that_can_never_be_found_are_not_waited_for():
     """Where /proc does not tell who is left there is nobody to drain."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
-    life.due(1.0)
+    due(life, 1.0)
     life.sent(lifecycle.ASK, errno.ENOENT, 1.0)
 
     assert (lifecycle.DONE, None) == (life.state, deadline(life))
@@ -271,14 +281,88 @@ def test_what_is_to_be_reaped_is_waited_for():
     life.receive(signal.SIGTERM, 0.0)
     life.reap_at = None
 
-    assert [2.5, 0.0] == [life.patience(now) for now in (0.5, 9.0)]
+    assert [1.5, 0.0] == [pytest.approx(life.patience(now)) for now in (0.5, 9.0)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"explain_after": 5.0}, 7.0),
+        ({"explain_after": 5.0, "kill_after": 60.0}, 7.0),
+        ({"explain_after": 5.0, "kill_after": 4.0}, 4.0),
+        ({"explain_after": 5.0, "kill_after": 0.4}, 2.2),
+        ({"explain_after": 0.0, "kill_after": 4.0}, None),
+        ({"explain_after": 0.0}, None),
+    ],
+)
+def test_slow_stop_is_told_once(settings, told):
+    """Some seconds after the first request, at half of -k where that is less; with 0 never."""
+    life = new(**settings)
+    life.receive(signal.SIGTERM, 2.0)
+    life.receive(signal.SIGTERM, 2.5)
+    times = []
+    while (now := deadline(life)) is not None:
+        step = life.due(now)
+        if step == EXPLAIN:
+            times.append(now)
+        elif step[0] == lifecycle.PEEK:
+            life.peeked(now)
+
+    assert times == ([] if told is None else [told])
+
+
+def test_slow_stop_is_told_before_long():
+    """Also where it takes long to find out why; but then what was found is told."""
+    life = new(explain_after=5.0)
+    life.receive(signal.SIGTERM, 2.0)
+    life.peeked(3.0)
+    assert [None, (lifecycle.PEEK, CHILD, ())] == [life.due(now) for now in (6.9, 7.0)]
+    assert 7.0 + lifecycle.EXPLAIN_SECONDS == deadline(life) == life.until()
+    life.peeked(7.5)
+
+    assert [None, EXPLAIN, None] == [life.due(now) for now in (7.4, 7.5, 99.0)]
+    assert life.until() is None
+
+
+def test_look_comes_before_each_thing_that_it_is_for():
+    """Before the slow stop is told, before the child is killed, and before the rest is."""
+    life = new(explain_after=1.0, kill_after=4.0, drain=5.0)
+    life.receive(signal.SIGTERM, 10.0)
+    peek = (lifecycle.PEEK, CHILD, ())
+    taken = []
+    while (now := deadline(life)) is not None:
+        taken.append((now, life.due(now)))
+    assert [(11.0, peek), (12.0, EXPLAIN), (13.0, peek), (14.0, EXPIRE)] == taken
+    life.child_died(9, 14.1)
+
+    assert [ASKED, LOOK] == [life.due(now) for now in (14.1, 14.2)]
+    peek = (lifecycle.PEEK, EVERYONE, ())
+    assert [None, peek, None, KILL] == [life.due(now) for now in (18.0, 18.11, 18.95, 19.1)]
+
+
+def test_look_at_who_has_little_time_takes_half_of_it():
+    """Whoever is to be killed at once was asked a moment before that at least."""
+    life = new(kill_after=0.1)
+    life.receive(signal.SIGTERM, 1.0)
+
+    peek = (lifecycle.PEEK, CHILD, ())
+    assert [None, peek, None, EXPIRE] == [life.due(now) for now in (1.04, 1.05, 1.09, 1.1)]
+
+
+def test_look_ends_with_the_child():
+    """Nothing is told of a stop that is over."""
+    life = new(explain_after=1.0, drain=0.0)
+    life.receive(signal.SIGTERM, 1.0)
+    life.child_died(0, 1.5)
+
+    assert (lifecycle.DONE, None) == (life.state, deadline(life))
 
 
 def test_status_that_is_known_better_counts():
     """What is told when the child is reaped replaces what was told before."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
-    life.due(1.0)
+    due(life, 1.0)
     life.child_died(9, 2.0)
 
     assert (9, lifecycle.DRAINING) == (life.status, life.state)
@@ -296,6 +380,7 @@ class AnyOrder(RuleBasedStateMachine):
         forward_all=st.booleans(),
         drain=SECONDS,
         kill_after=SECONDS,
+        explain_after=SECONDS,
         rewrite=st.dictionaries(SIGNALS, st.integers(0, 64)),
         may_drain=st.booleans(),
     )
@@ -380,6 +465,10 @@ class AnyOrder(RuleBasedStateMachine):
             self.now = max(self.now, deadline(self.life))
             self.look(expected=True)
 
+    @rule()
+    def look_is_over(self):
+        self.life.peeked(self.now)
+
     def look(self, *, expected=False):
         before = self.life.state
         step = self.life.due(self.now)
@@ -391,6 +480,12 @@ class AnyOrder(RuleBasedStateMachine):
         assert before != lifecycle.DONE
         self.check_target(target)
         self.steps.append(why)
+        if why == lifecycle.EXPLAIN:
+            assert self.now >= self.request + min(
+                self.settings["explain_after"], self.settings["kill_after"] / 2 or 99.0
+            )
+        if why in {lifecycle.EXPLAIN, lifecycle.EXPIRE, lifecycle.KILL}:
+            assert lifecycle.PEEK in self.steps
         if why == lifecycle.EXPIRE:
             assert self.now >= self.request + self.settings["kill_after"]
         if why == lifecycle.KILL:
@@ -416,9 +511,10 @@ class AnyOrder(RuleBasedStateMachine):
         assert (
             lifecycle.ASK_AGAIN not in self.steps[first_kill:]
         )  # before that it may follow a look
-        in_order = [step for step in self.steps if step != lifecycle.ASK_AGAIN]
+        at_any_time = {lifecycle.ASK_AGAIN, lifecycle.PEEK}
+        in_order = [step for step in self.steps if step not in at_any_time]
         assert in_order == sorted(in_order)
-        often = {lifecycle.ASK_AGAIN, lifecycle.LOOK, lifecycle.KILL_AGAIN}
+        often = {*at_any_time, lifecycle.LOOK, lifecycle.KILL_AGAIN}
         once = [step for step in self.steps if step not in often]
         assert len(once) == len(set(once))
 

@@ -8,14 +8,15 @@ import os
 import posix
 import signal
 import sys
+import typing
 from types import SimpleNamespace
 
 import pytest
 
 from pyinit import child, processes, lifecycle, supervisor
 from pyinit import init as usual
-from pyinit.later import descendants, events, oom, proc, survivors, wait_refused
-from pyinit.settings import DEBUG, INFO, WARNING, Settings
+from pyinit.later import descendants, events, oom, proc, slow_stop, survivors, wait_refused
+from pyinit.settings import DEBUG, ERROR, INFO, WARNING, Settings
 from pyinit.supervisor import Supervisor
 
 PID = 7
@@ -23,6 +24,7 @@ ORPHAN = 8
 TERM, CONT, KILL, HUP = signal.SIGTERM, signal.SIGCONT, signal.SIGKILL, signal.SIGHUP
 DRAIN = 5.0
 LOOK = lifecycle.LOOK_SECONDS
+BEFORE_KILL = DRAIN - lifecycle.PEEK_SECONDS
 ASKED = ("everyone", (TERM, CONT), 0)
 KILLED = ("everyone", (KILL,), 0)
 NO_CHILDREN = ChildProcessError(errno.ECHILD, "none")
@@ -58,6 +60,7 @@ class Notes:
 
     def __init__(self, settings: Settings, reserve: bytes | None) -> None:
         self.verbosity, self.reserve, self.told = settings.verbosity, reserve, []
+        self.kept: list[object] = []
 
     def tell(self, level: int, event: str, *facts: object) -> None:
         """Note an event that the verbosity wants."""
@@ -155,6 +158,29 @@ class Kernel:
         return next_of(self.waits)
 
 
+class Peek:
+    """Stands in for a look at those that do not stop; it takes until a test says it is over."""
+
+    made: typing.ClassVar[list] = []
+
+    def __init__(
+        self,
+        pids: list[int] | None,
+        asked: tuple[float, int, int],
+        deadline: float,
+        *,
+        whom: int,
+        stacks: bool,
+    ):
+        self.asked, self.is_over = (pids, *asked, deadline, whom, stacks), False
+        self.before = None
+        self.made.append(self)
+
+    def keys(self, _pid: int) -> dict:
+        """Return what was found out."""
+        return {}
+
+
 class Remaining:
     """Stands in for what knows the survivors, and has the kernel keep what is asked of it."""
 
@@ -166,7 +192,7 @@ class Remaining:
         """Keep it."""
         self._kernel.remaining.append("asked")
 
-    def name_all(self) -> None:
+    def name_all(self, _look: object) -> None:
         """Keep it."""
         self._kernel.remaining.append("named")
 
@@ -191,6 +217,8 @@ class Remaining:
 @pytest.fixture
 def kernel(monkeypatch):
     """Put something else in the kernel's place."""
+    Peek.made.clear()
+    monkeypatch.setattr(slow_stop, "Look", Peek)
     return Kernel(monkeypatch)
 
 
@@ -198,7 +226,9 @@ def running(*, verbosity: int = DEBUG, **settings) -> Supervisor:
     """Return the loop with a child that runs."""
     one = child.unborn()
     one.pid = PID
-    chosen = Settings(("true",), verbosity=verbosity, **{"drain": DRAIN, **settings})
+    chosen = Settings(
+        ("true",), verbosity=verbosity, **{"drain": DRAIN, "explain_after": 0.0, **settings}
+    )
     return Supervisor(chosen, one, b"")
 
 
@@ -222,9 +252,11 @@ def draining(kernel: Kernel, **settings) -> Supervisor:
 
 
 def step_at(kernel: Kernel, made: Supervisor, now: float) -> None:
-    """Let that time be, and do what is due."""
-    kernel.now = now
+    """Let that time be, and do what is due; a look before that is no step of its own here."""
+    kernel.now, looks = now, len(Peek.made)
     made.take_step()
+    if len(Peek.made) > looks:
+        made.take_step()
 
 
 def to_kill(kernel: Kernel) -> Supervisor:
@@ -233,6 +265,7 @@ def to_kill(kernel: Kernel) -> Supervisor:
     step_at(kernel, made, LOOK)
     kernel.remaining.clear()
     kernel.now = DRAIN
+    made.take_step()  # the look at those that are to be killed
     return made
 
 
@@ -615,6 +648,83 @@ def test_refused_kill_after_is_told(kernel):
     assert ["signal_forwarded", "kill_after_expired", "kill_refused"] == made.report.names()
 
 
+def test_slow_stop_is_told_as_soon_as_the_look_is_over(kernel):
+    """Which begins when the stop is slow; the child alone is looked at, for the signal it got."""
+    made = running(explain_after=3.0, rewrite={TERM: HUP}, stacks=False)
+    made.forward(came(TERM))
+    step_at(kernel, made, 2.9)
+    assert [] == Peek.made
+    step_at(kernel, made, 3.0)
+    (peek,) = Peek.made
+    until = 3.0 + lifecycle.EXPLAIN_SECONDS
+    assert ([PID], 0.0, HUP, TERM, until, lifecycle.CHILD, False) == peek.asked
+    step_at(kernel, made, 3.1)
+    assert ["signal_forwarded"] == made.report.names()
+    peek.is_over = True
+    step_at(kernel, made, 3.2)
+
+    assert ["signal_forwarded", "stop_is_slow"] == made.report.names()
+    step_at(kernel, made, 99.0)
+    assert (1, ["signal_forwarded", "stop_is_slow"]) == (len(Peek.made), made.report.names())
+
+
+def test_slow_stop_is_told_although_the_look_takes_long(kernel):
+    """What hangs is told, if not why."""
+    made = running(explain_after=3.0)
+    made.forward(came(TERM))
+    step_at(kernel, made, 3.0)
+    step_at(kernel, made, 3.0 + lifecycle.EXPLAIN_SECONDS)
+
+    assert ["signal_forwarded", "stop_is_slow"] == made.report.names()
+
+
+def test_slow_stop_is_told_where_there_is_no_thread_for_a_look(kernel, monkeypatch):
+    """A container may have so many processes and threads only: that is no error of pyinit's."""
+
+    def refuse(*_: object, **__: object) -> typing.NoReturn:
+        raise RuntimeError
+
+    monkeypatch.setattr(slow_stop, "Look", refuse)
+    made = running(explain_after=3.0)
+    made.forward(came(TERM))
+    step_at(kernel, made, 3.0)
+    step_at(kernel, made, 3.0 + lifecycle.EXPLAIN_SECONDS)
+
+    assert ["signal_forwarded", "stop_is_slow"] == made.report.names()
+
+
+def test_what_an_earlier_look_has_found_is_told_too(kernel):
+    """Where there was no time for the last one."""
+    made = running(explain_after=1.0, kill_after=9.0)
+    made.forward(came(TERM))
+    for now in (1.0, 4.0, 8.5):
+        step_at(kernel, made, now)
+    first, second = Peek.made
+
+    assert (None, first) == (first.before, second.before)
+
+
+def test_who_wants_no_warning_has_nobody_looked_at(kernel):
+    """Nothing of it would be told."""
+    made = running(explain_after=3.0, verbosity=ERROR)
+    made.forward(came(TERM))
+    step_at(kernel, made, 99.0)
+
+    assert [] == Peek.made
+
+
+def test_those_that_remain_are_looked_at_before_they_are_killed(kernel):
+    """All of them, for SIGTERM, which a drain sends."""
+    made = draining(kernel)
+    step_at(kernel, made, LOOK)
+    step_at(kernel, made, BEFORE_KILL)
+
+    everyone = lifecycle.EVERYONE
+    assert [(None, float("inf"), TERM, TERM, DRAIN, everyone, True)] == [
+        peek.asked for peek in Peek.made
+    ]
+
+
 def test_refused_kill_is_told_once(kernel):
     """And not each time that it is tried again."""
     made = to_kill(kernel)
@@ -661,7 +771,9 @@ def test_look_sends_nothing_to_all(kernel, wants_more):
     step_at(kernel, made, 1.0)
 
     assert ([], ["looked"]) == (kernel.signals, kernel.remaining)
-    assert (2 * LOOK if wants_more else DRAIN - 1.0) == pytest.approx(made.lifecycle.patience(1.0))
+    assert (2 * LOOK if wants_more else BEFORE_KILL - 1.0) == pytest.approx(
+        made.lifecycle.patience(1.0)
+    )
 
 
 def test_refusal_names_the_first_signal(kernel):
@@ -688,7 +800,7 @@ def test_those_who_remain_are_asked_once(kernel, number, told):
     assert (told, LOOK) == (made.report.names(), pytest.approx(made.lifecycle.patience(1000.0)))
     step_at(kernel, made, 1000.0 + DRAIN / 2)
     assert [ASKED] == kernel.signals
-    assert DRAIN / 2 == pytest.approx(made.lifecycle.patience(kernel.now))
+    assert BEFORE_KILL - DRAIN / 2 == pytest.approx(made.lifecycle.patience(kernel.now))
 
 
 def test_where_nobody_can_ever_be_found_it_is_over(kernel):
@@ -712,7 +824,7 @@ def test_who_could_not_be_found_is_asked_again(kernel):
     assert ["counted", "asked", "looked"] == kernel.remaining
     assert LOOK == pytest.approx(made.lifecycle.patience(0.2))
     step_at(kernel, made, 0.2 + LOOK)
-    assert DRAIN - LOOK == pytest.approx(made.lifecycle.patience(0.2 + LOOK))
+    assert BEFORE_KILL - LOOK == pytest.approx(made.lifecycle.patience(0.2 + LOOK))
 
 
 def test_it_waits_for_that_no_longer_than_it_must(kernel):

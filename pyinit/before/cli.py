@@ -39,13 +39,26 @@ VALUES = {
     "--drain": "drain",
     "-k": "kill_after",
     "--kill-after": "kill_after",
+    "--explain-after": "explain_after",
     "--log-format": "log_format",
+    "--termination-log": "termination_log",
 }
 MAY_HAVE_VALUES = {"--inspect": "inspect"}
 SWITCHES = {  # by the variable that turns them on
     "SUBREAPER": "subreaper",
     "KILL_PROCESS_GROUP": "group",
     "FORWARD_ALL": "forward_all",
+}
+VARIABLES = {  # of pyinit's own, and what they are about
+    "PYINIT_DRAIN": "drain",
+    "PYINIT_KILL_AFTER": "kill_after",
+    "PYINIT_EXPLAIN_AFTER": "explain_after",
+    "PYINIT_STACKS": "stacks",
+    "PYINIT_REWRITE": "rewrite",
+    "PYINIT_VERBOSITY": "verbosity",
+    "PYINIT_LOG_FORMAT": "log_format",
+    "PYINIT_TERMINATION_LOG": "termination_log",
+    **{"PYINIT_" + name: topic for name, topic in SWITCHES.items()},
 }
 OF_TINI = frozenset({"SUBREAPER", "KILL_PROCESS_GROUP"})
 PAGES = frozenset({"licence", "help", "version"})
@@ -104,8 +117,16 @@ def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings |
     if "inspect" in found or "json" in found:
         return _inspection(found, rest)
     if not rest:
-        raise _lacking(expected="a command to run, as in: pyinit -- COMMAND [ARG]...")
+        raise _no_command()
     return _with_environment(found, tuple(rest), environment)
+
+
+def _no_command() -> "UsageError":
+    expected = "a command to run, as in: pyinit -- COMMAND [ARG]..."
+    if posix.getpid() == 1 or posix.getppid() == 1:
+        expected += "; Docker drops CMD where ENTRYPOINT has no brackets, "
+        expected += 'so write ENTRYPOINT ["pyinit", "--"], and CMD behind it'
+    return _lacking(expected=expected)
 
 
 def _options(words: list[str]) -> "Iterator[tuple[str, str]]":
@@ -182,10 +203,12 @@ def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
         found[topic].add(_integer(option, value, MAX_CODE))
     elif topic == "rewrite":
         found[topic] |= _rewrite(option, value)
-    elif topic in {"drain", "kill_after"}:
+    elif topic in {"drain", "kill_after", "explain_after"}:
         found[topic] = _seconds(option, value)
     elif topic == "log_format":
         found[topic] = _log_format(option, value)
+    elif topic == "termination_log":
+        found[topic] = _path(option, value)
     elif topic == "verbosity":
         found[topic] += 1
     elif topic == "inspect":
@@ -212,10 +235,14 @@ def _with_environment(
     for topic, variable, read in (
         ("drain", "PYINIT_DRAIN", _seconds),
         ("kill_after", "PYINIT_KILL_AFTER", _seconds),
+        ("explain_after", "PYINIT_EXPLAIN_AFTER", _seconds),
         ("log_format", "PYINIT_LOG_FORMAT", _log_format),
+        ("termination_log", "PYINIT_TERMINATION_LOG", _path),
     ):
         if environment.get(variable):  # where it is wrong that is told, wanted or not
             found.setdefault(topic, read(variable, environment[variable]))
+    if environment.get("PYINIT_STACKS"):
+        found["stacks"] = _switch(environment, "STACKS")
     variable = "PYINIT_REWRITE"
     if environment.get(variable):
         found["rewrite"] = _rewrite(variable, environment[variable]) | found["rewrite"]
@@ -223,8 +250,13 @@ def _with_environment(
         command,
         verbosity=min(verbosity, DEBUG),
         expected_codes=frozenset(found.pop("expected_codes")),
+        unknown=tuple(name for name in environment if _is_unknown(name)),
         **found,
     )
+
+
+def _is_unknown(name: str) -> bool:
+    return name.startswith("PYINIT_") and name not in VARIABLES
 
 
 def _verbosity(environment: "Mapping[str, str]") -> int:
@@ -318,6 +350,13 @@ def _log_format(place: str, value: str) -> str:
     if value in LOG_FORMATS:
         return value
     raise _wrong(value, "auto, console or json", place=place, known=LOG_FORMATS)
+
+
+def _path(place: str, value: str) -> str:
+    # pyinit leaves the working directory to the child.
+    if value.startswith("/"):
+        return value
+    raise _wrong(value, "the path of a file from the root, such as /tmp/last-words", place=place)
 
 
 def _is_count(word: str) -> bool:

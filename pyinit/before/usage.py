@@ -9,8 +9,10 @@ from pyinit.before.errors import RefusalError, UsageError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200
+LONGEST_LINE = 60  # that is shown in parts
 LONGEST_SENTENCE = 900  # so little that a pipe that has room takes all of it
 PATIENCE_MILLISECONDS = 1000
+LIKE_A_VALUE, LIKE_AN_OPTION = 0.6, 0.75  # from 0 to 1 (difflib): less is another word
 
 # Words from other inits, and words that one would guess.
 GUESSES = {
@@ -19,6 +21,7 @@ GUESSES = {
     "--forward-all": "--all",
     "--grace": "--drain",
     "--grace-period": "--drain",
+    "--explain": "--explain-after",
     "--group": "-g",
     "--kill-process-group": "-g",
     "--kill": "--kill-after",
@@ -29,6 +32,8 @@ GUESSES = {
     "--parent-death-signal": "-p",
     "--pdeathsig": "-p",
     "--process-group": "-g",
+    "--quiet": "PYINIT_VERBOSITY=0",
+    "--silent": "PYINIT_VERBOSITY=0",
     "--stop-timeout": "--kill-after",
     "--subreaper": "-s",
     "--timeout": "--kill-after",
@@ -37,6 +42,7 @@ GUESSES = {
     "--warn": "-w",
     "--warn-on-reap": "-w",
     "-?": "--help",
+    "-q": "PYINIT_VERBOSITY=0",
 }
 
 HELP = """\
@@ -56,6 +62,11 @@ that is not one.
                  SIGKILL for a child that lives this long after the first
                  SIGTERM, SIGINT or SIGQUIT; for all whom signals go to with
                  -g or -a (0: never) (PYINIT_KILL_AFTER)
+  --explain-after SECONDS
+                 warn that the stop is slow, and why, where the child lives this
+                 long after the first of these (5, or half of -k where that is
+                 less; 0: never) (PYINIT_EXPLAIN_AFTER); PYINIT_STACKS=0: never
+                 read the stack of a Python process for it
   -r, --rewrite FROM:TO
                  forward TO in place of FROM, nothing where TO is 0; repeatable
                  (PYINIT_REWRITE=FROM:TO,FROM:TO)
@@ -80,6 +91,11 @@ that is not one.
                  run nothing: show what becomes of each signal that is sent to
                  PID (1), from inside its PID namespace and from outside
   --json         with --inspect: for machines
+  --termination-log PATH
+                 at the end write there what went wrong, if anything did: how
+                 COMMAND ended, what had to be killed and why; by default, as
+                 PID 1, into /dev/termination-log where that is a file
+                 (PYINIT_TERMINATION_LOG)
   -l             print the licence
   -h, --help     print this page
   -V, --version  print the version
@@ -145,12 +161,25 @@ def put(text: str) -> int:
 def complain(error: BaseException) -> int:
     """Write one line to stderr on why nothing was started; return the code to leave with."""
     if isinstance(error, UsageError):
-        _complain(sentence(error))
+        text = sentence(error)
     elif isinstance(error, RefusalError):
-        _complain(str(error))
+        text = str(error)
     else:
-        _complain(f"internal error, nothing was started: {error!r}")
+        text = f"internal error, nothing was started: {error!r}"
+    _complain(text)
+    if os.getpid() == 1:
+        _leave_word(text)
     return 1
+
+
+def _leave_word(text: str) -> None:
+    """Write it where an orchestrator looks as well, see ``later.last_words``."""
+    try:
+        from pyinit.later import last_words
+
+        last_words.put(last_words.USUAL, f"pyinit: {text}\n", 0.0)
+    except Exception:  # noqa: BLE001 - nothing is there, or it is broken: the line is on stderr
+        pass
 
 
 def sentence(error: UsageError) -> str:
@@ -164,19 +193,43 @@ def sentence(error: UsageError) -> str:
     else:
         within = f" in {_quote(error.within)}" if error.within else ""
         what = f"{word}{within} is not {error.expected}"
-    is_option = error.known and not error.place
-    guess = nearest(error.word, (*error.known, *GUESSES) if is_option else error.known)
-    if guess:
-        return f"{what}; did you mean {GUESSES.get(guess, guess)}?"
-    return f"{what}; pyinit --help lists them" if is_option else what
+    if not error.known or error.place:
+        guess = nearest(error.word, error.known)
+        return f"{what}; did you mean {guess}?" if guess else what
+    first, *others = error.word.split()
+    if others and len(error.word) <= LONGEST_LINE:
+        return f"{what}; write each word by itself: {_quote(first)}, {_quote(others[0])}"
+    guess = nearest_option(error.word, error.known)
+    return f"{what}; did you mean {guess}?" if guess else f"{what}; pyinit --help lists them"
 
 
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Return the one of ``known`` that is most like ``word``, or nothing if none is."""
-    folded = {right.casefold(): right for right in reversed(known)}
-    wanted = word[:LONGEST_WORD].casefold().removeprefix("sig")
-    close = get_close_matches(wanted, folded, n=1)
+def nearest_option(word: str, known: tuple[str, ...]) -> str:
+    """Return the option that is meant by a word; nothing if none is like it.
+
+    A slip changes a letter, seldom the first. What differs by more is another word.
+    """
+    folded = _folded(word)
+    alike = [right for right in (*known, *GUESSES) if _may_be_slip(folded, _folded(right))]
+    guess = nearest(word, tuple(alike), LIKE_AN_OPTION)
+    return GUESSES.get(guess, guess)
+
+
+def _may_be_slip(word: str, right: str) -> bool:
+    return word[:1] == right[:1] and abs(len(word) - len(right)) <= 1
+
+
+def nearest(word: str, known: tuple[str, ...], likeness: float = LIKE_A_VALUE) -> str:
+    """Return the one of ``known`` that is most like ``word``, or nothing if none is.
+
+    Dashes in front do not count: they would make any two options alike.
+    """
+    folded = {_folded(right): right for right in reversed(known)}
+    close = get_close_matches(_folded(word).removeprefix("sig"), folded, n=1, cutoff=likeness)
     return folded[close[0]] if close else ""
+
+
+def _folded(word: str) -> str:
+    return word[:LONGEST_WORD].casefold().lstrip("-")
 
 
 def _quote(word: str) -> str:
