@@ -1,0 +1,54 @@
+"""Stacks of Python processes, read from their memory; loaded when a stop is slow.
+
+What is read belongs to somebody else: it may be torn, garbled or made to mislead. So each read is
+bounded in size, all of them in number and time, and what does not fit ends in ``UnreadableError``.
+"""
+
+import os
+
+from pyinit.later.stacks.frames import Frame, Reader, reader
+from pyinit.later.stacks.memory import Memory, UnreadableError, objects
+
+
+def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
+    """Return the frames of each thread of a process that runs Python, innermost first, by tid.
+
+    The main thread comes first. A thread that cannot be read, or for which there is no time left,
+    is not there.
+
+    Args:
+        pid: the process.
+        deadline: when reading ends, in seconds on the monotonic clock.
+        first: the number of its first thread in its own PID namespace; 0 where that is the pid.
+
+    Raises:
+        UnreadableError: it runs no Python, may not be looked at, or no thread can be read; the
+            text says why.
+    """
+    try:
+        program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except OSError as error:
+        msg = f"its program cannot be seen: {error.strerror}"
+        raise UnreadableError(msg) from error
+    memory = Memory(pid, deadline)
+    try:
+        return _stacks(first or pid, reader(memory, objects(pid), program))
+    finally:
+        memory.close()
+
+
+def _stacks(first: int, python: Reader) -> dict[int, list[Frame]]:
+    found: dict[int, list[Frame]] = {}
+    reason = UnreadableError("no thread of it runs Python")
+    threads = python.threads()
+    for tid in sorted(threads, key=lambda tid: tid != first):
+        try:
+            stack = python.stack(threads[tid], is_first=tid == first)
+        except UnreadableError as error:
+            reason = error
+        else:
+            if stack:
+                found[tid] = stack
+    if not found:
+        raise reason
+    return found

@@ -1,0 +1,407 @@
+"""The threads of a CPython process and the frames of each, from 3.11 on.
+
+The interpreter leads there from ``_PyRuntime``: to its interpreters, their threads, the innermost
+frame of each thread and from frame to frame outwards. A line comes out of the code's location
+table by the instruction that the frame is at (CPython, InternalDocs/code_objects.md).
+"""
+
+from pyinit.later.stacks.memory import Memory, Symbols, UnreadableError
+from pyinit.later.stacks.tables import DISTANCES, FIXED, PLACES
+
+MOST_INTERPRETERS, MOST_THREADS, MOST_FRAMES = 16, 512, 128
+MOST_CHARACTERS = 1024
+LONGEST_TABLE = 1 << 15  # of the locations in one function
+FARTHEST = 1 << 20  # from the beginning of a structure, where it makes sense
+COOKIE = b"xdebugpy"  # before the interpreter's own table of distances
+TAGS = 7  # bits of a reference that are none of the address, from 3.14 on
+WIDEST = {1: 1, 2: 2, 4: 4}
+# What runs an event loop until one coroutine is done, of the standard library's asyncio.
+LOOPS = {"BaseEventLoop.run_until_complete", "Runner.run"}
+SIGNALS_DUE = 2  # a bit of what is to be done between two instructions, from 3.13 on
+MOST_ARGUMENTS = 4  # of a handler: a method has one more than the two
+MOST_LOCALS = 8  # where such a function may have it
+TASK_WORDS = 40  # a Task has its coroutine within so many
+MOST_AWAITED = 32
+SHIM = "<shim>"  # 3.12 has code for these
+TRIES = 3  # to read a stack twice alike
+GARBLED = "its memory is garbled"
+BUSY = "its stack changes from moment to moment: it is busy"
+NO_PYTHON = "it runs no CPython of 3.11 or later"
+
+
+class Frame:
+    """A function that has been called and has not returned.
+
+    Attributes:
+        file: the path of its source as the interpreter knows it.
+        line: where it is; 0 where the code does not tell.
+        function: its qualified name.
+        is_handler: whether it is a signal handler, which interrupted the frame that comes next.
+        is_awaiting: whether it is a coroutine of the event loop that comes next, and is suspended.
+        is_deaf: whether a signal has come for whose handler its interpreter has had no time yet.
+    """
+
+    def __init__(self, file: str, line: int, function: str) -> None:
+        """Keep them."""
+        self.file, self.line, self.function = file, line, function
+        self.is_handler = self.is_awaiting = self.is_deaf = False
+
+    def __str__(self) -> str:
+        """Return it as it is told."""
+        return f"{self.file}:{self.line} {self.function}"
+
+
+class Reader:
+    """Reads the stacks of one process that runs one version of CPython."""
+
+    def __init__(self, memory: Memory, symbols: Symbols) -> None:
+        """Find out which version it is, and where that keeps things.
+
+        Raises:
+            UnreadableError: it is a version that is not known here, or no CPython.
+        """
+        self._memory = memory
+        self._runtime = symbols.address("_PyRuntime")
+        at_version = symbols.address("Py_Version")
+        self._code_type = symbols.address("PyCode_Type")
+        self._frame_type = symbols.address("PyFrame_Type")
+        self._tuple_type = symbols.address("PyTuple_Type")
+        self._text_type = symbols.address("PyUnicode_Type")
+        self._coroutine_type = symbols.address("PyCoro_Type")
+        if not (self._runtime and at_version and self._code_type):
+            raise UnreadableError(NO_PYTHON)
+        word = memory.number(at_version)
+        self.version = (word >> 24, word >> 16 & 0xFF)
+        if self.version not in FIXED:
+            msg = f"Python {self.version[0]}.{self.version[1]} is not known to this pyinit"
+            raise UnreadableError(msg)
+        self._at = {**FIXED[self.version], **self._distances()}
+        names = ("frame_code", "frame_previous", "frame_instruction", "frame_copy")
+        self._frame_bytes = max(self._at.get(name, 0) for name in names) + 8
+        self._codes: dict[int, tuple[str, str, int, bytes, int]] = {}
+
+    def _distances(self) -> dict[str, int]:
+        if self.version in DISTANCES:
+            return DISTANCES[self.version]
+        places = PLACES[self.version]
+        raw = self._memory.read(self._runtime, max(places.values()) + 8)
+        version = int.from_bytes(raw[8:16], "little")
+        if raw[:8] != COOKIE or (version >> 24, version >> 16 & 0xFF) != self.version:
+            raise UnreadableError(GARBLED)
+        self._is_free_threaded = bool(int.from_bytes(raw[16:24], "little"))
+        found = {name: int.from_bytes(raw[at : at + 8], "little") for name, at in places.items()}
+        if max(found.values()) > FARTHEST:
+            raise UnreadableError(GARBLED)
+        return found
+
+    _is_free_threaded = False
+
+    def threads(self) -> dict[int, list[int]]:
+        """Return the state of each thread that runs Python, by the kernel's tid of the thread.
+
+        A thread has one in each interpreter that it was in.
+
+        Raises:
+            UnreadableError: they cannot be read.
+        """
+        memory, at = self._memory, self._at
+        found: dict[int, list[int]] = {}
+        left = MOST_THREADS
+        interpreter = memory.number(self._runtime + at["head"])
+        for _interpreter in range(MOST_INTERPRETERS):
+            if not interpreter:
+                break
+            thread = memory.number(interpreter + at["interpreter_threads"])
+            while thread and left:
+                left -= 1
+                found.setdefault(memory.number(thread + at["thread_tid"]), []).append(thread)
+                thread = memory.number(thread + at["thread_next"])
+            interpreter = memory.number(interpreter + at["interpreter_next"])
+        return found
+
+    def stack(self, states: list[int], *, is_first: bool) -> list[Frame]:
+        """Return the frames of a thread, innermost first.
+
+        It is read while it runs, so it is done twice: what has stayed the same is where it hangs.
+        Of a thread that is busy that are the outer frames, and the line of the last that it was in.
+
+        Args:
+            states: of the thread, as :meth:`threads` has them.
+            is_first: whether it is the first thread, which alone runs signal handlers.
+
+        Raises:
+            UnreadableError: they cannot be read, or nothing of them stays the same.
+        """
+        last: list[Frame] = []
+        found: list[Frame] = []
+        reason = BUSY
+        for _try in range(TRIES + 1):
+            last = found
+            try:
+                found = self._stack(states, is_first=is_first)
+            except UnreadableError as error:  # it may have changed while it was read
+                found, reason = [], str(error)
+                continue
+            if _told(found) == _told(last):
+                return found
+        rest = _common(found, last)
+        if not rest:
+            raise UnreadableError(reason)
+        return rest
+
+    def _stack(self, states: list[int], *, is_first: bool) -> list[Frame]:
+        found: list[Frame] = []
+        for state in states:
+            frames = self._frames(state, is_first=is_first)
+            is_deaf = is_first and self._are_signals_due(state)
+            for frame in frames:
+                frame.is_deaf = is_deaf
+            found += frames
+        return found
+
+    def _are_signals_due(self, thread: int) -> bool:
+        """Tell whether a handler in Python is to run between the next two instructions."""
+        memory, at = self._memory, self._at
+        if "thread_due" in at:
+            return bool(memory.number(thread + at["thread_due"]) & SIGNALS_DUE)
+        return memory.number(self._runtime + at["signals_due"], 4) == 1
+
+    def _frames(self, thread: int, *, is_first: bool) -> list[Frame]:
+        memory, at = self._memory, self._at
+        frame = memory.number(thread + at["thread_frame"])
+        if frame and "cframe_frame" in at:
+            frame = memory.number(frame + at["cframe_frame"])
+        found: list[Frame] = []
+        running: set[int] = set()
+        awaiting: list[Frame] = []
+        interrupted = 0  # the frame that the last one of them interrupted, if it is a handler
+        for _frame in range(MOST_FRAMES):
+            if not frame:
+                break
+            running.add(frame)
+            raw = memory.read(frame, self._frame_bytes)
+            code = self._field(raw, "frame_code") & ~TAGS
+            # Others are the interpreter's own, between two functions in C.
+            if code and self._is_code(code):
+                if found and frame == interrupted:
+                    found[-1].is_handler = True
+                told = self._frame(raw, code)
+                if told.file != SHIM:
+                    found.append(told)
+                    interrupted = self._interrupted(frame, code) if is_first else 0
+                    if told.function in LOOPS and not awaiting:
+                        awaiting = self._awaiting(frame, running)
+            frame = self._field(raw, "frame_previous")
+        return awaiting + found
+
+    def _field(self, raw: bytes, name: str, count: int = 8) -> int:
+        at = self._at[name]
+        return int.from_bytes(raw[at : at + count], "little")
+
+    def _is_code(self, address: int) -> bool:
+        return (
+            address in self._codes
+            or self._memory.number(address + self._at["object_type"]) == self._code_type
+        )
+
+    def _frame(self, raw: bytes, code: int) -> Frame:
+        memory, at = self._memory, self._at
+        if code not in self._codes:
+            self._codes[code] = (
+                self._text(memory.number(code + at["code_filename"])),
+                self._text(memory.number(code + at["code_qualname"])),
+                memory.number(code + at["code_first_line"], 4),
+                self._bytes(memory.number(code + at["code_lines"])),
+                memory.number(code + at["code_arguments"], 4),
+            )
+        file, function, first, table, _arguments = self._codes[code]
+        begin = code + at["code_instructions"]
+        if self._is_free_threaded and "frame_copy" in at:
+            copy = self._field(raw, "frame_copy", 4)
+            if copy:
+                copies = memory.number(code + at["code_copies"])
+                begin = memory.number(copies + 8 + copy * 8)
+        here = self._field(raw, "frame_instruction") - begin
+        return Frame(file, line_at(table, first, max(here, 0) // 2), function)
+
+    def _interrupted(self, frame: int, code: int) -> int:
+        """Return the frame that a function was given for an argument, as handlers are; or 0."""
+        memory, at = self._memory, self._at
+        if not self._frame_type:
+            return 0
+        count = min(self._codes[code][-1] + 1, MOST_ARGUMENTS)  # or `*_`
+        for index in range(count):
+            given = memory.number(frame + at["frame_locals"] + 8 * index) & ~TAGS
+            for value in (given, *self._second_of_two(given)):
+                if value and self._type_of(value) == self._frame_type:
+                    return memory.number(value + at["object_size"] + at["object_frame"])
+        return 0
+
+    def _second_of_two(self, address: int) -> "tuple[int, ...]":
+        """Return the second element of a tuple of two; nothing for anything else."""
+        memory, at = self._memory, self._at
+        if not self._tuple_type or self._type_of(address) != self._tuple_type:
+            return ()
+        size = at["object_size"]
+        items = size + (8 if self.version < (3, 14) else 16)  # from then on it keeps its hash
+        if memory.number(address + size) != 2:  # noqa: PLR2004
+            return ()
+        return (memory.number(address + items + 8),)
+
+    def _awaiting(self, frame: int, running: set[int]) -> list[Frame]:
+        """Return the coroutine that an event loop runs for, and what that awaits, innermost first.
+
+        Args:
+            frame: the event loop's.
+            running: the frames of its thread: one of these awaits nothing, it holds up the loop.
+        """
+        memory, at = self._memory, self._at
+        coroutine = 0
+        found: list[Frame] = []
+        values = [frame + at["frame_locals"] + 8 * index for index in range(MOST_LOCALS)]
+        for value in values:
+            coroutine = coroutine or self._coroutine_in(memory.number(value) & ~TAGS)
+        while coroutine and len(found) < MOST_AWAITED:
+            frame = coroutine + at["generator_frame"]
+            if frame in running:
+                break
+            raw = memory.read(frame, self._frame_bytes)
+            code = self._field(raw, "frame_code") & ~TAGS
+            if not self._is_code(code):
+                break
+            told = self._frame(raw, code)
+            told.is_awaiting = True
+            found.insert(0, told)
+            if self.version < (3, 14):
+                depth = memory.number(frame + at["frame_top"], 4)
+                top = frame + at["frame_locals"] + 8 * (depth - 1)
+            else:
+                top = memory.number(frame + at["frame_top"]) - 8
+            coroutine = self._if_coroutine(memory.number(top) & ~TAGS) or self._if_coroutine(
+                memory.number(top - 8) & ~TAGS
+            )
+        return found
+
+    def _coroutine_in(self, address: int) -> int:
+        """Return a coroutine itself, or that of a Task; 0 for anything else."""
+        if not address or self._if_coroutine(address):
+            return address
+        try:
+            raw = self._memory.read(address, TASK_WORDS * 8)
+        except UnreadableError:
+            return 0
+        words = [
+            int.from_bytes(raw[place : place + 8], "little") for place in range(0, len(raw), 8)
+        ]
+        return next(filter(self._if_coroutine, words), 0)
+
+    def _if_coroutine(self, address: int) -> int:
+        is_one = self._coroutine_type and self._type_of(address) == self._coroutine_type
+        return address if is_one else 0
+
+    def _type_of(self, address: int) -> int:
+        """Return the address of an object's type; 0 where there is no object."""
+        try:
+            return self._memory.number(address + self._at["object_type"]) if address else 0
+        except UnreadableError:
+            return 0
+
+    def _text(self, address: int) -> str:
+        memory, at = self._memory, self._at
+        if self._text_type and memory.number(address + at["object_type"]) != self._text_type:
+            raise UnreadableError(GARBLED)
+        state = memory.number(address + at["text_state"], 4)
+        state >>= 8 if self._is_free_threaded and self.version >= (3, 14) else 2
+        width, is_compact, is_ascii = state & 7, state & 8, state & 16
+        length = memory.number(address + at["text_length"])
+        if width not in WIDEST or not is_compact:
+            raise UnreadableError(GARBLED)
+        begin = address + at["text_content"] + (0 if is_ascii else at["text_wide"])
+        raw = memory.read(begin, width * min(length, MOST_CHARACTERS)) if length else b""
+        encoding = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width]
+        return (
+            raw.decode(encoding, "backslashreplace")
+            if width == 1
+            else raw.decode(encoding, "replace")
+        )
+
+    def _bytes(self, address: int) -> bytes:
+        memory, at = self._memory, self._at
+        length = memory.number(address + at["bytes_length"])
+        if length > LONGEST_TABLE:
+            return b""
+        return memory.read(address + at["bytes_content"], length) if length else b""
+
+
+def _told(stack: list[Frame]) -> list[tuple[str, bool]]:
+    return [(str(frame), frame.is_deaf) for frame in stack]
+
+
+def _common(stack: list[Frame], other: list[Frame]) -> list[Frame]:
+    """Return the outer frames that two stacks have in common; the line of the last may differ."""
+    found: list[Frame] = []
+    for one, two in zip(reversed(stack), reversed(other), strict=False):
+        if (one.file, one.function) != (two.file, two.function):
+            break
+        one.is_deaf = one.is_deaf and two.is_deaf
+        found.insert(0, one)
+        if one.line != two.line:
+            break
+    return found
+
+
+def line_at(table: bytes, first: int, wanted: int) -> int:
+    """Return the line of an instruction, or 0 where the code does not tell.
+
+    Args:
+        table: the code's co_linetable.
+        first: the code's first line.
+        wanted: the place of the instruction, in units of two bytes from the first.
+    """
+    line, at, unit = first, 0, 0
+    while at < len(table):
+        kind, length = table[at] >> 3 & 15, (table[at] & 7) + 1
+        end = at + 1
+        while end < len(table) and not table[end] & 128:
+            end += 1
+        if kind in {13, 14}:
+            line += _signed(table, at + 1)
+        elif kind in {10, 11, 12}:
+            line += kind - 10
+        unit += length
+        if wanted < unit:
+            return 0 if kind == 15 else line  # noqa: PLR2004 - no location
+        at = end
+    return 0
+
+
+def _signed(table: bytes, at: int) -> int:
+    value, shift = 0, 0
+    while at < len(table) and shift < 36:  # noqa: PLR2004 - more than a line may have
+        value |= (table[at] & 63) << shift
+        if not table[at] & 64:
+            break
+        at, shift = at + 1, shift + 6
+    return -(value >> 1) if value & 1 else value >> 1
+
+
+def reader(memory: Memory, bases: dict[str, int], program: str) -> Reader:
+    """Return what reads the stacks of a process.
+
+    Args:
+        memory: its memory.
+        bases: the files that are mapped there, with their addresses.
+        program: the file that it runs.
+
+    Raises:
+        UnreadableError: it does not run CPython, or cannot be read.
+    """
+    reasons = []
+    names = [program, *(path for path in bases if "/libpython3" in path)]
+    for path in names:
+        if path in bases:
+            try:
+                return Reader(memory, Symbols(memory, bases[path]))
+            except UnreadableError as error:
+                reasons.append(error)
+    raise reasons[-1] if reasons else UnreadableError(NO_PYTHON)
