@@ -699,7 +699,7 @@ def test_init_that_cannot_be_looked_at_is_not_deaf(monkeypatch):
     stat = proc.stat(os.getpid())
     stat.ignored = stat.caught = 0
 
-    assert _is_deaf(4194305, stat) is None
+    assert _is_deaf(4194305, stat, 0.0) is None
 
 
 def test_who_is_gone_is_no_init():

@@ -16,8 +16,10 @@ from testkit.refusals import MAY_NOT_KILL, OTHER_USER
 @pytest.mark.parametrize("how", ["option", "variable"])
 def test_child_that_will_not_stop_is_killed(start, namespace, how):
     """One warning names the child, which gets SIGKILL; the code says so."""
-    given = {"options": ["-k", "0.2"]} if how == "option" else {}
-    given["wrap"] = [] if how == "option" else ["env", "PYINIT_KILL_AFTER=0.2"]
+    given = {"options": ["-k", "0.2", "--explain-after", "0"]} if how == "option" else {}
+    given["wrap"] = (
+        [] if how == "option" else ["env", "PYINIT_KILL_AFTER=0.2", "PYINIT_EXPLAIN_AFTER=0"]
+    )
     run = start(command=victim("listener"), namespace=namespace, **given)
     pid = run.ready()
     result = run.stop()
@@ -111,7 +113,8 @@ def test_child_that_left_its_group_is_killed_with_g(start, namespace):
     result = run.finish()
 
     assert 128 + signal.SIGKILL == result.code
-    assert ["kill_after_expired", "child_exited"] == [event["event"] for event in result.events]
+    told = ["stop_is_slow", "kill_after_expired", "child_exited"]
+    assert told == [event["event"] for event in result.events]
 
 
 @BOTH

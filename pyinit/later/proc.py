@@ -15,6 +15,7 @@ STATES = {
     "Z": "zombie",
     "X": "dead",
 }
+PLAIN = "_-./:+@[]"  # what a name may have besides letters and digits to need no quotes
 
 
 class Stat:
@@ -75,6 +76,24 @@ def name(pid: int) -> str | None:
     It is whatever the process made of it (prctl(2), PR_SET_NAME): at most 15 bytes, any bytes.
     """
     text = _read(f"/proc/{pid}/comm") if is_ours() else None
+    return None if text is None else text.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+
+
+def quoted(text: str) -> str:
+    """Return a name as it stands in a sentence: in quotes where it could pass for more of that."""
+    if text and all(c in PLAIN or (c.isascii() and c.isalnum()) for c in text):
+        return text
+    return repr(text) if "'" in text else f"'{text}'"
+
+
+def called(name: str | None, pid: int) -> str:
+    """Return what a process is called in a sentence."""
+    return f"process {pid}" if name is None else f"{quoted(name)} (pid {pid})"
+
+
+def thread_name(pid: int, tid: int) -> str | None:
+    """Return the name of a thread, as :func:`name` does that of a process."""
+    text = _read(f"/proc/{pid}/task/{tid}/comm")
     return None if text is None else text.removesuffix(b"\n").decode("utf-8", "backslashreplace")
 
 

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 MACHINES_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of include/linux/proc_ns.h
 
 
-def look(pid: int) -> Process:
+def look(pid: int, until: float = thread_signals.FOREVER) -> Process:
     """Return what a process does with signals.
 
     Args:
         pid: its pid in the namespace of who looks.
+        until: as for ``thread_signals.look``. Where there is such an end, it is not asked whether
+            the process group is orphaned: for that everybody is looked at, and no stop needs it.
 
     Raises:
         InspectionError: there is none, it is dead, or /proc does not tell.
@@ -30,14 +32,15 @@ def look(pid: int) -> Process:
         leader = fields["Tgid"]
         msg = f"{pid} is a thread of process {leader}: inspect that one, --inspect={leader}"
         raise InspectionError(msg)
-    found = _threads(pid)
+    found = _threads(pid, until)
     if not any(thread.is_alive for thread in found):
         msg = (
             f"process {pid} is dead, a zombie that its parent {fields['PPid']} has not reaped: "
             "no signal does anything to it"
         )
         raise InspectionError(msg)
-    return _process(pid, fields, found)
+    is_orphaned = _is_group_orphaned(pid) if until == thread_signals.FOREVER else None
+    return _process(pid, fields, found, in_orphaned_group=is_orphaned)
 
 
 def children(pid: int) -> list[int]:
@@ -46,7 +49,9 @@ def children(pid: int) -> list[int]:
     return sorted(child for child, stat in stats.items() if stat.parent == pid)
 
 
-def _process(pid: int, fields: "Fields", found: "tuple[Thread, ...]") -> Process:
+def _process(
+    pid: int, fields: "Fields", found: "tuple[Thread, ...]", *, in_orphaned_group: bool | None
+) -> Process:
     pids = fields.get("NSpid", str(pid)).split()  # by namespace, from here inwards
     state = next(thread.state for thread in found if thread.is_alive)
     return Process(
@@ -55,7 +60,7 @@ def _process(pid: int, fields: "Fields", found: "tuple[Thread, ...]") -> Process
         name=exec_failure.show((proc.name(pid) or "?").encode()),
         state=proc.STATES.get(state, state),
         is_machines_init=_is_machines_init(pid),
-        in_orphaned_group=_is_group_orphaned(pid),
+        in_orphaned_group=in_orphaned_group,
         ignored=thread_signals.bits(fields["SigIgn"]),
         caught=thread_signals.bits(fields["SigCgt"]),
         pending=thread_signals.bits(fields["ShdPnd"]),
@@ -86,9 +91,9 @@ def _status(pid: int) -> dict[str, str]:
         raise InspectionError(_absence(pid)) from error
 
 
-def _threads(pid: int) -> "tuple[Thread, ...]":
+def _threads(pid: int, until: float) -> "tuple[Thread, ...]":
     try:
-        found = thread_signals.look(pid)
+        found = thread_signals.look(pid, until)
     except OSError as error:
         raise InspectionError(_absence(pid)) from error
     if not found:  # it ended, and was reaped, just now

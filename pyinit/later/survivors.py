@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyinit.later.proc import Stat
+    from pyinit.later.slow_stop import Look
     from pyinit.before.terminal import Terminal
     from pyinit.report import Report
 
@@ -37,6 +38,7 @@ class Survivors:
         "_is_killing",
         "_killed",
         "_known",
+        "_peeked",
         "_report",
         "gave_up",
     )
@@ -55,6 +57,7 @@ class Survivors:
         self._killed: set[int] = set()
         self._deaf: set[int] = set()  # which drop a SIGTERM
         self._is_killing = False  # their time is over: each one that is reaped may be one of them
+        self._peeked: Look | None = None
         self.gave_up = False
         if report.verbosity >= INFO:
             found = pids()  # nobody: they are hidden (hidepid), for somebody remains
@@ -112,7 +115,7 @@ class Survivors:
         for pid, stat in found.items():
             if monotonic() > end:  # nor was everybody seen, perhaps
                 return True
-            is_deaf = _is_deaf(pid, stat)
+            is_deaf = _is_deaf(pid, stat, end)
             if is_deaf is None:
                 is_sure = False
             elif is_deaf:
@@ -122,9 +125,14 @@ class Survivors:
                     descendants.send_to(pid, stat.birth, (SIGKILL,))
         return bool(on_terminals or self._deaf - self._killed or not is_sure)
 
-    def name_all(self) -> None:
-        """Name each one that is still there; before SIGKILL, after which there is less to see."""
+    def name_all(self, look: "Look | None") -> None:
+        """Name each one that is still there; before SIGKILL, after which there is less to see.
+
+        Args:
+            look: what was found out about them, as far as it got.
+        """
         self._is_killing = True
+        self._peeked = look
         for pid, _ in alive(NAMING_SECONDS):
             self._tell_survivor(pid, proc.name(pid), proc.state(pid))
 
@@ -141,7 +149,7 @@ class Survivors:
     def _tell_survivor(self, pid: int, name: str | None, state: str | None) -> None:
         self._killed.add(pid)
         is_deaf = pid in self._deaf
-        facts = (pid, name, state, self._seconds(), is_deaf)
+        facts = (pid, name, state, self._seconds(), is_deaf, self._peeked)
         self._report.tell(WARNING, "drain_survivor", *facts)
 
     def _seconds(self) -> float:
@@ -198,7 +206,7 @@ def _does_not_hear(stat: "Stat") -> bool:
     return stat.is_stopped() or _has_sigterm(stat.ignored)
 
 
-def _is_deaf(pid: int, stat: "Stat") -> bool | None:
+def _is_deaf(pid: int, stat: "Stat", until: float) -> bool | None:
     """Tell whether a process is an init below this namespace that drops a SIGTERM.
 
     None where it is not sure, or not so by now: one that begins blocks signals for a moment.
@@ -208,7 +216,7 @@ def _is_deaf(pid: int, stat: "Stat") -> bool | None:
     try:
         from pyinit.later import signal_state, verdicts
 
-        verdict = verdicts.judge(signal_state.look(pid), SIGTERM, inside=False)
+        verdict = verdicts.judge(signal_state.look(pid, until), SIGTERM, inside=False)
     except Exception:  # noqa: BLE001 - gone, or not to be looked at: then it may hear
         return None
     return True if verdict == verdicts.Verdict(verdicts.DROPPED) else None

@@ -23,19 +23,25 @@ SIGTIMEDWAIT = {"aarch64": 137, "loongarch64": 137, "riscv64": 137, "x86_64": 12
 SIGTIMEDWAIT |= {"armv7l": 177, "i686": 177, "ppc64": 176, "ppc64le": 176, "s390x": 177}
 SIGNAL_SET_BYTES = 8
 LOOKING_SECONDS = 0.05  # at a thread that does not rest: some ticks of the clock
+FOREVER = float("inf")
 DEAD = frozenset("ZX")
 
 
-def look(pid: int) -> tuple[Thread, ...]:
+def look(pid: int, until: float = FOREVER) -> tuple[Thread, ...]:
     """Return what the threads of a process do with signals, the first one first.
 
     Those that have ended are left out, but for the first one, which stays until all have.
+
+    Args:
+        pid: the process.
+        until: when to wait no longer for threads that do not rest, on the monotonic clock: for each
+            of very many that are busy LOOKING_SECONDS are much.
 
     Raises:
         OSError: there is no such process, or it may not be looked at.
     """
     tids = sorted(map(int, os.listdir(f"/proc/{pid}/task")), key=lambda tid: (tid != pid, tid))
-    found = (_thread(pid, tid) for tid in tids)
+    found = (_thread(pid, tid, until) for tid in tids)
     return tuple(thread for thread in found if thread is not None)
 
 
@@ -56,11 +62,11 @@ def bits(mask: str) -> frozenset[int]:
     return frozenset(signum for signum in range(1, 65) if value >> (signum - 1) & 1)
 
 
-def _thread(pid: int, tid: int) -> Thread | None:
+def _thread(pid: int, tid: int, until: float = FOREVER) -> Thread | None:
     """Return None for a thread that has ended, unless it is the first one."""
     place = f"/proc/{pid}/task/{tid}"
     try:
-        fields, waits, awaited = _at_rest(place)
+        fields, waits, awaited = _at_rest(place, until)
     except OSError:
         return None
     if fields["State"][0] in DEAD and tid != pid:
@@ -76,7 +82,9 @@ def _thread(pid: int, tid: int) -> Thread | None:
     )
 
 
-def _at_rest(place: str) -> "tuple[Fields, bool | None, frozenset[int] | None]":
+def _at_rest(
+    place: str, until: float = FOREVER
+) -> "tuple[Fields, bool | None, frozenset[int] | None]":
     """Return the status of a thread, and what it waits for at that very time.
 
     These are two files, and a thread that takes signal after signal waits in one and not in the
@@ -86,7 +94,7 @@ def _at_rest(place: str) -> "tuple[Fields, bool | None, frozenset[int] | None]":
     Raises:
         OSError: it has ended.
     """
-    end = monotonic() + LOOKING_SECONDS
+    end = min(monotonic() + LOOKING_SECONDS, until)
     fields, start = fields_of(f"{place}/status"), _time_run(place)
     while True:
         before = fields

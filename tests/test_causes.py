@@ -1,0 +1,604 @@
+"""The sentence that says why a process does not stop: each rule, and which comes first."""
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyinit.later import causes
+from pyinit.lifecycle import EVERYONE, GROUP
+from pyinit.later.slow_stop import Subject
+from pyinit.later.stacks.frames import Frame
+from pyinit.later.verdicts import Process, Thread
+from pyinit.later.waits import Wait
+
+SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM = 1, 2, 3, 10, 15
+LIBRARY = "/usr/lib/python3.11"
+PACKAGES = "/usr/local/lib/python3.11/site-packages"
+NONE = frozenset()
+SHUTDOWN = Frame(f"{LIBRARY}/threading.py", 1590, "_shutdown")
+JOIN = Frame(f"{LIBRARY}/threading.py", 1119, "Thread.join")
+BOOTSTRAP = Frame(f"{LIBRARY}/threading.py", 1002, "Thread._bootstrap")
+SELECT = Frame(f"{LIBRARY}/selectors.py", 468, "EpollSelector.select")
+HANDLE = Frame(f"{LIBRARY}/asyncio/events.py", 80, "Handle._run")
+
+
+def at(line=7, function="work", file="/app/app.py", **marks):
+    frame = Frame(file, line, function)
+    for mark, value in marks.items():
+        setattr(frame, mark, value)
+    return frame
+
+
+MAIN = at(1, "<module>")
+
+
+def make(  # noqa: PLR0913 - the facts that count
+    pid=2,
+    name="python3",
+    *,
+    parent=1,
+    group=2,
+    age=7.0,
+    state="S",
+    caught=(SIGTERM,),
+    ignored=(),
+    blocked=(),
+    awaited=(),
+    tracer=0,
+    is_init=False,
+    is_alive=True,
+    wait=None,
+    stack=(),
+    threads=(),
+):
+    """Return a process as a look would find it."""
+    subject = object.__new__(Subject)
+    subject.pid, subject.parent, subject.name, subject.state = pid, parent, name, state
+    subject.group, subject.began, subject.unread, subject.is_alive = group, -age, "", is_alive
+    subject.wait = wait or Wait("futex")
+    subject.stacks = {pid: list(stack)} if stack else {}
+    subject.stacks |= {100 + number: list(each) for number, each in enumerate(threads)}
+    awaits = frozenset(awaited)
+    thread = Thread(pid, state, tracer, frozenset(blocked), NONE, awaits, waits=bool(awaits))
+    others = (dataclasses.replace(thread, tid=99, state="S"),) if state == "Z" else ()
+    subject.process = Process(
+        pid=pid,
+        namespace_pid=1 if is_init else pid,
+        name=name,
+        state=state,
+        is_machines_init=False,
+        in_orphaned_group=True,
+        ignored=frozenset(ignored),
+        caught=frozenset(caught),
+        pending=NONE,
+        threads=(thread, *others),
+    )
+    return subject
+
+
+def running():
+    wait = Wait()
+    wait.is_running = True
+    return wait
+
+
+def explain(subject, *others, signum=SIGTERM, ago=-float("inf"), **how):
+    return causes.explain(subject, others, signum, asked_at=-ago, **how)
+
+
+def unseen(subject):
+    """Return a process of which there was no time to see what it does with signals."""
+    subject.process = None
+    return subject
+
+
+CHILD = {"pid": 3, "parent": 2, "caught": ()}
+ENDS = ": let the handler raise an exception, or set a time limit there"
+SENTENCES = {
+    # 1. No signal gets to it.
+    "traced": (
+        explain(make(state="t", tracer=9, ignored=(SIGTERM,))),
+        "python3 (pid 2) is traced by pid 9, which holds it: let the tracer go on, or end it",
+    ),
+    "stopped": (
+        explain(make(state="T", ignored=(SIGTERM,))),
+        "python3 (pid 2) is stopped, and SIGTERM waits until it goes on: kill -CONT 2",
+    ),
+    "uninterruptible": (
+        explain(make(state="D", wait=Wait("openat", "/mnt/x"), stack=[at(), MAIN])),
+        (
+            "python3 (pid 2) is in an uninterruptible wait (openat on /mnt/x), at "
+            "/app/app.py:7 work, "
+            "and SIGTERM waits until that is over: mostly it is for a disk or a file server"
+        ),
+    ),
+    "vfork": (
+        explain(
+            make(state="D", wait=Wait("vfork")),
+            make(**CHILD, wait=Wait("openat", "/app/fifo")),
+        ),
+        (
+            "python3 (pid 2) waits until its new child runs a program: "
+            "python3 (pid 3) is at openat on /app/fifo"
+        ),
+    ),
+    "traced and not held: that is not the cause": (
+        explain(make(tracer=9, caught=(), ignored=(SIGTERM,), name="app")),
+        "app (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:INT)",
+    ),
+    # 2. It does not hear the signal.
+    "dropped": (
+        explain(make(caught=(), is_init=True)),
+        (
+            "python3 (pid 2) is PID 1 of a PID namespace of its own and has no "
+            "handler for SIGTERM, "
+            "so the kernel drops it: run it under an init of its own, or give it a handler"
+        ),
+    ),
+    "ignored": (
+        explain(make(caught=(), ignored=(SIGTERM, SIGINT))),
+        "python3 (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:QUIT)",
+    ),
+    "ignored, and sent in place of another": (
+        explain(make(caught=(), ignored=(SIGINT,)), signum=SIGINT, came=SIGTERM),
+        "python3 (pid 2) ignores SIGINT: let it handle that, or send another (-r TERM:QUIT)",
+    ),
+    "blocked": (
+        explain(make(blocked=(SIGTERM,))),
+        "python3 (pid 2) blocks SIGTERM: let it handle that, or send another (-r TERM:INT)",
+    ),
+    "all that could be sent is ignored": (
+        explain(make(caught=(), ignored=(SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1))),
+        "python3 (pid 2) ignores SIGTERM: let it handle that, or end it by SIGKILL (-k SECONDS)",
+    ),
+    "an interactive shell": (
+        explain(make(name="bash", caught=(), ignored=(SIGTERM,))),
+        "bash (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:HUP)",
+    ),
+    "deaf, and waits for one that is deaf for another reason": (
+        explain(
+            make(name="unshare", caught=(), blocked=(SIGTERM,), wait=Wait("wait4", pid=3)),
+            make(**CHILD, name="sh", is_init=True),
+        ),
+        (
+            "unshare (pid 2) blocks SIGTERM and waits for sh (pid 3): sh (pid 3) is PID 1 of a PID "
+            "namespace of its own and has no handler for SIGTERM, so the kernel drops it: "
+            "run it under an init of its own, or give it a handler"
+        ),
+    ),
+    "deaf, and waits for one that has it from there": (
+        explain(
+            make(name="sh", caught=(), ignored=(SIGTERM,), wait=Wait("wait4", pid=3)),
+            make(**CHILD, name="sleep", ignored=(SIGTERM,)),
+        ),
+        "sh (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:HUP)",
+    ),
+    # 3. Its handler has not come back.
+    "in its handler": (
+        explain(make(stack=[JOIN, at(9, "stop", is_handler=True), at(), MAIN], threads=[[at()]])),
+        (
+            "a signal handler of python3 (pid 2) has not come back, it is at /app/app.py:9 stop "
+            "(futex): let the handler only set a flag or raise an exception"
+        ),
+    ),
+    "in its handler, and waits for a child": (
+        explain(
+            make(stack=[at(9, "stop", is_handler=True), MAIN], wait=Wait("wait4", pid=3)),
+            make(**CHILD, name="app"),
+        ),
+        (
+            "a signal handler of python3 (pid 2) has not come back and waits for app (pid 3), "
+            "which did not get SIGTERM: pass that on before waiting"
+        ),
+    ),
+    # 4. It waits for another process.
+    "a shell with a trap": (
+        explain(make(name="sh", wait=Wait("wait4", pid=0)), make(**CHILD, name="sleep")),
+        (
+            "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs no "
+            "trap before its command has ended: begin the last command of the script with `exec`, "
+            "or use -g so that both get it"
+        ),
+    ),
+    "one of several": (
+        explain(
+            make(name="app", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, name="one", state="T"),
+            make(pid=4, parent=2, name="two"),
+        ),
+        (
+            "app (pid 2) waits for one of its 2 children, one (pid 3): one (pid 3) is stopped, "
+            "and SIGTERM waits until it goes on: kill -CONT 3"
+        ),
+    ),
+    "another parent": (
+        explain(
+            make(stack=[at(), MAIN], wait=Wait("wait4", pid=3)),
+            make(**CHILD, name="app", stack=[at(5), MAIN]),
+            make(pid=4, parent=2, name="other", caught=()),
+        ),
+        (
+            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM, at "
+            "/app/app.py:5 work: "
+            "let python3 (pid 2) pass that on, or use -g so that both get it"
+        ),
+    ),
+    "one below that is busy": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, stack=[at(), MAIN], wait=running()),
+        ),
+        (
+            "sh (pid 2) waits for python3 (pid 3): python3 (pid 3) did not get SIGTERM, or goes on "
+            "after its handler, at /app/app.py:7 work: let its parent pass it on, or use -g"
+        ),
+    ),
+    "a chain": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=4, parent=3, name="app", state="T"),
+        ),
+        (
+            "sh (pid 2) waits for sh (pid 3): sh (pid 3) waits for app (pid 4): app (pid 4) is "
+            "stopped, and SIGTERM waits until it goes on: kill -CONT 4"
+        ),
+    ),
+    "it is not known whether that got it": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, name="app", wait=Wait("epoll_wait", "a pipe")),
+        ),
+        (
+            "sh (pid 2) waits for app (pid 3): app (pid 3) did not get SIGTERM, or "
+            "goes on after its "
+            "handler (epoll_wait on a pipe): let its parent pass it on, or use -g"
+        ),
+    ),
+    "one below that ignores it": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, name="app", caught=(), ignored=(SIGTERM,)),
+        ),
+        (
+            "sh (pid 2) waits for app (pid 3): app (pid 3) ignores SIGTERM: "
+            "let it handle that, or send it SIGINT"
+        ),
+    ),
+    "a shell with a trap and a loop": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)), make(**CHILD, name="sleep", age=1.0), ago=5
+        ),
+        (
+            "sh (pid 2) waits for sleep (pid 3), which began after SIGTERM: its trap runs that, "
+            "or came back and it goes on; end it by exit there"
+        ),
+    ),
+    "a trap that runs a program, beside another one": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(**CHILD, name="app"),
+            make(pid=4, parent=2, caught=(), name="cleanup", age=1.0),
+            ago=5,
+        ),
+        (
+            "sh (pid 2) waits for one of its 2 children, cleanup (pid 4), which began after "
+            "SIGTERM: its trap runs that, or came back and it goes on; end it by exit there"
+        ),
+    ),
+    "a handler that runs a program": (
+        explain(
+            make(stack=[at(9, "stop", is_handler=True), MAIN], wait=Wait("wait4", pid=3)),
+            make(**CHILD, name="cleanup", age=5.0),
+            ago=5,
+        ),
+        (
+            "a signal handler of python3 (pid 2) has not come back and waits for cleanup (pid 3), "
+            "which began after SIGTERM"
+        ),
+    ),
+    "a thread beside a new child": (
+        explain(
+            make(stack=[JOIN, MAIN], threads=[[at(3)]]), make(**CHILD, name="app", age=1), ago=5
+        ),
+        (
+            "python3 (pid 2) waits for a thread of its own, which is at /app/app.py:3 work, "
+            "beside its child app (pid 3), which began after SIGTERM"
+        ),
+    ),
+    "a child that began before": (
+        explain(
+            make(stack=[at(), MAIN], wait=Wait("wait4", pid=3)),
+            make(**CHILD, name="app", age=5.02),
+            ago=5,
+        ),
+        (
+            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM: "
+            "let python3 (pid 2) pass that on, or use -g so that both get it"
+        ),
+    ),
+    "-g, in another group": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(**CHILD, group=3, name="sleep"),
+            whom=GROUP,
+        ),
+        (
+            "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs no "
+            "trap before its command has ended: begin the last command of the script with `exec`, "
+            "or use -a so that both get it"
+        ),
+    ),
+    "-g, and it goes on": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, name="app", wait=Wait("epoll_wait")),
+            whom=GROUP,
+        ),
+        (
+            "sh (pid 2) waits for app (pid 3): "
+            "app (pid 3) has a handler for SIGTERM and goes on: epoll_wait"
+        ),
+    ),
+    "-a, and it goes on": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, group=3, name="app", wait=Wait("epoll_wait")),
+            whom=EVERYONE,
+        ),
+        (
+            "sh (pid 2) waits for app (pid 3): "
+            "app (pid 3) has a handler for SIGTERM and goes on: epoll_wait"
+        ),
+    ),
+    "no time to look at one below": (
+        explain(make(name="sh", wait=Wait("wait4", pid=0)), unseen(make(**CHILD, name="app"))),
+        "sh (pid 2) waits for app (pid 3): app (pid 3) goes on: futex",
+    ),
+    "deaf, and no time to look at one below": (
+        explain(
+            make(name="sh", caught=(), ignored=(SIGTERM,), wait=Wait("wait4", pid=3)),
+            unseen(make(**CHILD, name="app")),
+        ),
+        "sh (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:HUP)",
+    ),
+    "its only child, by the pid of another namespace": (
+        explain(make(name="init", wait=Wait("wait4", pid=2)), make(**CHILD, name="app")),
+        (
+            "init (pid 2) waits for app (pid 3), which did not get SIGTERM: "
+            "let init (pid 2) pass that on, or use -g so that both get it"
+        ),
+    ),
+    # 5. It waits for a thread of its own.
+    "a thread that is no daemon": (
+        explain(make(stack=[SHUTDOWN], threads=[[at(), BOOTSTRAP]])),
+        (
+            "python3 (pid 2) has come to its end and waits for a thread that is no daemon, "
+            "which is at /app/app.py:7 work: stop that thread, or make it a daemon"
+        ),
+    ),
+    "one of several threads": (
+        explain(make(stack=[SHUTDOWN], threads=[[at(3)], [BOOTSTRAP], [at(5)]])),
+        (
+            "python3 (pid 2) has come to its end and waits for a thread that is no "
+            "daemon, one of 3: "
+            "at /app/app.py:3 work, /app/app.py:5 work: stop that thread, or make it a daemon"
+        ),
+    ),
+    "a thread that is joined": (
+        explain(make(stack=[JOIN, at(), MAIN], threads=[[JOIN, at(3)], [at(5), BOOTSTRAP]])),
+        (
+            "python3 (pid 2) waits for a thread of its own, which is at /app/app.py:5 work: "
+            "have that one end first"
+        ),
+    ),
+    "a pool of processes": (
+        explain(
+            make(stack=[JOIN, MAIN], threads=[[BOOTSTRAP], [BOOTSTRAP]]),
+            make(pid=3, parent=2, stack=[at(), MAIN]),
+        ),
+        (
+            "python3 (pid 2) waits for a thread of its own, beside its child python3 (pid 3), "
+            "which is at /app/app.py:7 work"
+        ),
+    ),
+    "somebody else's function of that name": (
+        explain(make(stack=[at(3, "_shutdown"), MAIN], threads=[[at(5)]])),
+        (
+            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:3 _shutdown "
+            f"(futex){ENDS}"
+        ),
+    ),
+    # 6. It goes on.
+    "awaits": (
+        explain(make(stack=[at(is_awaiting=True), SELECT, MAIN], wait=Wait("epoll_wait"))),
+        (
+            "python3 (pid 2) has a handler for SIGTERM and goes on: "
+            "its event loop awaits at /app/app.py:7 work"
+        ),
+    ),
+    "holds up its loop": (
+        explain(make(stack=[at(), HANDLE, MAIN], wait=Wait("clock_nanosleep"))),
+        (
+            "python3 (pid 2) holds up its event loop at /app/app.py:7 work (clock_nanosleep): "
+            "only after that does the loop run a signal handler of its own"
+        ),
+    ),
+    "in C": (
+        explain(make(stack=[at(is_deaf=True), MAIN], wait=running())),
+        (
+            "python3 (pid 2) is in a call into C that has not come back, at /app/app.py:7 work: "
+            "only after that does Python run the signal handler"
+        ),
+    ),
+    "in C, it or another thread": (
+        explain(make(stack=[at(is_deaf=True), MAIN], threads=[[at(3), BOOTSTRAP]])),
+        (
+            "python3 (pid 2) is in a call into C that has not come back, at /app/app.py:7 work "
+            "(futex), or another thread keeps the GIL in one, which is at /app/app.py:3 work: "
+            "only after that does Python run the signal handler"
+        ),
+    ),
+    "busy": (
+        explain(make(stack=[at(), MAIN], wait=running())),
+        (
+            "python3 (pid 2) has a handler for SIGTERM and is busy at "
+            "/app/app.py:7 work: let the handler raise an exception, or look at its flag there"
+        ),
+    ),
+    "a hook at its end": (
+        explain(make(stack=[at(3, "flush")])),
+        (
+            "python3 (pid 2) seems to be at its end, in a hook of atexit or a destructor, "
+            "at /app/app.py:3 flush (futex)"
+        ),
+    ),
+    "a stack that grows from elsewhere, in a program that is not python": (
+        explain(make(name="uwsgi", stack=[at(3, "flush")])),
+        f"uwsgi (pid 2) has a handler for SIGTERM and goes on at /app/app.py:3 flush (futex){ENDS}",
+    ),
+    "a stack that grows from a package, as the hub of gevent does": (
+        explain(make(stack=[at(3, "Hub.run", f"{PACKAGES}/gevent/hub.py")])),
+        (
+            f"python3 (pid 2) has a handler for SIGTERM and goes on at {PACKAGES}/gevent/hub.py:3 "
+            f"Hub.run (futex){ENDS}"
+        ),
+    ),
+    "a line": (
+        explain(make(stack=[JOIN, at(), MAIN], wait=Wait("recvfrom", "socket 10.0.0.7:5432"))),
+        (
+            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:7 work "
+            f"(recvfrom on socket 10.0.0.7:5432){ENDS}"
+        ),
+    ),
+    "a master and its workers": (
+        explain(
+            make(stack=[at(3, "stop", f"{PACKAGES}/arbiter.py"), MAIN]),
+            make(pid=3, parent=2, stack=[at(2, "main", f"{LIBRARY}/multiprocessing/tracker.py")]),
+            make(pid=4, parent=2, name="cat"),
+            make(pid=5, parent=2, stack=[at(), MAIN]),
+        ),
+        (
+            f"python3 (pid 2) has a handler for SIGTERM and goes on at "
+            f"{PACKAGES}/arbiter.py:3 stop "
+            "(futex), beside 2 children, one of them python3 (pid 5), which is at "
+            "/app/app.py:7 work"
+        ),
+    ),
+    "a child that hangs in its handler": (
+        explain(
+            make(name="master", wait=Wait("rt_sigsuspend")),
+            make(pid=3, parent=2, stack=[at(9, "stop", is_handler=True), MAIN]),
+        ),
+        (
+            "master (pid 2) has a handler for SIGTERM and goes on: rt_sigsuspend, "
+            "beside its child: "
+            "a signal handler of python3 (pid 3) has not come back, it is at /app/app.py:9 stop "
+            "(futex): let the handler only set a flag or raise an exception"
+        ),
+    ),
+    "nothing is known but that it has a handler": (
+        explain(make(name="app", wait=Wait())),
+        "app (pid 2) has a handler for SIGTERM and goes on",
+    ),
+    "it takes signals by sigwait": (
+        explain(make(name="app", caught=(), awaited=(SIGTERM,), wait=Wait("rt_sigtimedwait"))),
+        "app (pid 2) goes on: rt_sigtimedwait",
+    ),
+    "it should be dead": (
+        explain(make(name="app", caught=())),
+        "app (pid 2) does not handle SIGTERM and yet lives: it may not have got it",
+    ),
+    "another signal": (
+        explain(make(name="app", caught=(SIGQUIT,)), signum=SIGQUIT),
+        "app (pid 2) has a handler for SIGQUIT and goes on: futex",
+    ),
+    "its first thread alone has ended": (
+        explain(make(name="app", state="Z", wait=Wait())),
+        "app (pid 2) has a handler for SIGTERM and goes on",
+    ),
+    "it has ended": (explain(make(name="app", is_alive=False)), "app (pid 2) has ended meanwhile"),
+}
+
+
+@pytest.mark.parametrize(("told", "expected"), SENTENCES.values(), ids=SENTENCES)
+def test_reason(told, expected):
+    assert expected == told
+
+
+FRAMES = st.builds(
+    at,
+    st.integers(0, 9),
+    st.sampled_from(["<module>", "Thread.join", "_shutdown", "Handle._run", "work"]),
+    st.sampled_from(
+        [
+            *(f"{LIBRARY}/threading.py", f"{LIBRARY}/asyncio/events.py", f"{PACKAGES}/x.py"),
+            *("/app/app.py", "<frozen runpy>", ""),
+        ]
+    ),
+    is_handler=st.booleans(),
+    is_awaiting=st.booleans(),
+    is_deaf=st.booleans(),
+)
+SIGNUMS = st.sets(st.sampled_from([SIGHUP, SIGINT, SIGQUIT, SIGTERM]), max_size=3)
+CALLS = st.sampled_from(["", "wait4", "futex", "vfork"])
+SUBJECTS = st.builds(
+    make,
+    st.integers(2, 6),
+    st.sampled_from(["python3", "sh", "app"]),
+    parent=st.integers(1, 6),
+    state=st.sampled_from("RSDTtZ"),
+    caught=SIGNUMS,
+    ignored=SIGNUMS,
+    blocked=SIGNUMS,
+    is_init=st.booleans(),
+    is_alive=st.booleans(),
+    wait=st.builds(Wait, CALLS, st.just(""), st.sampled_from([None, 0, 3, 4])),
+    stack=st.lists(FRAMES, max_size=4),
+    threads=st.lists(st.lists(FRAMES, max_size=3), max_size=5),
+)
+
+
+@given(SUBJECTS, st.lists(SUBJECTS, max_size=6))
+def test_whatever_was_seen_there_is_a_sentence(subject, others):
+    """It begins with what it is about, and names no line that was not seen."""
+    told = explain(subject, *others)
+
+    assert str(subject) in told
+    stacks = [stack for each in (subject, *others) for stack in each.stacks.values()]
+    seen = {str(frame) for stack in stacks for frame in stack}
+    assert all(line in seen for line in re.findall(r"/app/app\.py:\d (?:<module>|[\w.]+)", told))
+
+
+def test_a_ring_of_processes_has_an_end():
+    """What /proc tells of parents is not of one moment: it may be a ring."""
+    one = make(pid=2, parent=3, wait=Wait("wait4", pid=3))
+    two = make(pid=3, parent=2, wait=Wait("wait4", pid=2))
+
+    told = explain(one, two, one)
+
+    assert told.count("waits for") == causes.MOST_LINKS
+
+
+def test_of_a_process_that_may_not_be_looked_at_nothing_is_claimed():
+    subject = make(name="app", wait=Wait())
+    subject.process = None
+
+    assert "app (pid 2) goes on" == explain(subject)
+    subject.unread = "its memory cannot be read: Permission denied"
+    assert f"app (pid 2) goes on: {subject.unread}" == explain(subject)
+
+
+def test_what_is_installed_is_told_with_its_caller():
+    """The line in a package says what waits, the one outside whose call it is."""
+    package = at(5, "wait", f"{PACKAGES}/psycopg/waiting.py")
+    library = at(3, "select", f"{LIBRARY}/selectors.py")
+
+    told = causes.telling([library, package, at(), MAIN])
+
+    assert f"{package}, from /app/app.py:7 work" == told
+    assert str(package) == causes.telling([library, package, MAIN])
+    assert str(library) == causes.telling([library])
