@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 256
 MOST_ERRORS = 32
+KEPT = frozenset({"exec_failed", "kill_after_expired", "drain_survivor"})  # for the last words
+MOST_KEPT = 32
 SHORTAGE = "memory ran out; from now on no more than warnings are told"
 
 
@@ -26,6 +28,8 @@ class Report:
     Attributes:
         verbosity: the highest level that is told; gathering what others need may cost.
         backlog: the newest BACKLOG events that no writer has taken yet.
+        kept: name and keys of those that the last words are made of, the first MOST_KEPT.
+        not_kept: how many more there were.
     """
 
     __slots__ = (
@@ -38,6 +42,8 @@ class Report:
         "_told_shortage",
         "_writer",
         "backlog",
+        "kept",
+        "not_kept",
         "verbosity",
     )
 
@@ -50,6 +56,8 @@ class Report:
         """
         self.verbosity = settings.verbosity
         self.backlog: list[Event] = []
+        self.kept: list[tuple[str, dict[str, object]]] = []
+        self.not_kept = 0
         self._early: list[tuple[int, float, str, tuple[object, ...]]] = []  # told before open()
         self._format = settings.log_format
         self._is_open = False
@@ -70,7 +78,7 @@ class Report:
                 of what goes wrong in here.
             facts: what that function takes.
         """
-        if level > self.verbosity:
+        if level > self.verbosity and event not in KEPT:
             return
         if self._is_open:
             self._note(level, wall_clock(), event, facts)
@@ -90,7 +98,16 @@ class Report:
             self._lost += 1
             self._pass_on()
         else:
-            self._put(level, clock, event, keys)
+            if event in KEPT:
+                self._keep(event, keys)
+            if level <= self.verbosity:
+                self._put(level, clock, event, keys)
+
+    def _keep(self, event: str, keys: dict[str, object]) -> None:
+        if len(self.kept) < MOST_KEPT:
+            self.kept.append((event, keys))
+        else:
+            self.not_kept += 1
 
     def _put(self, level: int, clock: float, event: str, keys: dict[str, object]) -> None:
         self.backlog.append((level, clock, event, keys))

@@ -12,12 +12,14 @@ from testkit.programs import PYINIT, ROOT_DIRECTORY, victim
 from testkit.refusals import refusing
 
 SECTIONS = re.split(r"^###? ", (ROOT_DIRECTORY / "docs/events.md").read_text(), flags=re.MULTILINE)
-COMMON = {"timestamp", "level", "logger", "event"}
+COMMON = {"timestamp", "level", "logger", "event", "message"}
+LOUD = {"warning", "error"}  # levels of events that have a message
 
 
 def keys_in(section: str) -> set[str]:
     """Return the keys in the table of a section."""
-    return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    cells = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.MULTILINE)
+    return set(re.findall(r"\w+", " ".join(cells)))
 
 
 DOCUMENTED = {
@@ -27,7 +29,9 @@ DOCUMENTED = {
 }
 DOCUMENTED["forward_refused"] |= DOCUMENTED["signal_forwarded"]
 DOCUMENTED["signal_dropped"] = DOCUMENTED["signal_forwarded"] - {"sent", "target"}
-OPTIONAL = {"code", "signal", "core_dumped", "oom_kills", "reason"}  # by how a process ended
+# By how a process ended, and by what was found out of one that does not.
+OPTIONAL = {"code", "signal", "core_dumped", "oom_kills", "reason"}
+OPTIONAL |= {"waits_for", "stack", "no_stack", "below"}
 
 
 def test_every_event_has_its_section():
@@ -98,7 +102,15 @@ def a_rewritten_signal(start):
 
 
 def a_kill(start):
-    run = start(["-k", "0.1"], victim("listener"))
+    run = start(["-k", "0.6"], victim("listener"))
+    run.ready()
+    return run.stop()
+
+
+def a_kill_of_a_shell(start):
+    """Its child runs no Python, and is below it."""
+    command = ["sh", "-c", "trap : TERM; echo 'ready (pid: 2)'; sleep 1000; :"]
+    run = start(["-k", "0.6"], command)
     run.ready()
     return run.stop()
 
@@ -109,9 +121,9 @@ def a_refused_kill(start):
     run = start(
         ["-k", "0.1"], command, wrap=refusing("kill:error=EPERM:when=2"), namespace=False, **pipe
     )
-    expired, refused = (run.process.stderr.readline() for _ in range(2))
+    told = b"".join(run.process.stderr.readline() for _ in range(3))
     run.finish()
-    return type(run.finish())(0, "", (expired + refused).decode())
+    return type(run.finish())(0, "", told.decode())
 
 
 def a_drain(start):
@@ -164,8 +176,9 @@ def an_internal_error(start):
         ),
         (a_shell_around_it, {"shell_is_pid1"}),
         (a_deaf_nested_init, {"drain_survivor"}),
-        (a_kill, {"kill_after_expired", "child_exited"}),
-        (a_refused_kill, {"kill_after_expired", "kill_refused"}),
+        (a_kill, {"stop_is_slow", "kill_after_expired", "child_exited"}),
+        (a_kill_of_a_shell, {"stop_is_slow", "kill_after_expired", "child_exited"}),
+        (a_refused_kill, {"stop_is_slow", "kill_after_expired", "kill_refused"}),
         (
             a_drain,
             {
@@ -193,7 +206,24 @@ def test_keys_are_those_of_the_page(start, make, names):
     for event in events:
         wanted = DOCUMENTED[event["event"]] | COMMON
         assert wanted >= set(event)
-        assert wanted - set(event) <= (OPTIONAL if "pid" in event else {"sent"})
+        assert wanted - set(event) <= (OPTIONAL if "pid" in event else {"sent"}) | {"message"}
+        assert ("message" in event) == (event["level"] in LOUD)
+
+
+def test_what_was_found_out_is_told(start):
+    """Of a process that does not stop: why, what it waits for, and its stack or why there is none.
+
+    Below `stop_is_slow` it may be less, as there is little time for the look: what is found out
+    before the kill counts.
+    """
+    python = a_kill(start).named("kill_after_expired")[0]
+    shell = a_kill_of_a_shell(start).named("kill_after_expired")[0]
+    (sleep,) = shell["below"]
+
+    assert DOCUMENTED["kill_after_expired"] - set(python) == {"no_stack", "below"}
+    assert DOCUMENTED["kill_after_expired"] - set(shell) == {"stack"}
+    assert {"pid", "name", "state", "seconds", "waits_for", "no_stack"} == set(sleep)
+    assert "listener.py" in python["stack"][0]
 
 
 def test_keys_without_structlog_are_those_of_the_page(run, sabotage):
@@ -202,7 +232,7 @@ def test_keys_without_structlog_are_those_of_the_page(run, sabotage):
     unavailable, started, _exited = run(["-v"], wrap=wrap).events
 
     assert DOCUMENTED["structlog_unavailable"] | COMMON - {"logger"} == set(unavailable)
-    assert DOCUMENTED["child_started"] | COMMON - {"logger"} == set(started)
+    assert DOCUMENTED["child_started"] | COMMON - {"logger", "message"} == set(started)
 
 
 def test_keys_without_python_prctl_are_those_of_the_page(run, sabotage):
@@ -210,4 +240,4 @@ def test_keys_without_python_prctl_are_those_of_the_page(run, sabotage):
     wrap = sabotage("import sys; sys.modules['prctl'] = None\n")
     (event,) = run(["-vv"], wrap=wrap, namespace=False).named("python_prctl_unavailable")
 
-    assert DOCUMENTED["python_prctl_unavailable"] | COMMON == set(event)
+    assert DOCUMENTED["python_prctl_unavailable"] | COMMON - {"message"} == set(event)

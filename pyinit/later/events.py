@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from resource import struct_rusage
     from signal import struct_siginfo
 
+    from pyinit.later.slow_stop import Look
+
     Keys = dict[str, object]
 
 DEAF = (
@@ -55,6 +57,16 @@ def shell_is_pid1(name: str, reason: str) -> "Keys":
     return {"name": name, "reason": reason}
 
 
+def variable_unknown(name: str, right: str) -> "Keys":
+    """A variable is called as if it were pyinit's, and pyinit has none of that name."""
+    return {"name": name, "reason": f"pyinit has no such variable; did you mean {right}?"}
+
+
+def termination_log_refused(path: str, error: OSError) -> "Keys":
+    """The last words could not be written."""
+    return {"path": path, "error": _symbol(error.errno or 0), "reason": error.strerror}
+
+
 def child_started(pid: int, command: str) -> "Keys":
     """The child was forked."""
     return {"pid": pid, "command": command}
@@ -80,7 +92,19 @@ def forward_refused(
     return {**signal_forwarded(received, sent, target, child), **_refusal(error)}
 
 
-def kill_after_expired(target: int, child: int, seconds: float) -> "Keys":
+def stop_is_slow(child: int, seconds: float, sent: int, look: "Look | None") -> "Keys":
+    """The child was asked to stop, and lives."""
+    return {
+        "pid": child,
+        "name": proc.name(child),
+        "state": proc.state(child),
+        "seconds": seconds,
+        "signal": signal_name(sent),
+        **_seen(look, child),
+    }
+
+
+def kill_after_expired(target: int, child: int, seconds: float, look: "Look | None") -> "Keys":
     """The child did not stop in time, and gets SIGKILL in a moment."""
     return {
         "pid": child,
@@ -88,6 +112,7 @@ def kill_after_expired(target: int, child: int, seconds: float) -> "Keys":
         "state": proc.state(child),
         "seconds": seconds,
         "target": _target(target, child),
+        **_seen(look, child),
     }
 
 
@@ -108,15 +133,20 @@ def exec_failed(command: str, code: int, error: int, reason: str) -> "Keys":
 
 
 def child_exited(
-    pid: int, status: int, seconds: float, used: "struct_rusage | None", oom_kills: int
+    pid: int,
+    status: int,
+    seconds: float,
+    used: "struct_rusage | None",
+    why: tuple[int, str],
 ) -> "Keys":
-    """The child ended."""
+    """The child ended; why: how many were killed for want of memory, and another reason."""
+    oom_kills, reason = why
     keys: Keys = {"pid": pid, **_fate(status), "seconds": round(seconds, 3), **_usage(used)}
     if oom_kills <= 0:
-        return keys
+        return {**keys, "reason": reason} if reason else keys
     who = "a process" if oom_kills == 1 else f"{oom_kills} processes"
     reason = (
-        f"out of memory: the kernel killed {who} of this cgroup while the child ran; "
+        f"out of memory, so the kernel killed {who} of this cgroup while the child ran; "
         "give the container more memory, or let the program use less"
     )
     return {**keys, "oom_kills": oom_kills, "reason": reason}
@@ -127,15 +157,16 @@ def drain_started(remaining: int | None, grace: float) -> "Keys":
     return {"remaining": remaining, "grace_seconds": grace}
 
 
-def drain_survivor(
+def drain_survivor(  # noqa: PLR0913, PLR0917 - as many as there are
     pid: int,
     name: str | None,
     state: str | None,
     seconds: float,
     is_deaf: bool,  # noqa: FBT001 - as above
+    look: "Look | None",
 ) -> "Keys":
     """One of them did not go, and gets SIGKILL."""
-    keys: Keys = {"pid": pid, "name": name, "state": state, "seconds": seconds}
+    keys: Keys = {"pid": pid, "name": name, "state": state, "seconds": seconds, **_seen(look, pid)}
     if is_deaf:
         keys["reason"] = DEAF
     return keys
@@ -144,6 +175,11 @@ def drain_survivor(
 def drain_finished(finished: int | None, killed: int, left: int | None, seconds: float) -> "Keys":
     """The drain is over."""
     return {"finished": finished, "killed": killed, "left": left, "seconds": seconds}
+
+
+def _seen(look: "Look | None", pid: int) -> "Keys":
+    """Tell what was found out by now about a process that does not stop."""
+    return look.keys(pid) if look is not None else {}
 
 
 def _target(kind: int, child: int) -> str:

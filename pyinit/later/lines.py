@@ -18,6 +18,8 @@ import structlog
 
 del sys.modules["asyncio"]
 
+from pyinit.later.plain import LEVEL_NAMES, STDERR, clock, shown, unfolded
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 
     from pyinit.settings import Event
 
-LONGEST_VALUE = 1000
 AMBIGUOUS = frozenset(" =\"'")
-_FIRST = ("timestamp", "level", "logger", "event")
+EVENT_WIDTH = 16  # to which names of events are padded on a console: most are shorter
+_FIRST = ("timestamp", "level", "logger", "event", "message")
 _STDLIB_LEVELS = (ERROR, WARNING, INFO, DEBUG)  # indexed by pyinit's levels
 
 
@@ -52,16 +54,23 @@ def structlog_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[
         style: ``console`` or ``json``.
         write: takes a finished line without its newline.
     """
-    wrapped = structlog.wrap_logger(
+    is_json = style == "json"
+    logger = structlog.wrap_logger(
         structlog.WriteLogger(_Line(write)),  # type: ignore[arg-type]
-        processors=[structlog.processors.add_log_level, _order, _escape, *_renderers(style)],
+        processors=[
+            structlog.processors.add_log_level,
+            _order,
+            _escape,
+            *([structlog.processors.JSONRenderer()] if is_json else [_quote, _say, _console()]),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(DEBUG),
     )
-    logger = wrapped.bind(logger="pyinit")
+    if is_json:
+        logger = logger.bind(logger="pyinit")
 
     def emit(event: "Event") -> None:
         level, seconds, name, keys = event
-        timestamp = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+        timestamp = _utc(seconds) if is_json else clock(seconds)
         logger.log(_STDLIB_LEVELS[level], name, timestamp=timestamp, **keys)
 
     return emit
@@ -77,27 +86,29 @@ class _Quoted:
         return repr(self._text)
 
 
-def _renderers(style: str) -> "list[Processor]":
-    if style == "json":
-        return [structlog.processors.JSONRenderer()]
-    colors = os.isatty(2) and not os.environ.get("NO_COLOR")
-    return [_quote, structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False)]
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _console() -> "Processor":
+    colors = os.isatty(STDERR) and not os.environ.get("NO_COLOR")
+    styles = structlog.dev.ConsoleRenderer.get_default_level_styles(colors)
+    return structlog.dev.ConsoleRenderer(
+        EVENT_WIDTH,  # whose name changes with structlog's version
+        colors=colors,
+        level_styles={level: styles[level] for level in LEVEL_NAMES},  # as wide as one of these
+        sort_keys=False,
+    )
 
 
 def _order(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
     """Put what every line has before what only some have."""
-    return {**{key: event.pop(key) for key in _FIRST}, **event}
+    return {**{key: event.pop(key) for key in _FIRST if key in event}, **event}
 
 
 def _escape(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
     """Make sure that no process can forge a line or move a cursor by how it is called."""
-    for key, value in event.items():
-        if isinstance(value, str):
-            shown = value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
-            if not shown.isprintable():
-                shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
-            event[key] = shown
-    return event
+    return {key: shown(value) for key, value in event.items()}
 
 
 def _quote(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
@@ -106,3 +117,12 @@ def _quote(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "Event
         if key not in _FIRST and isinstance(value, str) and AMBIGUOUS.intersection(value):
             event[key] = _Quoted(value)
     return event
+
+
+def _say(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
+    """Show a message in place of the keys that it is made of, and stacks below it."""
+    if "message" not in event:
+        return event
+    said = {"timestamp": event["timestamp"], "level": event["level"], "event": event["message"]}
+    lines = unfolded(event)
+    return {**said, "stack": "\n".join(lines)} if lines else said

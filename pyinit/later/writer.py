@@ -12,8 +12,8 @@ from _thread import allocate_lock, start_new_thread
 from collections import deque
 from select import POLLOUT, poll
 from threading import Event as Flag
-from time import gmtime, strftime
 
+from pyinit.later.plain import STDERR, plain_emitter
 from pyinit.settings import WARNING
 
 TYPE_CHECKING = False
@@ -31,8 +31,6 @@ LAST_SECONDS = 0.4  # for warnings, what was dropped and the last event, to a re
 SWITCH_SECONDS = 0.0005
 ATTEMPTS = 20  # at a descriptor that looks ready and is not: others write to it as well
 ROOM = 1 << 20  # bytes
-STDERR = 2
-LEVEL_NAMES = ("error", "warning", "info", "debug")
 
 
 class Queue:
@@ -245,35 +243,27 @@ def load_emitter(
     """
     if style == "auto":
         style = "console" if os.isatty(STDERR) else "json"
+    trouble: BaseException | None = None
     try:
         from pyinit.later.lines import structlog_emitter
 
-        return structlog_emitter(style, write), None
+        emit = structlog_emitter(style, write)
     except BaseException as error:  # noqa: BLE001 - whatever a broken installation raises
-        return plain_emitter(style, write), error
+        emit, trouble = plain_emitter(style, write), error
+    return lambda event: emit(in_words(event)), trouble
 
 
-def plain_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[Event], None]":
-    """Return an emitter that does without structlog: the same keys, and no thought for beauty."""
+def in_words(event: "Event") -> "Event":
+    """Add a message to a warning or an error."""
+    level, seconds, name, keys = event
+    if level > WARNING:
+        return event
+    try:
+        from pyinit.later import messages
 
-    def emit(event: "Event") -> None:
-        level, seconds, name, keys = event
-        timestamp = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
-        fields = {**keys, "event": name, "level": LEVEL_NAMES[level], "timestamp": timestamp}
-        write(_dump(style, fields))
-
-    return emit
-
-
-def _dump(style: str, fields: dict[str, object]) -> str:
-    if style == "json":
-        try:
-            from json import dumps
-
-            return dumps(fields)
-        except ImportError:
-            pass
-    return f"pyinit: {fields['event']} {fields!a}"
+        return level, seconds, name, {"message": messages.of(name, keys), **keys}
+    except Exception:  # noqa: BLE001 - the module is gone, say: the keys tell the same
+        return event
 
 
 def write_line(line: str) -> None:

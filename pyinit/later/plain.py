@@ -1,0 +1,80 @@
+"""What a line looks like without structlog, and what it has in common with one that has it.
+
+Loaded with the writer, and before structlog is tried: by then it may be too late to load anything.
+"""
+
+from time import gmtime, localtime, strftime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from pyinit.settings import Event
+
+STDERR = 2
+LEVEL_NAMES = ("error", "warning", "info", "debug")
+LONGEST_VALUE = 1000
+
+
+def plain_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[Event], None]":
+    """Return an emitter that does without structlog: the same keys, and no thought for beauty."""
+    dump = _dump_json if style == "json" else _dump_console
+
+    def emit(event: "Event") -> None:
+        write(dump(event))
+
+    return emit
+
+
+def _dump_json(event: "Event") -> str:
+    level, seconds, name, keys = event
+    timestamp = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(seconds))
+    fields = {**keys, "event": name, "level": LEVEL_NAMES[level], "timestamp": timestamp}
+    try:
+        from json import dumps
+
+        return dumps(fields)
+    except ImportError:
+        return f"pyinit: {name} {fields!a}"
+
+
+def _dump_console(event: "Event") -> str:
+    level, seconds, name, keys = event
+    pairs = " ".join(f"{key}={value!a}" for key, value in keys.items())
+    text = shown(keys.get("message", f"{name} {pairs}"))
+    return "\n".join([f"{clock(seconds)} [{LEVEL_NAMES[level]:7}] {text}", *unfolded(keys)])
+
+
+def clock(seconds: float) -> str:
+    """Return the time as a console shows it, which is the local one."""
+    return strftime("%H:%M:%S", localtime(seconds))
+
+
+def shown(value: "Any") -> "Any":  # noqa: ANN401 - whatever a key may have
+    """Return what cannot forge a line or move a cursor, whatever a process is called."""
+    if isinstance(value, list):
+        return [shown(each) for each in value]
+    if isinstance(value, dict):
+        return {key: shown(each) for key, each in value.items()}
+    if not isinstance(value, str):
+        return value
+    text = value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text
+
+
+def unfolded(keys: "Mapping[str, Any]") -> list[str]:
+    """Return what a console shows below a message: stacks, a frame a line, and what is waited for.
+
+    Each line is indented, so that none looks like an event.
+    """
+    lines = [f"    {shown(frame)}" for frame in keys.get("stack", ())]
+    for each in keys.get("below", ()):
+        from pyinit.later.proc import called
+
+        what = each["waits_for"] or each["state"]
+        lines.append(f"  {shown(called(each['name'], each['pid']))}: {shown(what)}")
+        lines += [f"    {shown(frame)}" for frame in each.get("stack", ())]
+    return lines

@@ -1,0 +1,370 @@
+"""The sentence in each warning and error: what happened, why, and what to do."""
+
+import json
+import os
+import re
+
+import pytest
+
+from testkit.programs import ROOT_DIRECTORY, VICTIMS, victim
+
+from pyinit.later import messages
+from pyinit.later import writer as log
+from pyinit.later.plain import plain_emitter
+from pyinit.settings import INFO, WARNING
+
+SECTIONS = re.split(r"^### ", (ROOT_DIRECTORY / "docs/events.md").read_text(), flags=re.MULTILINE)
+LONGEST = 200
+PREFIX = r"\d\d:\d\d:\d\d \[(error  |warning|info   |debug  )\] "
+SH = {"pid": 7, "name": "sh", "state": "sleeping", "seconds": 5.0}
+USED = {"seconds": 3.217, "user_seconds": 0.1, "system_seconds": 0.1, "max_rss_kib": 9000}
+TERM = {"signal": "SIGTERM", "sender": "sh", "sender_pid": 2, "target": "process 7"}
+REFUSED = {"error": "EPERM", "reason": "pyinit may not signal it"}
+WAITS = (
+    "sh (pid 7) waits for sleep (pid 8), which did not get SIGTERM: let it pass that on, or use -g"
+)
+HANDLER = "the handler for SIGTERM of sh (pid 7) has not come back"
+
+SENTENCES = [
+    (
+        "exec_failed",
+        {"command": "gunicron", "code": 127, "reason": "not found in PATH (/bin)"},
+        "gunicron cannot be run: not found in PATH (/bin)",
+    ),
+    (
+        "exec_failed",
+        {"command": "./app", "code": 126, "reason": "./app is a directory, not a program"},
+        "./app is a directory, not a program",
+    ),
+    (
+        "exec_failed",
+        {"command": "x" * 1000, "code": 126, "reason": "File name too long"},
+        f"{'x' * 80}... cannot be run: File name too long",
+    ),
+    (
+        "exec_failed",
+        {"command": "app --port 80", "code": 127, "reason": "not found in PATH (/bin)"},
+        "'app --port 80' cannot be run: not found in PATH (/bin)",
+    ),
+    (
+        "stop_is_slow",
+        {**SH, "signal": "SIGTERM", "reason": WAITS},
+        ("sh (pid 7) still runs 5 s after SIGTERM: it waits for sleep (pid 8), "
+        "which did not get SIGTERM: let it pass that on, or use -g"),
+    ),
+    (
+        "stop_is_slow",
+        {**SH, "signal": "SIGINT", "reason": HANDLER},
+        ("sh (pid 7) still runs 5 s after SIGINT: "
+        "the handler for SIGTERM of sh (pid 7) has not come back"),
+    ),
+    (
+        "stop_is_slow",
+        {**SH, "signal": "SIGTERM"},
+        ("sh (pid 7) still runs 5 s after SIGTERM; "
+        "pyinit --inspect=7 shows what it does with that"),
+    ),
+    (
+        "kill_after_expired",
+        {**SH, "target": "process 7", "reason": WAITS},
+        ("sh (pid 7) did not end within 5 s (-k), so pyinit kills it: it waits for sleep (pid 8), "
+        "which did not get SIGTERM: let it pass that on, or use -g"),
+    ),
+    (
+        "kill_after_expired",
+        {**SH, "name": "my app", "seconds": 0.25, "target": "process group 7"},
+        ("'my app' (pid 7) did not end within 0.2 s (-k), so pyinit kills its process group; "
+        "raise -k if it needs more time"),
+    ),
+    (
+        "kill_after_expired",
+        {**SH, "name": None, "seconds": 0.01, "target": "every process"},
+        ("process 7 did not end within 0.01 s (-k), so pyinit kills every process; "
+        "raise -k if it needs more time"),
+    ),
+    (
+        "drain_survivor",
+        SH,
+        ("sh (pid 7), left behind, did not end within 5 s of SIGTERM, so pyinit kills it; "
+        "raise -d if it needs more time"),
+    ),
+    (
+        "drain_finished",
+        {"finished": 3, "killed": 1, "left": 1, "seconds": 6.0},
+        ("1 process lives on after SIGKILL, in an uninterruptible wait most likely: "
+        "look at the disk or the file server that it waits for"),
+    ),
+    (
+        "drain_finished",
+        {"finished": 3, "killed": 1, "left": 2, "seconds": 6.0},
+        ("2 processes live on after SIGKILL, in an uninterruptible wait most likely: "
+        "look at the disk or the file server that each waits for"),
+    ),
+    (
+        "drain_finished",
+        {"finished": None, "killed": 0, "left": None, "seconds": 6.0},
+        "processes that /proc does not show live on after SIGKILL; pyinit leaves without them",
+    ),
+    (
+        "child_exited",
+        {"pid": 2, "signal": "SIGSEGV", "core_dumped": True, **USED},
+        ("the child (pid 2) was killed by SIGSEGV and left a core dump after 3.2 s; "
+        "that is a crash, of which its own output may tell more"),
+    ),
+    (
+        "child_exited",
+        {"pid": 2, "signal": "SIGUSR1", "core_dumped": False, **USED},
+        "the child (pid 2) was killed by SIGUSR1 after 3.2 s; it has no handler for that",
+    ),
+    (
+        "child_exited",
+        {"pid": 2, "signal": "SIGKILL", "core_dumped": False, **USED},
+        "the child (pid 2) was killed by SIGKILL after 3.2 s",
+    ),
+    (
+        "child_exited",
+        {"pid": 2, "code": 137, "oom_kills": 1, "reason": "out of memory, so ...", **USED},
+        "the child (pid 2) exited with 137 after 3.2 s: out of memory, so ...",
+    ),
+    (
+        "variable_unknown",
+        {"name": "PYINIT_KILLAFTER", "reason": "pyinit has no such variable; did you mean X?"},
+        "PYINIT_KILLAFTER changes nothing, pyinit has no such variable; did you mean X?",
+    ),
+    (
+        "termination_log_refused",
+        {"path": "/log", "error": "EACCES", "reason": "Permission denied"},
+        ("nothing could be written to the termination log /log: Permission denied; "
+        "name a plain file that pyinit may write"),
+    ),
+    (
+        "orphan_reaped",
+        {"pid": 7, "name": "sh", "code": 4},
+        "sh (pid 7) exited with 4, an orphan: its parent had gone without waiting for it",
+    ),
+    (
+        "orphan_reaped",
+        {"pid": 7, "name": None, "signal": "SIGHUP", "core_dumped": False},
+        "process 7 was killed by SIGHUP, an orphan: its parent had gone without waiting for it",
+    ),
+    (
+        "forward_refused",
+        {**TERM, **REFUSED},
+        "SIGTERM could not be sent to process 7: pyinit may not signal it",
+    ),
+    (
+        "forward_refused",
+        {**TERM, "sent": "SIGQUIT", **REFUSED},
+        "SIGQUIT, in place of SIGTERM, could not be sent to process 7: pyinit may not signal it",
+    ),
+    (
+        "kill_refused",
+        {"signal": "SIGKILL", "target": "process 7", **REFUSED},
+        "SIGKILL of pyinit's own could not be sent to process 7: pyinit may not signal it",
+    ),
+    (
+        "shell_is_pid1",
+        {"name": "sh", "reason": "..."},
+        ("sh (pid 1) keeps SIGTERM from pyinit, so a stop ends in SIGKILL: write "
+        'ENTRYPOINT ["pyinit", "--"] and CMD with brackets, or put exec in front of pyinit'),
+    ),
+    (
+        "subreaper_refused",
+        {"reason": "the kernel refused; orphans are not reaped here"},
+        "pyinit could not become a subreaper: the kernel refused; orphans are not reaped here",
+    ),
+    (
+        "events_dropped",
+        {"count": 1},
+        ("1 event is missing: what reads stderr is too slow, or writing failed; "
+        "with less -v there are fewer"),
+    ),
+    (
+        "events_dropped",
+        {"count": 300},
+        ("300 events are missing: what reads stderr is too slow, or writing failed; "
+        "with less -v there are fewer"),
+    ),
+    (
+        "memory_short",
+        {"reason": "..."},
+        ("memory ran out, so from now on pyinit tells of warnings and errors only; "
+        "raise the container's limit"),
+    ),
+    (
+        "structlog_unavailable",
+        {"error": "ImportError()"},
+        ("structlog cannot be loaded, ImportError(): "
+        "install it again, or go on with plainer lines"),
+    ),
+    (
+        "internal_error",
+        {"error": "OSError(22, 'Invalid argument')"},
+        ("pyinit went on after an error, OSError(22, 'Invalid argument'): "
+        "please report it, unless a filter of your own (seccomp) refuses that call"),
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "keys", "sentence"), SENTENCES)
+def test_sentence(event, keys, sentence):
+    """It says what happened, with the name and the pid, why, and what to do, in one sentence."""
+    assert sentence == messages.of(event, keys)
+    assert len(sentence) < LONGEST
+    assert not re.search(r"[.\n](\s|$)", sentence.replace("...", ""))
+    assert event == "shell_is_pid1" or str(keys.get("pid", "")) in sentence
+
+
+def test_every_warning_and_error_has_a_sentence():
+    """Each event that the page calls a warning or an error has one, and no other event has."""
+    loud = {
+        section.split("\n")[0]
+        for section in SECTIONS[1:]
+        if re.search(r"\b(?:warning|error)\b", section.split("\n| ")[0], re.IGNORECASE)
+    }
+
+    assert {event for event, _, _ in SENTENCES} == loud
+    for event in loud:
+        assert callable(getattr(messages, event))
+
+
+def lines(style: str, *events, plain: bool = False) -> list[str]:
+    """Return what is written of some events."""
+    written = []
+    emit, trouble = log.load_emitter(style, written.append)
+    assert trouble is None
+    if plain:
+        bare = plain_emitter(style, written.append)
+        emit = lambda event: bare(log.in_words(event))  # noqa: E731
+    for event in events:
+        emit(event)
+    return written
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_json_has_the_message_and_the_keys(plain):
+    """The message comes in addition."""
+    (line,) = lines("json", (WARNING, 0.0, "drain_survivor", SH), plain=plain)
+    told = json.loads(line)
+
+    assert messages.of("drain_survivor", SH) == told["message"]
+    assert SH.items() <= told.items()
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_console_has_the_message_alone(plain):
+    """Behind the time and the level there is the sentence, and no keys."""
+    (line,) = lines("console", (WARNING, 0.0, "drain_survivor", SH), plain=plain)
+
+    assert re.fullmatch(PREFIX + re.escape(messages.of("drain_survivor", SH)), line)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(("level", "event"), [(INFO, "drain_survivor"), (WARNING, "of"), (0, "?")])
+def test_event_without_a_sentence_has_its_keys(plain, level, event):
+    """Info, debug, and what nobody has put in words."""
+    (line,) = lines("console", (level, 0.0, event, {"pid": 7, "name": "a b"}), plain=plain)
+
+    assert re.fullmatch(PREFIX + re.escape(event) + " +pid=7 name='a b'", line)
+
+
+@pytest.mark.parametrize(
+    ("event", "keys"),
+    [
+        ("child_started", {"pid": 2, "command": "gunicorn"}),
+        ("child_exited", {"pid": 2, "code": 0}),
+        ("drain_started", {"remaining": 2, "grace_seconds": 5.0}),
+        ("orphan_reaped", {"pid": 6, "name": "sh", "code": 0}),
+    ],
+)  # fmt: skip
+def test_line_fits_a_terminal(event, keys):
+    """With a short prefix, and without the logger, 80 columns do."""
+    (line,) = lines("console", (INFO, 0.0, event, keys))
+
+    assert len(line) <= 80
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_stacks_stand_below_the_message(plain):
+    """A frame is a line, a process below has its name and what it waits for; all are indented."""
+    below = {"pid": 8, "name": "a b", "state": "sleeping", "seconds": 3.0}
+    keys = {**SH, "signal": "SIGTERM", "reason": "it is late", "stack": ["a.py:3 f", "a\nb:4 g"]}
+    keys["below"] = [{**below, "waits_for": "read on a pipe", "stack": ["x\x1b.py:9 h"]}]
+    keys["below"] += [{**below, "name": "c\nd", "waits_for": "", "no_stack": "no"}]
+    (text,) = lines("console", (WARNING, 0.0, "stop_is_slow", keys), plain=plain)
+    first, *rest = (line.rstrip() for line in text.split("\n"))
+
+    assert first.endswith("sh (pid 7) still runs 5 s after SIGTERM: it is late")
+    assert rest == [
+        "    a.py:3 f",
+        "    a\\nb:4 g",
+        "  'a b' (pid 8): read on a pipe",
+        "    x\\x1b.py:9 h",
+        "  'c\\nd' (pid 8): sleeping",
+    ]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("plain", [False, True])
+def test_lists_cannot_forge_a_line(style, plain):
+    """What stands deep in a list is made safe as well."""
+    hostile = "a\n\x1b[2J\u202e"
+    below = {"pid": 8, "name": hostile, "state": None, "waits_for": hostile, "stack": [hostile]}
+    keys = {**SH, "name": hostile, "target": "x", "stack": [hostile], "below": [below]}
+    (text,) = lines(style, (WARNING, 0.0, "kill_after_expired", keys), plain=plain)
+    first, *rest = text.split("\n")
+
+    assert all(line.isprintable() for line in (first, *rest))
+    assert ([] if style == "json" else [" "] * 3) == [line[:1] for line in rest]
+
+
+def test_name_cannot_pass_for_a_sentence():
+    """A name that is more than a word stands in quotes, whatever it has of these itself."""
+    first = messages.of("drain_survivor", {**SH, "name": "x (pid 1) died"})
+    second = messages.of("drain_survivor", {**SH, "name": "x' (pid 1)"})
+
+    assert first.startswith("'x (pid 1) died' (pid 7), left behind")
+    assert second.startswith('"x\' (pid 1)" (pid 7), left behind')
+
+
+def test_console_shows_the_local_time(run):
+    """The clock is the one of the time zone that the workload has; JSON has UTC."""
+    options, wrap = ["-v", "--log-format=console"], ["env", "TZ=UTC-9"]
+    local = run(options, wrap=wrap).err[:2]
+    utc = run(options, wrap=["env", "TZ=UTC"]).err[:2]
+
+    assert (int(local) - int(utc)) % 24 in {9, 8}  # 8 where an hour ends between the two
+
+
+def test_message_that_cannot_be_loaded_costs_itself_only(run, sabotage):
+    """Without the module the keys are told, in either format."""
+    wrap = sabotage("import sys; sys.modules['pyinit.later.messages'] = None\n")
+    (failed,) = run(command=["nowhere"], wrap=wrap).events
+    console = run(["--log-format=console"], ["nowhere"], wrap=wrap).err
+
+    assert ("exec_failed", False) == (failed["event"], "message" in failed)
+    assert re.match(PREFIX + "exec_failed +command=nowhere code=127", console)
+
+
+def test_sentences_of_a_stop(start):
+    """All that a slow stop tells is within 200 columns a sentence, with the pid in it."""
+    run = start(["-k", "0.6"], victim("listener"))
+    pid = run.ready()
+    told = run.stop().events
+
+    assert ["stop_is_slow", "kill_after_expired", "child_exited"] == [e["event"] for e in told]
+    for event in told:
+        assert f"(pid {pid})" in event["message"]
+        assert len(event["message"].replace(str(VICTIMS), "")) < LONGEST
+
+
+@pytest.mark.parametrize(("variable", "are_there"), [("", True), ("1", False)])
+def test_colours_are_for_terminals_that_want_them(monkeypatch, variable, are_there):
+    """On a terminal the level has a colour, unless NO_COLOR is set; what is told stays the same."""
+    monkeypatch.setattr(os, "isatty", lambda _descriptor: True)
+    monkeypatch.setenv("NO_COLOR", variable)
+    (line,) = lines("auto", (WARNING, 0.0, "drain_survivor", SH))
+    bare = re.sub(r"\x1b\[\d+m", "", line)
+
+    assert are_there is ("\x1b[33m" in line)
+    assert re.fullmatch(PREFIX + re.escape(messages.of("drain_survivor", SH)), bare)
