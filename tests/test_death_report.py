@@ -1,16 +1,21 @@
 """A child that died is reported without any option, with the reason if there is one."""
 
 import contextlib
+import json
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from testkit.marks import BOTH
 from testkit.namespaces import ROOT
-from testkit.programs import PYTHON, ROOT_DIRECTORY
+from testkit.programs import PYTHON, ROOT_DIRECTORY, victim
+from testkit.refusals import refusing
+
+from pyinit.later import endings
 
 CGROUPS = Path("/sys/fs/cgroup")
 LIMIT = "48M"
@@ -121,6 +126,116 @@ def test_no_cgroup_is_no_trouble(run):
     (event,) = run([], ["sh", "-c", "kill -KILL $$"], wrap=mount).events
 
     assert ("SIGKILL", False) == (event["signal"], "oom_kills" in event)
+    assert "this SIGKILL, and no cgroup tells whether memory ran out; somebody" in event["reason"]
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """Return what mounts a cgroup that counts, and has counted nothing."""
+    counter = tmp_path / COUNTERS["v2"]
+    counter.write_text(OTHERS["v2"])
+    return ["sh", "-c", f'mount --bind {tmp_path} {CGROUPS} && exec "$@"', "-"]
+
+
+def test_sigkill_from_outside_is_told_as_such(start, counted):
+    """A SIGKILL that neither pyinit sent nor the kernel for want of memory; at any time."""
+    made = start([], victim("listener"), wrap=counted)
+    made.inside("kill", "-KILL", str(made.ready()))
+    asked = start(["-k", "100"], victim("listener"), wrap=counted)
+    pid = asked.ready()
+    asked.send(signal.SIGTERM)
+    asked.line()
+    asked.inside("kill", "-KILL", str(pid))
+    for result in (made.finish(), asked.finish()):
+        (event,) = result.events
+
+        assert (137, "child_exited", "warning") == (result.code, event["event"], event["level"])
+        assert event["reason"].startswith("killed from outside: pyinit did not send this SIGKILL, ")
+        assert "the cgroup counts no process that was killed for want of memory" in event["reason"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        (["-k", "0.2"], "TERM"),
+        (["-gk", "0.2"], "TERM"),
+        (["-ak", "0.2"], "TERM"),
+        (["-r", "USR1:KILL"], "USR1"),
+        (["-r", "TERM:KILL", "-g"], "TERM"),
+        (["-r", "USR1:KILL", "-a"], "USR1"),
+    ],
+)
+@BOTH
+def test_sigkill_of_pyinit_is_not_from_outside(start, options, sent, namespace):
+    """Neither that of -k nor one that -r made."""
+    made = start(options, victim("listener"), namespace=namespace)
+    made.ready()
+    result = made.stop(signal.Signals[f"SIG{sent}"])
+    (event,) = result.named("child_exited")
+
+    assert ("SIGKILL", False) == (event["signal"], "reason" in event)
+
+
+def test_refused_sigkill_was_none(start):
+    """Where the kernel refuses pyinit its own, another one has sent it."""
+    command = ["sh", "-c", "trap '' TERM; kill $PPID; read x; kill -KILL $$"]
+    wrap = refusing("kill:error=EPERM:when=2")
+    made = start(["-k", "0.1"], command, wrap=wrap, namespace=False, stdin=subprocess.PIPE)
+    made.event("kill_refused")
+    made.close_stdin()
+
+    assert made.event("child_exited")["reason"].startswith("killed from outside")
+
+
+FOR_A_SHELL = {
+    "and": (["true", "&&", "true"], 0, "&&"),
+    "or": (["false", "||", "true"], 1, "||"),
+    "home": (["cat", "$HOME/a"], 1, "$HOME"),
+    "port": (["cat", "0:${PORT}"], 1, "$PORT"),
+    "tilde": (["cat", "~/a"], 1, "~"),
+    "tilde-alone": (["cat", "~"], 1, "~"),
+    "worked": (["true", "$HOME", "~"], 0, None),
+    "small": (["cat", "$1", "a$", "$x", "a~"], 1, None),
+    "quoted": (["false", "{print $NF}", "($A)", "$A;"], 1, None),
+    "part": (["true", "a&&b"], 0, None),
+    "shell": (["/bin/sh", "-c", "exit 1", "$HOME", "&&"], 1, None),
+    "shell-inside": (["env", "sh", "-c", "exit 1", "$HOME"], 1, None),
+}
+
+
+@pytest.mark.parametrize("name", FOR_A_SHELL)
+def test_arguments_for_a_shell_are_told(run, name):
+    """What failed with an argument that only a shell understands is told why; the value is not."""
+    command, code, mark = FOR_A_SHELL[name]
+    result = run([], command)
+    lines = [line for line in result.err.splitlines() if line.startswith("{")]
+
+    assert code == result.code
+    assert len(lines) == (mark is not None)
+    if mark is not None:
+        event = json.loads(lines[0])
+        assert ("child_exited", "warning", code) == (event["event"], event["level"], event["code"])
+        assert event["reason"].startswith(f"its arguments have {mark} in them: ")
+
+
+def test_stop_says_nothing_of_arguments(start):
+    """Who was asked to stop did not fail for them, nor who ran for long."""
+    made = start([], [*victim("listener", 3), "&&", "$HOME"])
+    made.ready()
+
+    assert (3, "") == (made.stop().code, made.finish().err)
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(9.9, True), (10.0, False)])
+def test_long_run_did_not_fail_for_its_arguments(seconds, is_told):
+    """They are understood, or not, at once."""
+    assert is_told == bool(endings.reason(("app", "$A"), 0x100, seconds, counts_oom=True))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGSEGV])
+def test_other_signals_say_it_themselves(signum):
+    """Nor did its arguments kill it."""
+    assert "" == endings.reason(("app", "&&"), signum, 1.0, counts_oom=True)
 
 
 def test_docs_name_the_files():

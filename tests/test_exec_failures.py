@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -184,12 +186,125 @@ def test_path_through_a_folder_that_may_not_be_searched_is_refused(run, tmp_path
     assert f"{closed}/app cannot be looked at: Permission denied" == result.events[0]["reason"]
 
 
-def test_file_in_the_working_directory_is_not_in_path(run, tmp_path):
-    """A name that PATH does not have is 127, whatever the working directory has of that name."""
-    program(b"#!/bin/sh\n")(tmp_path / "app")
+IN_WORKING_DIRECTORY = {
+    "script": ("app", b"#!/bin/sh\n", 0o755, "./app"),
+    "python-script": ("app.py", b"#!/usr/bin/env python3\n", 0o755, "./app.py"),
+    "python": ("app.py", b"print()\n", 0o644, "python3 app.py"),
+    "python-without-interpreter-line": ("app.py", b"print()\n", 0o755, "python3 app.py"),
+    "shell": ("run me.sh", b"exit\n", 0o644, "sh 'run me.sh'"),
+    "not-executable": ("app", b"", 0o644, "./app, after chmod +x ./app"),
+}
+
+
+@pytest.mark.parametrize("name", IN_WORKING_DIRECTORY)
+def test_file_in_the_working_directory_is_not_in_path(run, tmp_path, name):
+    """A name that PATH does not have is 127; where a file is called so, it says how to run it."""
+    file, content, mode, write = IN_WORKING_DIRECTORY[name]
+    program(content, mode)(tmp_path / file)
+    result = run(command=[file], wrap=["env", "PATH=/usr/bin"], cwd=tmp_path)
+
+    assert 127 == result.code
+    assert "not found in PATH (/usr/bin); " in result.events[0]["reason"]
+    assert result.events[0]["reason"].endswith(
+        f" is in the working directory {tmp_path}, which is not in PATH: write {write}"
+    )
+
+
+def test_directory_of_that_name_is_no_program(run, tmp_path):
+    """A directory is nothing to run."""
+    (tmp_path / "app").mkdir()
     result = run(command=["app"], wrap=["env", "PATH=/usr/bin"], cwd=tmp_path)
 
     assert (127, "not found in PATH (/usr/bin)") == (result.code, result.events[0]["reason"])
+
+
+WITHOUT = "pyinit starts the command without a shell"
+FOR_A_SHELL = {
+    "one-word": (["gunicorn app:app"], 'write each word by itself, as ["gunicorn", "app:app"]'),
+    "one-word-with-path": (["/bin/echo hi"], 'each word by itself, as ["/bin/echo", "hi"]'),
+    "variable": (["FOO=1", "x"], 'no variable: use ENV in the Dockerfile, or ["env"'),
+    "variable-in-one-word": (["FOO=1 app"], "so FOO=... sets no"),
+    "cd": (["cd", "/app", "&&"], f"cd is a command of shells, and {WITHOUT}: use WORKDIR in"),
+    "cd-in-one-word": (["cd /app && app"], 'or ["sh", "-c", "cd /app && app"]'),
+    "export": (["export", "A=1"], 'use ["sh", "-c", "export ... && exec PROGRAM"]'),
+    "source": (["source venv"], 'use ["sh", "-c", ". venv"]'),
+    "exec": (["exec", "gunicorn"], f"exec is a command of shells, and {WITHOUT}: leave it out"),
+    "home": (["$HOME/app"], 'so $ stays as it is: write it in full, or use ["sh", "-c"'),
+    "tilde": (["~/app"], 'write it in full, or use ["sh", "-c", "exec ~/app"]'),
+    "port": (["app -p $PORT"], 'so $ stays as it is: use ["sh", "-c", "exec app -p $PORT"]'),
+    "and": (["migrate && app"], 'so && stays as it is: use ["sh", "-c", "migrate && app"]'),
+    "pipe": (["app | tee log"], 'so | stays as it is: use ["sh", "-c", "app | tee log"]'),
+    "quotes": (["app 'a b'"], """so ' stays as it is: use ["sh", "-c", "exec app 'a b'"]"""),
+    "long": (["app" + " x" * 120], 'write each word by itself, as ["app", "x", "x", '),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOR_A_SHELL)
+def test_command_for_a_shell_is_told_as_such(run, name):
+    """What a Dockerfile's brackets make of a line for a shell: the reason says what to write."""
+    command, hint = FOR_A_SHELL[name]
+    result = run(command=command, wrap=["env", "PATH=/usr/bin:/bin"])
+
+    assert 127 == result.code
+    assert hint in result.events[0]["reason"]
+
+
+@pytest.mark.parametrize("command", ["/no/such file", "no-such-program", "-e1"])
+def test_other_commands_have_no_hint(run, command):
+    """A blank in a path may be right, and a name may just be wrong."""
+    reason = run(command=[command]).events[0]["reason"]
+
+    assert re.fullmatch(r"(there is no such file|not found in PATH) \(.*\)", reason)
+
+
+CHAINS = {
+    "missing": (b"#!/no/such\n", 0o755, "line, which names the interpreter /no/such in its #!"),
+    "windows": (b"#!/bin/sh\r\n", 0o755, "which has Windows line endings"),
+    "loader": (elf(62, interpreter=b"/lib/ld-none.so\0"), 0o755, "needs the loader /lib/ld-no"),
+    "mode": (b"#!/etc/passwd\n", 0o755, "names the interpreter /etc/passwd, which is not exec"),
+    "own-mode": (b"#!/bin/sh\n", 0o644, "/second, which is not executable (mode 0644"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_interpreter_that_is_a_script_is_looked_at(run, tmp_path, name):
+    """An interpreter may be a script, whose own interpreter is what is missing."""
+    content, mode, hint = CHAINS[name]
+    program(content, mode)(tmp_path / "second")
+    program(f"#!{tmp_path}/second\n".encode())(tmp_path / "app")
+    result = run(command=[str(tmp_path / "app")])
+
+    assert 126 == result.code
+    assert hint in result.events[0]["reason"]
+    assert f"names the interpreter {tmp_path}/second" in result.events[0]["reason"]
+
+
+def test_interpreters_in_a_circle_end(tmp_path):
+    """Scripts that are changed meanwhile may name each other: it is not followed for ever."""
+    program(f"#!{tmp_path}/app\n".encode())(tmp_path / "app")
+    told = b"%d %s\0/\0000"
+    missing, forbidden = (
+        diagnosis.explain("app", told % (number, os.fsencode(tmp_path / "app")))[2]
+        for number in (errno.ENOENT, errno.EACCES)
+    )
+
+    assert 6 == missing.count("names the interpreter")
+    assert "does a security module (LSM) forbid it?" in forbidden
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+@pytest.mark.parametrize("name", ["app", "my app"])
+def test_command_against_windows_line_endings_works(run, tmp_path, name, style):
+    """What is printed, as it is printed, is a command that makes the program run."""
+    program(b"#!/bin/sh\r\nexit 7\r\n")(tmp_path / name)
+    wrap = ["env", f"PATH={tmp_path}:{os.environ['PATH']}"]
+    first = run([f"--log-format={style}"], [name], wrap=wrap)
+    # In JSON it stands in the message and in the reason.
+    (command,) = set(re.findall(r"remove them with: (sed .*?'?/\w[\w/ -]*'?)[\"\n]", first.err))
+    subprocess.run(command, shell=True, check=True, cwd=tmp_path)
+
+    assert 126 == first.code
+    assert 7 == run(command=[name], wrap=wrap).code
 
 
 def test_command_longer_than_a_pipe_does_not_hang(run):
@@ -356,5 +471,4 @@ def test_console_format_says_the_same(run):
     result = run(["--log-format=console"], ["no-such-program"])
 
     assert 127 == result.code
-    assert "exec_failed" in result.err
-    assert "not found in PATH" in result.err
+    assert "no-such-program cannot be run: not found in PATH" in result.err

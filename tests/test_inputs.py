@@ -29,9 +29,10 @@ def test_random_input_ends_well():
     [
         ("started", 7, STARTED, b""),
         ("started", 0, STARTED, EVENT),
-        ("started", 7, STARTED, b"2026-01-01 [info] child_started logger=pyinit pid=2\n"),
+        ("started", 7, STARTED, b"07:00:01 [info   ] child_started    pid=2\n"),
         ("one line", 1, b"", b"pyinit: '-x' is not an option of pyinit\n"),
         ("cannot be run", 127, b"", b'{"event": "exec_failed"}\n'),
+        ("cannot be run", 126, b"", b"07:00:01 [error  ] ./app is a directory, not a program\n"),
         ("a page", 0, b"Usage\n", b""),
     ],
 )  # fmt: skip
@@ -55,7 +56,8 @@ def test_outcome_that_may_be(word, code, out, err):
         ("cannot be shown", 1, b"", b"Traceback (most recent call last)\n"),
         ("cannot be shown", 1, b"", "pyinit: \u202e\n".encode()),
         ("too long", 1, b"", b"pyinit: " + b"x" * 1000 + b"\n"),
-        ("no exec_failed", 127, b"", b""),
+        ("nothing of exec_failed", 127, b"", b""),
+        ("nothing of exec_failed", 127, b"", b"07:00:01 [warning] something else\n"),
         ("no outcome", 0, b"", b""),
         ("no outcome", 139, b"", b""),
     ],

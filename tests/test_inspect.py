@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 import types
+from time import monotonic
 
 import pexpect
 import pytest
@@ -485,6 +486,18 @@ def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, 
     assert judged == (verdict.word, verdict.is_sure)
 
 
+def test_there_is_an_end_to_looking_at_all_that_do_not_rest(monkeypatch):
+    """Of each thread that is busy it is asked again and again, but not for ever of all."""
+    monkeypatch.setattr(thread_signals, "LOOKING_SECONDS", 1000)
+    monkeypatch.setattr(thread_signals, "_time_run", lambda _: "7")  # it runs between two ticks
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
+        found = inspection.look(busy.pid, until=monotonic() + 0.05)
+        busy.kill()
+
+    assert [(busy.pid, None)] == [(thread.tid, thread.awaited) for thread in found.threads]
+    assert found.in_orphaned_group is None  # nor is everybody looked at
+
+
 def stats(*told: tuple[int, str, int, int, int]) -> dict[int, procfs.Stat]:
     """Return what /proc would tell of processes: pid, state, parent, group and session of each."""
     found = {}
@@ -585,7 +598,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
 def test_thread_that_is_dead_and_not_reaped_is_left_out(monkeypatch):
     """A thread that is traced stays when it has ended, and has no say any more."""
     dead = {"State": "Z (zombie)", "TracerPid": "0", "SigBlk": "0", "SigPnd": "0"}
-    monkeypatch.setattr(thread_signals, "_at_rest", lambda _place: (dead, False, frozenset()))
+    monkeypatch.setattr(thread_signals, "_at_rest", lambda *_: (dead, False, frozenset()))
 
     assert thread_signals._thread(7, 8) is None
     assert thread_signals._thread(7, 7) is not None
@@ -702,3 +715,16 @@ def test_variables_of_the_image_do_not_matter(init):
     wrong = {**os.environ, "PYINIT_DRAIN": "what?", "PYINIT_VERBOSITY": "3"}
 
     assert 0 == inspect(f"--inspect={run.init}", env=wrong).returncode
+
+
+def test_thread_has_a_name_of_its_own():
+    """As long as it is there."""
+    pid = os.getpid()
+
+    assert procfs.name(pid) == procfs.thread_name(pid, pid)
+    assert procfs.thread_name(pid, 1 << 30) is None
+
+
+def test_who_is_gone_is_in_no_namespace():
+    """It may end while it is looked at."""
+    assert (False, None) == (procfs.is_nested_init(1 << 30), procfs.pid_namespace(1 << 30))

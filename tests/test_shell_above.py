@@ -41,6 +41,29 @@ def test_shell_around_pyinit_is_told(below, text):
     assert "exec in front of pyinit" in event["reason"]
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash"])  # the one stays PID 1, the other becomes it
+@pytest.mark.parametrize("words", [[], ["gunicorn", "app:app"]])
+def test_command_that_docker_has_dropped_is_missed(below, shell, words):
+    """ENTRYPOINT without brackets, and CMD: the shell gets its words and does nothing with them."""
+    result = below(shell, "-c", f"{PYINIT} --", *words).finish()
+
+    assert 1 == result.code
+    assert result.err.startswith("pyinit: no command: expected a command to run")
+    assert result.err.endswith(
+        "; Docker drops CMD where ENTRYPOINT has no brackets, "
+        'so write ENTRYPOINT ["pyinit", "--"], and CMD behind it\n'
+    )
+
+
+def test_command_that_somebody_forgot_is_no_business_of_docker(run):
+    """Where pyinit is neither PID 1 nor a child of it."""
+    result = run(wrap=["sh", "-c", f"{PYINIT}; exit $?"], namespace=False)
+
+    assert "pyinit: no command: expected a command to run, as in: pyinit -- COMMAND [ARG]...\n" == (
+        result.err
+    )
+
+
 @pytest.mark.parametrize(
     "shell",
     [

@@ -4,6 +4,8 @@ import os
 import stat
 import struct
 from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
+from json import dumps
+from shlex import quote
 
 from pyinit.child import DEFAULT_PATH, candidates
 from pyinit.before.failed_exec import SHELL
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 HEAD = 4096
 LONGEST_SHOWN = 300
+MOST_INTERPRETERS = 5  # of scripts in a row: the kernel follows no more
 ELF_MAGIC = b"\x7fELF"
 ELF_HEADER = 52  # bytes of the smaller one
 ELF_PROGRAMS = frozenset({2, 3})  # ET_EXEC, ET_DYN
@@ -22,6 +25,15 @@ PT_INTERP = 3
 # e_machine of elf(5) for what container images are built for.
 MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: "s390x"}
 MACHINES |= {243: "riscv64", 8: "mips", 258: "loongarch64"}
+
+NO_SHELL = "pyinit starts the command without a shell"
+# Commands that a shell has in itself, and that are no programs.
+BUILTINS = frozenset({"cd", "eval", "export", "set", "source", "trap", "ulimit", "umask"})
+OF_SHELLS = ("&&", "||", ";", "|", "<", ">")  # what joins commands and files
+IN_WORDS = ("$", "~", "`", "*", "'", '"')  # what a shell replaces
+RUN_BY = {b".py": "python3 ", b".sh": "sh ", b".js": "node "}  # what is not executable itself
+# It has no backslash: JSON and the console would double that, and the command would change nothing.
+WITHOUT_CR = "sed -i 's/[[:cntrl:]]$//'"
 
 
 def explain(name: str, told: bytes) -> "tuple[int, int, str]":
@@ -71,6 +83,12 @@ def show(path: bytes) -> str:
 def _not_found(name: str, folder: bytes, *, is_closed: bool) -> str:
     if not name:
         return "the command is an empty word; give the name of a program"
+    where = _searched(name, folder, is_closed=is_closed)
+    hint = _in_working_directory(name, folder) or _for_a_shell(name)
+    return f"{where}; {hint}" if hint else where
+
+
+def _searched(name: str, folder: bytes, *, is_closed: bool) -> str:
     if "/" in name:
         return f"there is no such file (working directory {show(folder or b'deleted')})"
     path = os.environb.get(b"PATH")
@@ -81,6 +99,57 @@ def _not_found(name: str, folder: bytes, *, is_closed: bool) -> str:
     places = candidates(os.fsencode(name))
     shut = [_folder(place) for place in places if _is_shut(place, is_closed=is_closed)]
     return f"{what}; uid {os.geteuid()} may not search {show(b', '.join(shut))}" if shut else what
+
+
+def _for_a_shell(name: str) -> str:
+    """Say what to write instead of a command that only a shell would understand, if it is one."""
+    words = [show(os.fsencode(word)) for word in name.split()]
+    first = words[0] if words else ""
+    variable, equals, _ = first.partition("=")
+    if equals and variable.isidentifier():
+        env = f'["env", "{variable}=...", "PROGRAM"]'
+        return (
+            f"{NO_SHELL}, so {variable}=... sets no variable: use ENV in the Dockerfile, or {env}"
+        )
+    if first == "exec":
+        return f"exec is a command of shells, and {NO_SHELL}: leave it out"
+    if first in BUILTINS:
+        use = "WORKDIR in the Dockerfile, or " if first == "cd" else ""
+        own = "." if first == "source" else first  # which sh does not have
+        text = " ".join([own, *words[1:]]) if len(words) > 1 else f"{own} ... && exec PROGRAM"
+        return f"{first} is a command of shells, and {NO_SHELL}: use {use}{_list('sh', '-c', text)}"
+    marks = [mark for mark in (*OF_SHELLS, *IN_WORDS) if mark in name]
+    if marks:
+        text = " ".join(words if marks[0] in OF_SHELLS else ["exec", *words])
+        instead = f"use {_list('sh', '-c', text)}"
+        if len(words) == 1:
+            instead = f"write it in full, or {instead}"
+        return f"{NO_SHELL}, so {marks[0]} stays as it is: {instead}"
+    if len(words) > 1 and ("/" not in name or os.path.lexists(name.split(maxsplit=1)[0])):
+        return f"it is one word with blanks in it: write each word by itself, as {_list(*words)}"
+    return ""
+
+
+def _list(*words: str) -> str:
+    """Return words as a Dockerfile has them between brackets."""
+    text = dumps(words, ensure_ascii=False)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _in_working_directory(name: str, folder: bytes) -> str:
+    """Say what to write for a file that is not in PATH, but in the working directory."""
+    path = os.fsencode(name)
+    if not folder or b"/" in path or not os.path.isfile(path):
+        return ""
+    shown, program = quote(show(path)), RUN_BY.get(os.path.splitext(path)[1])
+    is_executable = os.access(path, os.X_OK, effective_ids=True)
+    if program and not (is_executable and _head(path).startswith(b"#!")):
+        write = program + shown
+    else:
+        write = f"./{shown}" if is_executable else f"./{shown}, after chmod +x ./{shown}"
+    return (
+        f"{shown} is in the working directory {show(folder)}, which is not in PATH: write {write}"
+    )
 
 
 def _folder(path: bytes) -> bytes:
@@ -129,11 +198,11 @@ def _head(path: bytes) -> bytes:
         os.close(descriptor)
 
 
-def _missing_interpreter(path: bytes, head: bytes) -> str:
+def _missing_interpreter(path: bytes, head: bytes, depth: int = 0) -> str:
     if os.path.islink(path) and not os.path.exists(path):
         return f"is a link to {show(os.readlink(path))}, which does not exist"
     if head.startswith(b"#!"):
-        return _missing_script_interpreter(head)
+        return _missing_script_interpreter(path, head, depth)
     loader = elf_interpreter(head)
     if loader:
         return (
@@ -143,15 +212,17 @@ def _missing_interpreter(path: bytes, head: bytes) -> str:
     return "exists, but something that it needs to start does not"
 
 
-def _missing_script_interpreter(head: bytes) -> str:
-    line = head.split(b"\n", 1)[0]
+def _missing_script_interpreter(path: bytes, head: bytes, depth: int) -> str:
     interpreter = script_interpreter(head)
-    if line.endswith(b"\r"):
+    if interpreter.endswith(b"\r"):
         return (
-            "has Windows line endings, so the kernel looks for an interpreter called "
-            f"{show(interpreter)}; remove them with: sed -i 's/\\r$//' FILE"
+            "has Windows line endings, so the kernel looks for an interpreter whose name ends in a "
+            f"carriage return; remove them with: {WITHOUT_CR} {quote(show(path))}"
         )
-    return f"names the interpreter {show(interpreter)} in its #! line, which does not exist"
+    what = "does not exist"
+    if depth < MOST_INTERPRETERS and os.path.lexists(interpreter):  # a script as well, perhaps
+        what = _missing_interpreter(interpreter, _head(interpreter), depth + 1)
+    return f"names the interpreter {show(interpreter)} in its #! line, which {what}"
 
 
 def script_interpreter(head: bytes) -> bytes:
@@ -177,13 +248,15 @@ def elf_interpreter(head: bytes) -> bytes:
 
 
 def _no_access(path: bytes, head: bytes) -> str:
-    reason = _forbidden(path)
-    if reason:
-        return reason
-    interpreter = script_interpreter(head) if head.startswith(b"#!") else elf_interpreter(head)
-    reason = _forbidden(interpreter) if interpreter else ""
-    if reason:
-        return f"names the interpreter {show(interpreter)}, which {reason}"
+    what, reason = "", _forbidden(path)
+    for _ in range(MOST_INTERPRETERS):
+        if reason:
+            return what + reason
+        interpreter = script_interpreter(head) if head.startswith(b"#!") else elf_interpreter(head)
+        if not interpreter:
+            break
+        what += f"names the interpreter {show(interpreter)}, which "
+        reason, head = _forbidden(interpreter), _head(interpreter)
     return "may not be executed, though its mode allows it: does a security module (LSM) forbid it?"
 
 

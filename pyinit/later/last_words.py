@@ -1,0 +1,165 @@
+"""Leave a word on how it ended where orchestrators look for it: in the termination log.
+
+Kubernetes mounts a file at /dev/termination-log, and shows what is in it as the container's
+message. What the program has written there itself is kept: pyinit adds to it.
+"""
+
+import os
+import stat
+from errno import EINVAL
+from time import monotonic, time
+
+from pyinit.before.names import name as signal_name
+from pyinit.settings import WARNING
+from pyinit.signals import SIGKILL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from signal import struct_siginfo
+
+    from pyinit.report import Report
+
+    End = tuple[int, float, str]
+    Keys = dict[str, object]
+    Part = tuple[str, list[str]]  # a sentence, and lines that may be left out
+
+USUAL = "/dev/termination-log"
+MOST = 4096  # bytes that a kubelet reads
+HOW = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+MODE = 0o644
+CLOCK_STEP = 0.01  # that time stamps of files may be behind
+
+
+def leave(named: str, child_began: float, report: "Report", words: "list[Part]") -> None:
+    """Write the last words, if there is a file for them; tell where a file was named in vain.
+
+    Args:
+        named: the file; empty for the usual one.
+        child_began: when the child did, on the monotonic clock.
+        report: it kept what was told of those that had to be killed.
+        words: what comes before that; see :func:`request` and :func:`ending`.
+    """
+    words += [_killed(name, keys) for name, keys in report.kept]
+    if report.not_kept:
+        words.append((f"{report.not_kept} more had to be killed.", []))
+    try:
+        put(named or USUAL, _text(words), time() - (monotonic() - child_began))
+    except OSError as error:
+        if named:
+            report.tell(WARNING, "termination_log_refused", named, error)
+
+
+def put(path: str, text: str, began: float) -> None:
+    """Write a text of MOST bytes at most to a regular file, behind what the program wrote there.
+
+    Args:
+        path: the file. It is made where it is missing, but for the usual one.
+        text: what to write; nothing empties it of what is older than the child.
+        began: when the child began, by the clock on the wall.
+
+    Raises:
+        OSError: it cannot be written, or is a link or something else than a regular file.
+    """
+    descriptor = _open(path)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise _refusal(path)
+        size = found.st_size
+        if size and found.st_mtime < began - CLOCK_STEP:
+            os.ftruncate(descriptor, 0)
+            size = 0
+        data = text.encode("utf-8", "backslashreplace")
+        if size and data:
+            data = b"\n" + data
+        data = data[: max(0, MOST - size)].decode("utf-8", "ignore").encode()
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # to open a device may have it do something
+            raise _refusal(path)
+        return os.open(path, HOW)
+    except FileNotFoundError:
+        if path == USUAL:
+            raise
+        return os.open(path, HOW | os.O_CREAT | os.O_EXCL, MODE)
+
+
+def _refusal(path: str) -> OSError:
+    return OSError(EINVAL, "it is not a regular file with one name", path)
+
+
+def request(received: "struct_siginfo", name: str | None, ago: float) -> "Part":
+    """Say who asked the container to stop, and when.
+
+    Args:
+        received: the signal.
+        name: what its sender was called; None where it was gone already.
+        ago: how long ago that was, in seconds.
+    """
+    if received.si_code > 0:
+        sender = "the terminal or the kernel"
+    elif received.si_pid > 0:
+        sender = f"{name or 'a process that was gone'} (pid {received.si_pid})"
+    else:
+        sender = "outside the container" if received.si_pid == 0 else "a process that is not known"
+    return f"{signal_name(received.si_signo)} came from {sender}, {ago:.1f} s before the end.", []
+
+
+def ending(command: str, pid: int, end: "End", *, is_own: bool) -> "Part":
+    """Say how the child ended.
+
+    Args:
+        command: its first word.
+        pid: its pid.
+        end: its status, how many seconds it lived, and why it ended, if that is known.
+        is_own: whether pyinit had sent it SIGKILL.
+    """
+    status, seconds, reason = end
+    if os.WIFSIGNALED(status):
+        signum = os.WTERMSIG(status)
+        who = " from pyinit" if is_own and signum == SIGKILL else ""
+        how = f"was killed by {signal_name(signum)}{who}"
+    else:
+        how = f"exited with code {os.WEXITSTATUS(status)}"
+    why = f": {reason}" if reason else ""
+    return f"{os.path.basename(command)} (pid {pid}) {how} after {seconds:.1f} s{why}.", []
+
+
+def _killed(event: str, keys: "Keys") -> "Part":
+    """Say who had to be killed, and where it hung; or why a command could not be run."""
+    why = f": {keys['reason']}" if keys.get("reason") else ""
+    if event == "exec_failed":
+        return f"{keys['command']} could not be run{why}.", []
+    who = f"{keys['name'] or 'a process'} (pid {keys['pid']})"
+    told = f"{who} had not ended after {keys['seconds']:.1f} s and was killed{why}."
+    details = [f"it was at: {keys['waits_for']}"] if keys.get("waits_for") else []
+    stack = keys.get("stack")
+    return told, details + (list(map(str, stack)) if isinstance(stack, list) else [])
+
+
+def _text(parts: "list[Part]") -> str:
+    """Join them; as many of the lines that may be left out as there is room for."""
+    room = MOST - sum(len(_line(told)) for told, _ in parts)
+    text = b""
+    for told, details in parts:
+        text += _line(told)
+        for detail in details:
+            line = _line(f"    {detail}")
+            if len(line) > room:
+                break
+            room -= len(line)
+            text += line
+    return text.decode()
+
+
+def _line(text: str) -> bytes:
+    """Return a line that nobody can break by how a process is called."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
