@@ -2,7 +2,7 @@
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
 # to do so in containers, in another Debian or on other platforms, to install it in many ways, or to stop
 # real programs.
-# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs [PYTHON]
+# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -60,6 +60,10 @@ find_missing() {
             file /usr/lib/binfmt.d/qemu-aarch64.conf qemu-user-static
             ;;
         programs) find_missing_programs ;;
+        hung)
+            find_missing_for_test
+            program java default-jre-headless
+            ;;
     esac
 }
 

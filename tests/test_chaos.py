@@ -96,6 +96,8 @@ def told(line: str) -> dict:
             event[key] = json.loads(value)
         except ValueError:
             event[key] = value.replace("_", " ")
+    if event["level"] == "warning":
+        event["message"] = "A sentence."
     return event
 
 
@@ -132,6 +134,11 @@ class Record:
         wishes = dataclasses.replace(self.seen.plan.wishes, **changes)
         self.plan(wishes=wishes)
 
+    def show(self, line: str) -> None:
+        """Have told so on a console."""
+        self.wish(style="console")
+        self.seen.stderr = f"07:00:01 {line}"
+
     def plan(self, **changes: object) -> None:
         """Have had another plan."""
         self.seen.plan = dataclasses.replace(self.seen.plan, **changes)
@@ -162,6 +169,17 @@ def test_nothing_is_wrong_with_a_good_record(record):
     assert [] == record.judge()
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["[info   ] child_started    pid=2", "[warning] actor (pid 5) did not end\n    app.py:3 f"],
+)
+def test_nothing_is_wrong_with_a_console(record, line):
+    """Names and keys, a sentence, a stack below it."""
+    record.show(line)
+
+    assert [] == record.judge()
+
+
 DOCTORED = {
     "code": (lambda r: setattr(r.seen, "code", 8), "expected code [7], seen 8"),
     "code is not made 0": (lambda r: r.wish(expected=(7,)), "expected code [0], seen 7"),
@@ -179,6 +197,13 @@ DOCTORED = {
         lambda r: (r.wish(style="console"), setattr(r.seen, "stderr", "Traceback")),
         "not an event that was to come: 'Traceback'",
     ),
+    "console's error": (lambda r: r.show("[error  ] the actor cannot be run: no"), "not an event"),
+    "console's trouble": (
+        lambda r: r.show("[warning] SIGTERM could not be sent to process 2: no"),
+        "not an event that was to come",
+    ),
+    "console's unknown event": (lambda r: r.show("[info   ] child pid=2"), "not an event"),
+    "no message": (lambda r: r.find("drain_survivor").pop("message"), "a message is for warnings"),
     "unknown key": (lambda r: r.edit("child_exited", x=1), "keys of"),
     "missing key": (lambda r: r.find("drain_started").pop("remaining"), "keys of"),
     "unknown event": (lambda r: r.edit("child_exited", event="x"), "keys of"),

@@ -7,9 +7,11 @@ from pathlib import Path
 
 Event = dict[str, object]
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"
-COMMON = {"timestamp", "level", "logger", "event"}
-# By how a process ended, what was rewritten, what memory there was.
-OPTIONAL = {"code", "signal", "core_dumped", "oom_kills", "reason", "sent"}
+COMMON = {"timestamp", "level", "logger", "event", "message"}
+LOUD = {"error", "warning"}  # levels of events that have a message
+# By how a process ended, what was rewritten, what memory there was, and what was found out.
+OPTIONAL = {"code", "signal", "core_dumped", "oom_kills", "reason", "sent", "message"}
+OPTIONAL |= {"waits_for", "stack", "no_stack", "below"}
 TROUBLE = {
     "exec_failed",
     "forward_refused",
@@ -28,7 +30,11 @@ def documented() -> dict[str, set[str]]:
     """Return the keys of each event, as docs/events.md has them."""
     sections = re.split(r"^###? ", PAGE.read_text(), flags=re.MULTILINE)
     keys = {
-        section.split("\n")[0]: set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+        section.split("\n")[0]: {
+            key
+            for cell in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.MULTILINE)
+            for key in re.findall(r"\w+", cell)
+        }
         for section in sections
     }
     keys["forward_refused"] |= keys["signal_forwarded"]
@@ -65,6 +71,8 @@ def form(event: Event, verbosity: int) -> Iterator[str]:
     wanted = DOCUMENTED.get(name, set()) | COMMON
     if not wanted - OPTIONAL <= set(event) <= wanted:
         yield f"keys of {event}, expected {sorted(wanted)}"
+    elif ("message" in event) != (event["level"] in LOUD):
+        yield f"a message is for warnings and errors: {event}"
     elif LEVELS.index(str(event["level"])) > verbosity:
         yield f"told at verbosity {verbosity}: {event}"
     if name in TROUBLE:

@@ -6,11 +6,16 @@ import signal
 from collections.abc import Iterator
 
 from trials.chaos import leavings
-from trials.chaos.events import DOCUMENTED, TROUBLE, Event, fate_code, form, named, number
+from trials.chaos.events import (
+    DOCUMENTED, LOUD, TROUBLE, Event, fate_code, form, named, number,
+)  # fmt: skip
 from trials.chaos.expected import KILLED, possible_codes
 from trials.chaos.plan import INFO, WARNING
 from trials.chaos.seen import RUNNER, Seen
 
+CONSOLE = re.compile(r"\d\d:\d\d:\d\d \[(?P<level>error|warning|info|debug) *\] (?P<name>\w*)")
+# In the sentences of TROUBLE.
+TROUBLED = re.compile("could not be|cannot be loaded|(is|are) missing:|memory ran out")
 STOPPING = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}  # nobody, while all are to end
 
 
@@ -36,11 +41,20 @@ def failures(seen: Seen) -> Iterator[str]:
 
 
 def console(seen: Seen) -> Iterator[str]:
-    """Each line tells of an event."""
+    """Each line tells of an event, or is indented: a stack below one."""
     for line in seen.stderr.splitlines():
-        words = set(re.findall(r"\w+", line))
-        if not words & set(DOCUMENTED) or words & TROUBLE:
+        if not line.startswith("  ") and not is_awaited(line):
             yield f"not an event that was to come: {line!r}"
+
+
+def is_awaited(line: str) -> bool:
+    """Tell whether a console's line is an event's name and keys, or a sentence, and no trouble."""
+    found = CONSOLE.match(line)
+    if found is None:
+        return False
+    if found["level"] in LOUD:
+        return found["level"] == "warning" and not TROUBLED.search(line)
+    return found["name"] in set(DOCUMENTED) - TROUBLE
 
 
 def beginning(seen: Seen, events: list[Event]) -> Iterator[str]:

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     Tracing = Callable[[FrameType, str, object], "Tracing | None"]
 
 NOTES = f"{__file__.rpartition('/')[0]}/pyinit_arcs/"
-FOLDERS = ("/pyinit", "/pyinit/inspect", "/pyinit/later", "/pyinit/before")
+FOLDERS = (
+    "/pyinit",
+    "/pyinit/inspect",
+    "/pyinit/later",
+    "/pyinit/later/stacks",
+    "/pyinit/before",
+)
 RESUME = (lambda: 0).__code__.co_code[0]  # what a generator goes on with; a call begins so, too
 
 arcs: "dict[str, set[tuple[int, int]]]" = {}

@@ -1,0 +1,1 @@
+"""Programs that do not stop, and what pyinit says of each."""

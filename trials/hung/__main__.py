@@ -1,0 +1,115 @@
+"""``python -m trials.hung``: programs that do not stop, and what is said of each."""
+
+import argparse
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+from bench.machine import load
+from bench.tables import table
+from trials.hung import trial
+from trials.hung.catalogue import PROGRAMS
+from trials.hung.program import SOURCES, Program
+
+PAGE = Path("docs/slow-stops.md")
+BEGIN, END = "<!-- hung: begin -->\n", "<!-- hung: end -->\n"
+GOAL = 0.9  # of the causes are to be right
+# Folders that say nothing here: ours, the interpreter's, those that are made for a run.
+FOLDERS = re.compile(rf"{SOURCES}/|/[^ ]*/lib/python3[.\d]*/(site-packages/)?|/tmp/hung-[^/]*/")
+
+
+def main() -> None:
+    """Do what the command line says."""
+    words = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which leaves nothing behind either
+    if os.geteuid():
+        sys.exit("hung: it takes root, for a file system and for a tracer")
+    chosen = [program for program in PROGRAMS if words.only in program.name]
+    began = time.monotonic()
+    said, beside, looks = [], [], []
+    for program in filter(_is_here, chosen):
+        told = trial.attempt(program, python=words.python, after=words.after, look=True)
+        is_right = trial.is_right(program, told.event)
+        tini = trial.said_by_tini(program, python=words.python, seconds=words.after)
+        spied = [_short(each) for each in told.spied]
+        looks.append((told.wall, told.cpu))
+        said.append([program.name, _reason(told.event), "yes" if is_right else "**no**"])
+        times = [f"{seconds * 1000:.0f}" for seconds in looks[-1]]
+        beside.append([program.name, *times, tini or "nothing", *spied])
+        print(*said[-1], *beside[-1][1:], sep=" | ", file=sys.stderr)
+    text = _report(said, beside, looks, time.monotonic() - began)
+    if words.only:
+        print(text)
+    else:
+        _write(text)
+    if sum(row[-1] == "yes" for row in said) < GOAL * len(said):
+        sys.exit(f"hung: less than {GOAL:.0%} of the causes are right")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make hung ARGS=...", description=__doc__)
+    parser.add_argument("--only", default="", metavar="WORDS", help="those with WORDS in the name")
+    parser.add_argument(
+        "--python", default=sys.executable, help="what runs the programs that need no package"
+    )
+    parser.add_argument(
+        "--after", type=float, default=2, metavar="SECONDS", help="pyinit's --explain-after (2)"
+    )
+    return parser
+
+
+def _is_here(program: Program) -> bool:
+    missing = trial.missing(program)
+    if missing:
+        print(f"{program.name}: not tried, there is no {missing}", file=sys.stderr)
+    return not missing
+
+
+def _reason(event: "dict[str, object]") -> str:
+    return _short(str(event.get("reason", "")) or "nothing")
+
+
+def _short(text: str) -> str:
+    return FOLDERS.sub("", text).replace("|", "\\|").replace("<", "\\<")
+
+
+def _report(
+    said: list[list[str]],
+    beside: list[list[str]],
+    looks: list[tuple[float, float]],
+    seconds: float,
+) -> str:
+    right = sum(row[-1] == "yes" for row in said)
+    wall, cpu = (max(times) * 1000 for times in zip(*looks, strict=True))
+    return f"""
+{table(("program", "`reason` in `stop_is_slow`", "right"), said)}
+{right} of {len(said)} are right. The longest look took {wall:.0f} ms, \
+and no look more than {cpu:.0f} ms of a processor.
+
+{
+        table(
+            (
+                *("program", "a look, ms", "processor, ms", "tini says", "`py-spy dump`"),
+                "`py-spy dump` with CAP_SYS_PTRACE",
+            ),
+            beside,
+        )
+    }
+In {seconds:.0f} s; the load averages were {load()} at the end.
+
+"""
+
+
+def _write(text: str) -> None:
+    before, begin, rest = PAGE.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.exit(f"hung: {PAGE} does not have the lines {BEGIN.strip()} and {END.strip()}")
+    PAGE.write_text(f"{before}{BEGIN}{text}{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""A coroutine blocks the event loop, which so does not come to its signal handler."""
+
+import asyncio
+import signal
+import time
+
+
+async def main():
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
+    print("ready", flush=True)
+    while True:
+        time.sleep(600)  # HERE
+
+
+asyncio.run(main())

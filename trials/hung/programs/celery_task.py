@@ -1,0 +1,31 @@
+"""A worker of Celery with a task that does not end; its broker is a folder."""
+
+import sys
+import threading
+
+from celery import Celery
+from celery.signals import worker_ready
+
+folder = sys.argv[1]
+app = Celery("tasks", broker="filesystem://")
+app.conf.broker_transport_options = {
+    "data_folder_in": folder,
+    "data_folder_out": folder,
+    "control_folder": f"{folder}/control",
+}
+
+
+@app.task
+def work():
+    print("ready", file=sys.__stdout__, flush=True)
+    threading.Event().wait()  # HERE
+
+
+@worker_ready.connect
+def begin(**_):
+    work.delay()
+
+
+if __name__ == "__main__":
+    quiet = ["--without-gossip", "--without-mingle", "--loglevel=ERROR"]
+    app.worker_main(["worker", "--pool=prefork", "--concurrency=1", *quiet])

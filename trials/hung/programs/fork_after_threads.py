@@ -1,0 +1,24 @@
+"""A fork while another thread holds a lock: in the child nobody will ever release it."""
+
+import os
+import signal
+import threading
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+lock = threading.Lock()
+is_held = threading.Event()
+
+
+def hold():
+    with lock:
+        is_held.set()
+        threading.Event().wait()
+
+
+threading.Thread(target=hold, daemon=True).start()
+is_held.wait()
+child = os.fork()
+if not child:
+    print("ready", flush=True)
+    lock.acquire()  # HERE
+os.waitpid(child, 0)

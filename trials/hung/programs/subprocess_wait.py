@@ -1,0 +1,10 @@
+"""A process passes SIGTERM on, to one that ignores it, and waits."""
+
+import signal
+import subprocess
+
+script = 'trap "" TERM; echo ready; while :; do sleep 600; done'
+child = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+print(child.stdout.readline().decode().strip(), flush=True)
+child.wait()
