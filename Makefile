@@ -46,6 +46,8 @@ help:
 	@echo 'make faults             each system call of pyinit fails in turn; ARGS="--sample 500"'
 	@echo 'make inputs             random command lines and environments; ARGS="--cases 10000"'
 	@echo 'make survive            this and other inits in hostile surroundings, as a table'
+	@echo 'make hung               have pyinit explain why programs do not stop, write docs/slow-stops.md;'
+	@echo '                        as root; ARGS="--only asyncio" tries some and prints'
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
 	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make musl               the tests with the C library of Alpine, and a look at pyinit in Alpine;'
@@ -69,7 +71,8 @@ installs: packages = installs
 musl: packages = musl
 arm64: packages = arm64
 programs: packages = programs
-PREPARED := run lab bench chaos faults soak inputs survive programs musl arm64 core test \
+hung: packages = hung
+PREPARED := run lab bench chaos faults soak inputs survive hung programs musl arm64 core test \
     test-under-pyinit e2e dist installs check lint
 $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
@@ -108,8 +111,8 @@ do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 do-coverage do-mutants: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
-do-programs: $(VENV)/installed-programs
-	$(VENV)/bin/python -m trials.programs $(ARGS)
+do-programs do-hung: do-%: $(VENV)/installed-%
+	$(VENV)/bin/python -m trials.$* $(ARGS)
 
 do-musl do-arm64: do-%: $(VENV)/installed-test
 	$(VENV)/bin/python -m trials.platforms.$* $(ARGS)
