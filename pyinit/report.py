@@ -141,6 +141,13 @@ class Report:
             self._note(*self._early.pop(0))
         self._pass_on()
 
+    def expect(self) -> None:
+        """Have loaded what writes, since there is something to tell soon."""
+        try:
+            self._begin_to_write()
+        except BaseException:  # noqa: BLE001 - no thread now, say; the event tries again
+            pass
+
     def close(self) -> None:
         """Give the writer a bounded time to write what it still holds."""
         self._pass_on()
@@ -157,20 +164,24 @@ class Report:
             self._tell_shortage()
             if not self.backlog and not self._lost:
                 return
-            if self._writer is None:
-                from pyinit.later.writer import Writer
-
-                self._writer = Writer(self._format, self.use_reserve)
-            self._writer.add_dropped(self._lost)
+            writer = self._begin_to_write()
+            writer.add_dropped(self._lost)
             self._lost = 0
             while self.backlog:
-                self._writer.put(self.backlog[0])
+                writer.put(self.backlog[0])
                 del self.backlog[0]
         except MemoryError:
             self.use_reserve()
             self._drop_oldest()
         except BaseException:  # noqa: BLE001 - no thread now; the next event tries again
             self._drop_oldest()
+
+    def _begin_to_write(self) -> "Writer":
+        if self._writer is None:
+            from pyinit.later.writer import Writer
+
+            self._writer = Writer(self._format, self.use_reserve)
+        return self._writer
 
     def _tell_shortage(self) -> None:
         if self._reserve is None and not self._told_shortage and self.verbosity >= WARNING:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
 
     from pyinit.child import Child
-    from pyinit.later.slow_stop import Look
+    from pyinit.later.last_words import LastWords
+    from pyinit.later.look import Look
     from pyinit.later.survivors import Survivors
     from pyinit.settings import Settings
 
@@ -49,6 +50,7 @@ class Supervisor:
         "_ending",
         "_has_begun",
         "_has_killed",
+        "_last_words",
         "_peeked",
         "_settings",
         "_survivors",
@@ -77,6 +79,7 @@ class Supervisor:
         self._asked_by: tuple[struct_siginfo, str | None] | None = None  # to stop; its name
         self._ending: tuple[int, float, str] | None = None  # of the child: status, seconds, reason
         self._has_killed = False  # whether SIGKILL was sent
+        self._last_words: LastWords | None = None
         if self._has_begun:
             self.report.open()
         self._note_child()  # it may have been reaped with orphans
@@ -378,6 +381,7 @@ class Supervisor:
             self._peek(target)
         elif step == lifecycle.EXPLAIN:
             self.report.tell(WARNING, "stop_is_slow", self._child.pid, *self._asked(), self._peeked)
+            self._try(self._leave_early_word)
         elif step == lifecycle.EXPIRE:
             facts = (target, self._child.pid, self._settings.kill_after, self._peeked)
             self.report.tell(WARNING, "kill_after_expired", *facts)
@@ -389,11 +393,12 @@ class Supervisor:
             self._survivors.name_all(self._peeked)
 
     def _peek(self, target: int) -> None:
-        """Begin to find out why they do not stop; see ``later.slow_stop``."""
+        """Begin to find out why they do not stop; see ``later.look``."""
         before, self._peeked = self._peeked, None
         if self.report.verbosity < WARNING:
             return
-        from pyinit.later.slow_stop import Look
+        self.report.expect()
+        from pyinit.later.look import Look
 
         is_draining = self.lifecycle.state == lifecycle.DRAINING
         pids = None if is_draining else [self._child.pid]
@@ -447,11 +452,23 @@ class Supervisor:
         if self._child.terminal is not None:
             self._child.terminal.end_loan(self._child.pid)
 
+    def _leave_early_word(self) -> None:
+        """Write into the termination log why the stop is slow: SIGKILL may be what comes next."""
+        if self._asked_by is None or not self._has_termination_log():
+            return
+        from pyinit.later import events, last_words
+
+        ago, sent = self._asked()
+        keys = events.stop_is_slow(self._child.pid, ago, sent, self._peeked)
+        asked = last_words.request(*self._asked_by, ago, "this")
+        self._words().leave_soon([asked, last_words.trouble("stop_is_slow", keys)])
+
     def _leave_word(self, code: int) -> None:
         """Write into the termination log; nothing where all was as it should be."""
-        named = self._settings.termination_log
         is_plain = self._is_plain(code)
-        if not named and (is_plain or not _has_termination_log()):
+        is_named = bool(self._settings.termination_log)
+        is_silent = is_plain and self._last_words is None and not is_named
+        if is_silent or not self._has_termination_log():
             return
         from pyinit.later import last_words
 
@@ -464,7 +481,24 @@ class Supervisor:
                 words.append(
                     last_words.ending(command, self._child.pid, self._ending, is_own=is_own)
                 )
-        last_words.leave(named, self._child.began, self.report, words)
+        self._words().leave(words)
+
+    def _words(self) -> "LastWords":
+        if self._last_words is None:
+            from pyinit.later.last_words import LastWords
+
+            named, began = self._settings.termination_log, self._child.began
+            self._last_words = LastWords(named, began, self.report)
+        return self._last_words
+
+    def _has_termination_log(self) -> bool:
+        # PID 1 is what the container is about: what `kubectl exec` starts has no say in it.
+        try:
+            return bool(self._settings.termination_log) or (
+                posix.getpid() == 1 and bool(posix.lstat("/dev/termination-log"))
+            )
+        except OSError:
+            return False
 
     def _is_plain(self, code: int) -> bool:
         """Tell whether the child ended well, or by what it was asked with, and all of the rest."""
@@ -476,14 +510,6 @@ class Supervisor:
 
 
 SENDERS = (processes.send, processes.send_to_group, processes.send_to_all)  # by the target
-
-
-def _has_termination_log() -> bool:
-    # PID 1 is what the container is about: what `kubectl exec` starts has no say in it.
-    try:
-        return posix.getpid() == 1 and bool(posix.lstat("/dev/termination-log"))
-    except OSError:
-        return False
 
 
 def _name(pid: int) -> str | None:

@@ -1,6 +1,5 @@
 """The sentence that says why a process does not stop: each rule, and which comes first."""
 
-import dataclasses
 import re
 
 import pytest
@@ -14,7 +13,7 @@ from pyinit.later.stacks.frames import Frame
 from pyinit.later.verdicts import Process, Thread
 from pyinit.later.waits import Wait
 
-SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM = 1, 2, 3, 10, 15
+SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGTERM, SIGSTOP = 1, 2, 3, 10, 15, 19
 LIBRARY = "/usr/lib/python3.11"
 PACKAGES = "/usr/local/lib/python3.11/site-packages"
 NONE = frozenset()
@@ -63,7 +62,7 @@ def make(  # noqa: PLR0913 - the facts that count
     subject.stacks |= {100 + number: list(each) for number, each in enumerate(threads)}
     awaits = frozenset(awaited)
     thread = Thread(pid, state, tracer, frozenset(blocked), NONE, awaits, waits=bool(awaits))
-    others = (dataclasses.replace(thread, tid=99, state="S"),) if state == "Z" else ()
+    others = (thread._replace(tid=99, state="S"),) if state == "Z" else ()
     subject.process = Process(
         pid=pid,
         namespace_pid=1 if is_init else pid,
@@ -106,6 +105,13 @@ SENTENCES = {
     "stopped": (
         explain(make(state="T", ignored=(SIGTERM,))),
         "python3 (pid 2) is stopped, and SIGTERM waits until it goes on: kill -CONT 2",
+    ),
+    "stopped by -r": (
+        explain(make(state="T"), signum=SIGSTOP, came=SIGTERM),
+        (
+            "python3 (pid 2) is stopped: it got SIGSTOP in place of SIGTERM, as -r has it, "
+            "and that ends nothing: choose a signal that does"
+        ),
     ),
     "uninterruptible": (
         explain(make(state="D", wait=Wait("openat", "/mnt/x"), stack=[at(), MAIN])),

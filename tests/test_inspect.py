@@ -1,6 +1,5 @@
 """`pyinit --inspect` shows what a process does with every signal."""
 
-import dataclasses
 import json
 import os
 import re
@@ -232,9 +231,9 @@ def process():
         waits=False,
     )
     others = {"blocked": frozenset(), "pending": frozenset()}
-    waiting = dataclasses.replace(thread, tid=8, **others, awaited=frozenset({10}), waits=True)
-    hidden = dataclasses.replace(thread, tid=9, **others, awaited=None, waits=None)
-    full = dataclasses.replace(hidden, tid=10, blocked=frozenset(verdicts.ALL) - {9, 19})
+    waiting = thread._replace(tid=8, **others, awaited=frozenset({10}), waits=True)
+    hidden = thread._replace(tid=9, **others, awaited=None, waits=None)
+    full = hidden._replace(tid=10, blocked=frozenset(verdicts.ALL) - {9, 19})
     return verdicts.Process(
         pid=7,
         namespace_pid=7,
@@ -245,7 +244,7 @@ def process():
         ignored=frozenset({40}),
         caught=frozenset({10}),
         pending=frozenset({41}),
-        threads=(thread, waiting, hidden, full, dataclasses.replace(full, tid=11)),
+        threads=(thread, waiting, hidden, full, full._replace(tid=11)),
     )
 
 
@@ -272,10 +271,8 @@ def test_page_shows_all_that_differs(process):
 
 def test_thread_of_the_kernel_is_told_as_such(process):
     """Nothing ends a thread of the kernel, SIGKILL least of all, and nobody can do about it."""
-    kernel = dataclasses.replace(process, ignored=frozenset(verdicts.ALL), caught=frozenset())
-    kernel = dataclasses.replace(
-        kernel, threads=(dataclasses.replace(process.threads[1], awaited=frozenset()),)
-    )
+    kernel = process._replace(ignored=frozenset(verdicts.ALL), caught=frozenset())
+    kernel = kernel._replace(threads=(process.threads[1]._replace(awaited=frozenset()),))
 
     assert "it is a thread of the kernel." in sentences.sentence(kernel)
     assert "" == sentences.advice(kernel, [])
@@ -293,7 +290,7 @@ def test_thread_of_the_kernel_is_told_as_such(process):
 def test_advice_fits_what_the_process_does(process, change, said, advised):
     """Who handles SIGTERM needs no advice, and who handles nothing is told of no other signal."""
     alone = {"ignored": frozenset(), "caught": frozenset(), "threads": process.threads[:1]}
-    changed = dataclasses.replace(process, **{**alone, **change})
+    changed = process._replace(**{**alone, **change})
 
     assert sentences.sentence(changed).startswith(said)
     assert advised in sentences.advice(changed, [])
@@ -571,7 +568,7 @@ def test_what_is_not_seen_makes_unsure(process, signum, change, judged):
     """A verdict is as sure as what it rests on was seen."""
     if "threads" in change:
         change = {"threads": tuple(process.threads[place] for place in change["threads"])}
-    verdict = verdicts.judge(dataclasses.replace(process, **change), signum, inside=True)
+    verdict = verdicts.judge(process._replace(**change), signum, inside=True)
 
     assert judged == (verdict.word, verdict.is_sure)
 
@@ -608,8 +605,7 @@ AWAITED = "128 0x1000 0x0 0x0 0x8 0x0 0x0 0x7ffe 0x7f"
 POOR_KERNELS = {
     "other-machine": ({"machine": "m68k", "syscall": AWAITED}, (None, None)),
     "other-call": ({"syscall": "7 0x1"}, (False, frozenset())),
-    "no-memory": ({"syscall": AWAITED, "mem": None}, (True, None)),
-    "memory-unmapped": ({"syscall": AWAITED, "mem": b""}, (True, None)),
+    "no-memory": ({"syscall": AWAITED}, (True, None)),
     "no-wchan": ({"syscall": None, "wchan": None}, (None, None)),
     "wchan-0": ({"syscall": "", "wchan": "0"}, (None, None)),
     "wchan-elsewhere": ({"syscall": "", "wchan": "do_wait"}, (False, frozenset())),
@@ -620,11 +616,11 @@ POOR_KERNELS = {
 def test_what_the_kernel_does_not_tell_is_not_known(tmp_path, monkeypatch, name):
     """A /proc without some of its files costs what is in them, and nothing else."""
     files, waits = POOR_KERNELS[name]
-    (tmp_path / "status").write_text("State:\tS (sleeping)\nvoluntary_ctxt_switches:\t1\n")
+    status = f"Tgid:\t{1 << 30}\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t1\n"
+    (tmp_path / "status").write_text(status)
     for file in files.keys() - {"machine"}:
         if files[file] is not None:
-            content = files[file]
-            (tmp_path / file).write_bytes(content if file == "mem" else content.encode())
+            (tmp_path / file).write_text(files[file])
     machine = types.SimpleNamespace(machine=files.get("machine", "x86_64"))
     monkeypatch.setattr(thread_signals.os, "uname", lambda: machine)
 
@@ -633,9 +629,7 @@ def test_what_the_kernel_does_not_tell_is_not_known(tmp_path, monkeypatch, name)
 
 def test_nobody_is_above_the_machines_init():
     """Not even SIGKILL reaches the init of the machine, and there is no outside to send it from."""
-    process = dataclasses.replace(
-        inspection.look(os.getpid()), pid=1, namespace_pid=1, is_machines_init=True
-    )
+    process = inspection.look(os.getpid())._replace(pid=1, namespace_pid=1, is_machines_init=True)
 
     assert "dropped" == verdicts.judge(process, signal.SIGKILL, inside=True).word
     assert verdicts.judge(process, signal.SIGKILL, inside=False) is None

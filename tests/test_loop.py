@@ -15,7 +15,7 @@ import pytest
 
 from pyinit import child, processes, lifecycle, supervisor
 from pyinit import init as usual
-from pyinit.later import descendants, events, oom, proc, slow_stop, survivors, wait_refused
+from pyinit.later import descendants, events, look, oom, proc, survivors, wait_refused
 from pyinit.settings import DEBUG, ERROR, INFO, WARNING, Settings
 from pyinit.supervisor import Supervisor
 
@@ -72,6 +72,9 @@ class Notes:
         self.told.append((0, "internal_error", {"error": repr(error)}))
 
     def open(self) -> None:
+        """Do nothing."""
+
+    def expect(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -218,7 +221,7 @@ class Remaining:
 def kernel(monkeypatch):
     """Put something else in the kernel's place."""
     Peek.made.clear()
-    monkeypatch.setattr(slow_stop, "Look", Peek)
+    monkeypatch.setattr(look, "Look", Peek)
     return Kernel(monkeypatch)
 
 
@@ -684,7 +687,7 @@ def test_slow_stop_is_told_where_there_is_no_thread_for_a_look(kernel, monkeypat
     def refuse(*_: object, **__: object) -> typing.NoReturn:
         raise RuntimeError
 
-    monkeypatch.setattr(slow_stop, "Look", refuse)
+    monkeypatch.setattr(look, "Look", refuse)
     made = running(explain_after=3.0)
     made.forward(came(TERM))
     step_at(kernel, made, 3.0)

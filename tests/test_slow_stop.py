@@ -13,6 +13,7 @@ from testkit.namespaces import UNSHARE_TIED
 from testkit.processes import only_child
 from testkit.programs import PYTHON
 
+from pyinit.later import look as looks
 from pyinit.later import slow_stop, survivors
 from pyinit.later.proc import Stat
 from pyinit.later.stacks.frames import Frame
@@ -140,9 +141,9 @@ def test_survivors_of_the_drain_are_looked_at(start, hanging, namespace):
 
 def test_loop_that_cannot_be_woken_is_not_told_of_it(monkeypatch):
     """A filter refuses even a signal for oneself: its own clock wakes it up."""
-    monkeypatch.setattr(slow_stop, "start_new_thread", lambda *_: None)
-    monkeypatch.setattr(slow_stop.processes, "wake", lambda: 1 // 0)
-    made = slow_stop.Look([], (0.0, 15, 15), 1.0, whom=0, stacks=False)
+    monkeypatch.setattr(looks, "start_new_thread", lambda *_: None)
+    monkeypatch.setattr(looks.processes, "wake", lambda: 1 // 0)
+    made = looks.Look([], (0.0, 15, 15), 1.0, whom=0, stacks=False)
     made._run()
 
     assert made.is_over
@@ -150,10 +151,8 @@ def test_loop_that_cannot_be_woken_is_not_told_of_it(monkeypatch):
 
 def test_earlier_look_is_asked_for_what_is_not_found_yet(monkeypatch):
     """What it knows is better than nothing; what is known by now is better than that."""
-    monkeypatch.setattr(slow_stop, "start_new_thread", lambda *_: None)
-    first, second = (
-        slow_stop.Look([7], (0.0, 15, 15), 1.0, whom=0, stacks=False) for _ in range(2)
-    )
+    monkeypatch.setattr(looks, "start_new_thread", lambda *_: None)
+    first, second = (looks.Look([7], (0.0, 15, 15), 1.0, whom=0, stacks=False) for _ in range(2))
     second.before = first
     assert {} == second.keys(7)
     first.found[7] = {"reason": "once"}
@@ -164,7 +163,7 @@ def test_earlier_look_is_asked_for_what_is_not_found_yet(monkeypatch):
 
 
 def test_stacks_can_be_turned_off(start, hanging):
-    """PYINIT_STACKS=0: no process's memory is read; all the rest is told."""
+    """PYINIT_STACKS=0: no stack is read; all the rest is told."""
     run = start(AT_ONCE, hanging, wrap=["env", "PYINIT_STACKS=0"])
     run.ready()
     run.send(signal.SIGTERM)
@@ -281,13 +280,13 @@ def test_threads_are_told_apart(monkeypatch):
 @pytest.fixture
 def look(monkeypatch):
     """Return what looks without a thread of its own."""
-    monkeypatch.setattr(slow_stop, "start_new_thread", lambda *_: None)
-    monkeypatch.setattr(slow_stop.sys, "setswitchinterval", lambda _: None)
-    monkeypatch.setattr(slow_stop.processes, "wake", lambda: None)
+    monkeypatch.setattr(looks, "start_new_thread", lambda *_: None)
+    monkeypatch.setattr(looks.sys, "setswitchinterval", lambda _: None)
+    monkeypatch.setattr(looks.processes, "wake", lambda: None)
 
     def look(pids, seconds):
         end = time.monotonic() + seconds
-        made = slow_stop.Look(pids, (FOREVER, 15, 15), end, whom=0, stacks=False)
+        made = looks.Look(pids, (FOREVER, 15, 15), end, whom=0, stacks=False)
         made._run()
         assert made.is_over
         return made

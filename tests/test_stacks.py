@@ -16,8 +16,9 @@ import pytest
 from testkit.interpreters import at_hand
 
 from pyinit.later import stacks
-from pyinit.later.stacks import frames, memory
-from pyinit.later.stacks.memory import Memory, UnreadableError
+from pyinit.later import memory
+from pyinit.later.stacks import frames, symbols
+from pyinit.later.memory import Memory, UnreadableError
 
 PYTHONS = at_hand()
 EACH = pytest.mark.parametrize("python", PYTHONS.values(), ids=PYTHONS)
@@ -373,7 +374,7 @@ def test_garbled_memory_ends_in_a_word(hang, python):
         process = hang(source, python)
         until_asleep(process.pid)
         program = os.readlink(f"/proc/{process.pid}/exe")
-        bases = memory.objects(process.pid)
+        bases = symbols.objects(process.pid)
         recorded = Recorded(process.pid, time.monotonic() + SECONDS)
         assert all_of(recorded, bases, program)
         recorded.close()
@@ -431,7 +432,7 @@ def test_what_may_hang_is_read_where_it_is_in_memory(tmp_path, monkeypatch, mino
     monkeypatch.setattr(memory, "_lines", told)
     with contextlib.closing(Memory(os.getpid(), time.monotonic() + SECONDS)) as found:
         assert is_fuse == bool(found.may_hang)
-        begin = memory.objects(os.getpid())[str(path)]
+        begin = symbols.objects(os.getpid())[str(path)]
         assert not mapped[0]  # now the first page is there, and some more
         assert bytes(8) == found.read(begin, 8)
         if is_fuse:
@@ -768,7 +769,7 @@ def test_memory_that_is_closed(monkeypatch):
     gone = subprocess.Popen(["true"])
     gone.wait()
     with pytest.raises(UnreadableError, match="its mappings cannot be read"):
-        memory.objects(gone.pid)
+        symbols.objects(gone.pid)
     monkeypatch.setattr(memory, "fuse_mappings", lambda _pid: [(1 << 20, 1 << 21)])
     with pytest.raises(UnreadableError, match="its memory cannot be read"):
         Memory(gone.pid, time.monotonic() + SECONDS)
@@ -798,9 +799,9 @@ def test_memory_has_bounds(address, count, seconds, reads, reason):
 
 BASE, HASHES, NAMES, TABLE = 1 << 24, 0x1000, 0x2000, 0x3000
 DYNAMIC = {
-    memory.DT_STRTAB: NAMES,
-    memory.DT_SYMTAB: TABLE,
-    memory.DT_GNU_HASH: HASHES,
+    symbols.DT_STRTAB: NAMES,
+    symbols.DT_SYMTAB: TABLE,
+    symbols.DT_GNU_HASH: HASHES,
 }
 HASH_OF_A = 5381 * 33 + ord("a")
 
@@ -808,12 +809,12 @@ HASH_OF_A = 5381 * 33 + ord("a")
 def library(*, entries=DYNAMIC, moved=0):
     """Return memory in which an object is mapped, at BASE, that has a segment and these entries."""
     image = Image()
-    image.write(BASE, memory.MAGIC)
+    image.write(BASE, symbols.MAGIC)
     image.put(BASE + 32, 64)
     image.put(BASE + 54, 56, 2)
     image.put(BASE + 56, 3, 2)
     for index, (kind, address) in enumerate(
-        [(memory.PT_LOAD, 0), (memory.PT_DYNAMIC, 0x800), (6, 0)]
+        [(symbols.PT_LOAD, 0), (symbols.PT_DYNAMIC, 0x800), (6, 0)]
     ):
         image.put(BASE + 64 + 56 * index, kind, 4)
         image.put(BASE + 64 + 56 * index + 16, address)
@@ -824,14 +825,14 @@ def library(*, entries=DYNAMIC, moved=0):
     return image
 
 
-def table(image, *, buckets=1, first=1, hashes=(), symbols=()):
+def table(image, *, buckets=1, first=1, hashes=(), named=()):
     for at, value in enumerate([buckets, first, 0, 0, 1, *hashes]):
         image.put(BASE + HASHES + 4 * at, value, 4)
-    for at, (name, value) in enumerate(symbols, first):
-        image.put(BASE + TABLE + memory.SYMBOL_BYTES * at, 16 * at, 4)
-        image.put(BASE + TABLE + memory.SYMBOL_BYTES * at + 8, value)
+    for at, (name, value) in enumerate(named, first):
+        image.put(BASE + TABLE + symbols.SYMBOL_BYTES * at, 16 * at, 4)
+        image.put(BASE + TABLE + symbols.SYMBOL_BYTES * at + 8, value)
         image.write(BASE + NAMES + 16 * at, name + b"\0")
-    return memory.Symbols(image, BASE).address("a")
+    return symbols.Symbols(image, BASE).address("a")
 
 
 @pytest.mark.parametrize("moved", [0, BASE])
@@ -840,7 +841,7 @@ def test_symbol(moved):
     found = table(
         library(moved=moved),
         hashes=[2, HASH_OF_A & ~1, HASH_OF_A & ~1, HASH_OF_A | 1],
-        symbols=[(b"c", 1), (b"b", 1), (b"a", 0), (b"a", 0x40)],
+        named=[(b"c", 1), (b"b", 1), (b"a", 0), (b"a", 0x40)],
     )
 
     assert BASE + 0x40 == found
@@ -857,6 +858,6 @@ def test_symbol_that_is_not_there(tables):
 
 def test_objects_without_symbols():
     with pytest.raises(UnreadableError, match="its program has no symbols"):
-        memory.Symbols(library(entries={1: 1}), BASE)
+        symbols.Symbols(library(entries={1: 1}), BASE)
     with pytest.raises(UnreadableError, match="its program is no ELF"):
-        memory.Symbols(Image(), BASE)
+        symbols.Symbols(Image(), BASE)

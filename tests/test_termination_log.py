@@ -110,6 +110,60 @@ def test_who_asked_and_who_hung_is_written(start, log):
     ]
 
 
+@pytest.fixture
+def watched(log):
+    """Follow what is written there."""
+    command = ["tail", "-n", "+1", "-f", str(log)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as tail:
+        yield tail.stdout
+        tail.kill()
+
+
+WAITING = "trap : TERM; echo 'ready (pid: '$$')'; read line; read line; exit {}"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_slow_stop_is_written_before_the_end(start, log, watched, where, code):
+    """Whoever asked may send SIGKILL, then it is all there is; else the last words replace it."""
+    command = ["sh", "-c", WAITING.format(code)]
+    run = start(["--explain-after=0.1"], command, wrap=where, stdin=subprocess.PIPE)
+    pid = run.ready()
+    run.send(signal.SIGTERM)
+    told = run.event("stop_is_slow")
+    who = "SIGTERM came from outside the container, "
+    assert re.fullmatch(rf"{who}\d\.\d s before this\.\n", watched.readline())
+    assert f"sh (pid {pid}) has not ended: {told['reason']}.\n" == watched.readline()
+    assert f"    it was at: {told['waits_for']}\n" == watched.readline()
+    run.close_stdin()
+    run.finish()
+    words = rf"{who}\d\.\d s before the end\.\nsh .* exited with code 3 after .*\n" if code else ""
+
+    assert re.fullmatch(words, log.read_text())
+
+
+def test_words_of_the_program_are_not_replaced(log):
+    """Nor are ours that stand before them."""
+    words = last_words.LastWords(str(log), 0.0, SimpleNamespace(kept=[], not_kept=0))
+    words.leave([("one", [])])
+    words.leave([("two", [])])
+    assert "two\n" == log.read_text()
+    log.write_text("two\nmine\n")
+    words.leave([("three", [])])
+    assert "two\nmine\n\nthree\n" == log.read_text()
+    words.leave([])
+
+    assert "two\nmine\n" == log.read_text()
+
+
+def test_slow_stop_that_cannot_be_written_is_passed_over(tmp_path, monkeypatch):
+    """It is told at the end."""
+    monkeypatch.setattr(last_words, "start_new_thread", lambda function, words: function(*words))
+    words = last_words.LastWords(str(tmp_path), 0.0, SimpleNamespace(kept=[], not_kept=0))
+    words.leave_soon([("one", [])])
+
+    assert tmp_path.is_dir()
+
+
 def test_sender_in_the_container_is_named(run, log):
     """The first that asks is the one that is told."""
     command = [

@@ -16,6 +16,7 @@ said; where one of several may be the cause, all of them are named.
 from pyinit import lifecycle
 from pyinit.before import names
 from pyinit.later import verdicts
+from pyinit.signals import JOB_CONTROL, SIGSTOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ OTHERS_FOR_SHELLS = ("HUP", *OTHERS)
 HEARD = {verdicts.KILLS, verdicts.DELIVERED, verdicts.TAKEN}
 MOST_LINKS = 8
 MOST_THREADS = 3
+STOPPING = JOB_CONTROL | {SIGSTOP}
 VFORKS = {"vfork", "clone", "clone3"}
 
 # Files and functions of Python's library, by what it means that the first thread is in one of them.
@@ -111,6 +113,12 @@ class _Case:
             tracers = {thread.tracer for thread in threads} - {0}
             by = f"by pid {min(tracers)}" if tracers else "by a process outside of the container"
             return f"{subject} is traced {by}, which holds it: let the tracer go on, or end it"
+        if subject.state == "T" and self.signum in STOPPING and self.came not in STOPPING:
+            came = names.name(self.came)
+            return (
+                f"{subject} is stopped: it got {self.called} in place of {came}, as -r has it, "
+                "and that ends nothing: choose a signal that does"
+            )
         if subject.state == "T":
             return (
                 f"{subject} is stopped, and {self.called} waits until it goes on: "

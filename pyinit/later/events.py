@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from resource import struct_rusage
     from signal import struct_siginfo
 
-    from pyinit.later.slow_stop import Look
+    from pyinit.later.look import Look
 
     Keys = dict[str, object]
 

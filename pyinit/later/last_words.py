@@ -1,11 +1,13 @@
 """Leave a word on how it ended where orchestrators look for it: in the termination log.
 
 Kubernetes mounts a file at /dev/termination-log, and shows what is in it as the container's
-message. What the program has written there itself is kept: pyinit adds to it.
+message. What the program has written there itself is kept: pyinit adds to it. Where a stop is slow
+there is a word before the end, which whoever waits may bring about with SIGKILL.
 """
 
 import os
 import stat
+from _thread import start_new_thread
 from errno import EINVAL
 from time import monotonic, time
 
@@ -30,32 +32,69 @@ MODE = 0o644
 CLOCK_STEP = 0.01  # that time stamps of files may be behind
 
 
-def leave(named: str, child_began: float, report: "Report", words: "list[Part]") -> None:
-    """Write the last words, if there is a file for them; tell where a file was named in vain.
+class LastWords:
+    """The file, and what stands in it of ours."""
 
-    Args:
-        named: the file; empty for the usual one.
-        child_began: when the child did, on the monotonic clock.
-        report: it kept what was told of those that had to be killed.
-        words: what comes before that; see :func:`request` and :func:`ending`.
-    """
-    words += [_killed(name, keys) for name, keys in report.kept]
-    if report.not_kept:
-        words.append((f"{report.not_kept} more had to be killed.", []))
-    try:
-        put(named or USUAL, _text(words), time() - (monotonic() - child_began))
-    except OSError as error:
-        if named:
-            report.tell(WARNING, "termination_log_refused", named, error)
+    def __init__(self, named: str, child_began: float, report: "Report") -> None:
+        """Note which file.
+
+        Args:
+            named: the file; empty for the usual one.
+            child_began: when the child did, on the monotonic clock.
+            report: it keeps what is told of those that have to be killed.
+        """
+        self._named = named
+        self._child_began = child_began
+        self._report = report
+        self._own = (0, 0)
+
+    def leave_soon(self, words: "list[Part]") -> None:
+        """Write that a stop is slow, in a thread: a disk may be so, too.
+
+        Raises:
+            RuntimeError: the system has no thread to give.
+        """
+        start_new_thread(self._leave_early, (words,))
+
+    def _leave_early(self, words: "list[Part]") -> None:
+        try:
+            self._put(words)
+        except BaseException:  # noqa: BLE001 - at the end it is told
+            pass
+
+    def leave(self, words: "list[Part]") -> None:
+        """Write the last words in place of earlier ones; tell where a file was named in vain.
+
+        Args:
+            words: what comes before those that had to be killed; see :func:`request` and
+                :func:`ending`.
+        """
+        report = self._report
+        words += [trouble(name, keys) for name, keys in report.kept]
+        if report.not_kept:
+            words.append((f"{report.not_kept} more had to be killed.", []))
+        try:
+            self._put(words)
+        except OSError as error:
+            if self._named:
+                report.tell(WARNING, "termination_log_refused", self._named, error)
+
+    def _put(self, words: "list[Part]") -> None:
+        began = time() - (monotonic() - self._child_began)
+        self._own = put(self._named or USUAL, _text(words), began, self._own)
 
 
-def put(path: str, text: str, began: float) -> None:
+def put(path: str, text: str, began: float, own: tuple[int, int] = (0, 0)) -> tuple[int, int]:
     """Write a text of MOST bytes at most to a regular file, behind what the program wrote there.
 
     Args:
         path: the file. It is made where it is missing, but for the usual one.
         text: what to write; nothing empties it of what is older than the child.
         began: when the child began, by the clock on the wall.
+        own: where an earlier text of ours begins and ends. It is replaced, if it is the last there.
+
+    Returns:
+        The same for this one.
 
     Raises:
         OSError: it cannot be written, or is a link or something else than a regular file.
@@ -69,14 +108,19 @@ def put(path: str, text: str, began: float) -> None:
         if size and found.st_mtime < began - CLOCK_STEP:
             os.ftruncate(descriptor, 0)
             size = 0
+        elif size == own[1] > own[0]:
+            os.ftruncate(descriptor, own[0])
+            size = own[0]
         data = text.encode("utf-8", "backslashreplace")
         if size and data:
             data = b"\n" + data
         data = data[: max(0, MOST - size)].decode("utf-8", "ignore").encode()
+        own = size, size + len(data)
         while data:
             data = data[os.write(descriptor, data) :]
     finally:
         os.close(descriptor)
+    return own
 
 
 def _open(path: str) -> int:
@@ -94,13 +138,16 @@ def _refusal(path: str) -> OSError:
     return OSError(EINVAL, "it is not a regular file with one name", path)
 
 
-def request(received: "struct_siginfo", name: str | None, ago: float) -> "Part":
+def request(
+    received: "struct_siginfo", name: str | None, ago: float, until: str = "the end"
+) -> "Part":
     """Say who asked the container to stop, and when.
 
     Args:
         received: the signal.
         name: what its sender was called; None where it was gone already.
         ago: how long ago that was, in seconds.
+        until: counted from what, in words.
     """
     if received.si_code > 0:
         sender = "the terminal or the kernel"
@@ -108,7 +155,7 @@ def request(received: "struct_siginfo", name: str | None, ago: float) -> "Part":
         sender = f"{name or 'a process that was gone'} (pid {received.si_pid})"
     else:
         sender = "outside the container" if received.si_pid == 0 else "a process that is not known"
-    return f"{signal_name(received.si_signo)} came from {sender}, {ago:.1f} s before the end.", []
+    return f"{signal_name(received.si_signo)} came from {sender}, {ago:.1f} s before {until}.", []
 
 
 def ending(command: str, pid: int, end: "End", *, is_own: bool) -> "Part":
@@ -131,13 +178,16 @@ def ending(command: str, pid: int, end: "End", *, is_own: bool) -> "Part":
     return f"{os.path.basename(command)} (pid {pid}) {how} after {seconds:.1f} s{why}.", []
 
 
-def _killed(event: str, keys: "Keys") -> "Part":
-    """Say who had to be killed, and where it hung; or why a command could not be run."""
+def trouble(event: str, keys: "Keys") -> "Part":
+    """Say who does not end, or had to be killed, and where it hung; or what could not be run."""
     why = f": {keys['reason']}" if keys.get("reason") else ""
     if event == "exec_failed":
         return f"{keys['command']} could not be run{why}.", []
     who = f"{keys['name'] or 'a process'} (pid {keys['pid']})"
-    told = f"{who} had not ended after {keys['seconds']:.1f} s and was killed{why}."
+    if event == "stop_is_slow":
+        told = f"{who} has not ended{why}."
+    else:
+        told = f"{who} had not ended after {keys['seconds']:.1f} s and was killed{why}."
     details = [f"it was at: {keys['waits_for']}"] if keys.get("waits_for") else []
     stack = keys.get("stack")
     return told, details + (list(map(str, stack)) if isinstance(stack, list) else [])

@@ -1,33 +1,22 @@
-"""A look at processes that do not stop, by a thread of its own: PID 1 has no time for it.
-
-It begins a moment before the result is wanted, and must be over by then: who asks takes what there
-is. The thread is of PID 1's own process, the ancestor of all, which may look into their memory.
-"""
+"""What is found out of processes that do not stop, and told of them; see ``look``."""
 
 import os
-import sys
-from _thread import start_new_thread
 from time import monotonic, sleep
 
-from pyinit import processes
 from pyinit.later import causes, proc, waits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pyinit.later.look import Keys, Look
     from pyinit.later.stacks.frames import Frame
     from pyinit.later.verdicts import Process
 
-    Keys = dict[str, object]
-
-SPARE = 0.1  # of the time for a look, which what it does last may take longer
 RESTING = 0.1  # seconds in which a process's threads may come to rest
 PASSING, RUNNING = "Dt", "R"  # states: D for a disk, a page or vfork(2), t under strace as well
 PASSING_SECONDS = 0.02  # in which it is in another one, or in that one anew
 MOST_BELOW = 16
 MOST_FRAMES = 12  # of a thread that are told
 MOST_THREADS = 8
-MOST_NAMES = 64
-SWITCH_SECONDS = 0.0005  # as in writer.py
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -145,120 +134,68 @@ def _began(birth: int) -> float | None:
         return None
 
 
-class Look:
-    """What was found out, as far as it got.
+def look(sight: "Look") -> None:
+    """Fill in what is found out, as far as there is time for it."""
+    if not proc.is_ours():  # what that has of this number is another process
+        return
+    if sight.pids is None:
+        _look_at_all(sight)
+    else:
+        for pid in sight.pids:
+            _look_at(pid, sight)
 
-    Attributes:
-        found: the keys of an event for each pid that was looked at.
-        is_over: whether there is no more to come.
-        before: an earlier look, which has something to tell where this one is not that far yet.
-    """
 
-    def __init__(
-        self,
-        pids: "list[int] | None",
-        asked: tuple[float, int, int],
-        deadline: float,
-        *,
-        whom: int,
-        stacks: bool,
-    ) -> None:
-        """Begin to look.
+def _look_at_all(sight: "Look") -> None:
+    from pyinit.later.survivors import alive
 
-        Args:
-            pids: at whom, with those below; None for all who are there, without.
-            asked: when they were asked to stop, with what, and in place of what.
-            deadline: when it must be over, in seconds on the monotonic clock.
-            whom: who got that: one of the targets of ``lifecycle``.
-            stacks: whether to read stacks as well.
-
-        Raises:
-            RuntimeError: the system has no thread to give.
-        """
-        self.found: dict[int, Keys] = {}
-        self.before: Look | None = None
-        self._pids = pids
-        self._asked_at, self._signum, self._came = asked
-        self._whom = whom
-        self._may_read = stacks
-        self.is_over = False
-        self._deadline = deadline - SPARE * (deadline - monotonic())
-        sys.setswitchinterval(SWITCH_SECONDS)
-        start_new_thread(self._run, ())
-
-    def keys(self, pid: int) -> "Keys":
-        """Return what an event is to tell of a process; nothing where it was not looked at."""
-        found = self.found.get(pid)
-        if found is None and self.before is not None:
-            return self.before.keys(pid)
-        return found or {}
-
-    def _run(self) -> None:
-        try:
-            if not proc.is_ours():  # what that has of this number is another process
-                return
-            if self._pids is None:
-                self._look_at_all()
-            else:
-                for pid in self._pids:
-                    self._look_at(pid)
-        except BaseException:  # noqa: BLE001 - what was found is told, and that is all
-            pass
-        finally:
-            self.is_over = True
-            try:
-                processes.wake()
-            except BaseException:  # noqa: BLE001 - it is refused: the clock of the loop will do
-                pass
-
-    def _look_at_all(self) -> None:
-        from pyinit.later.survivors import alive
-
-        for pid, _stat in alive(self._deadline - monotonic()):
-            if monotonic() > self._deadline:
-                return
-            subject = Subject(pid)
-            subject.look_closer(self._deadline, stacks=self._may_read)
-            self.found[pid] = self._keys_of(subject, [])
-
-    def _look_at(self, pid: int) -> None:
+    for pid, _stat in alive(sight.deadline - monotonic()):
+        if monotonic() > sight.deadline:
+            return
         subject = Subject(pid)
-        self.found[pid] = {"waits_for": str(subject.wait)}  # if there is no time for more
-        subject.look_closer(self._deadline, stacks=self._may_read)
-        below = [Subject(each) for each in _below(pid)]
-        for each in below:
-            if monotonic() > self._deadline:
-                break
-            each.look_closer(self._deadline, stacks=self._may_read)
-        self.found[pid] = self._keys_of(subject, below)
+        subject.look_closer(sight.deadline, stacks=sight.may_read_stacks)
+        sight.found[pid] = _keys_of(subject, [], sight)
 
-    def _keys_of(self, subject: Subject, below: list[Subject]) -> "Keys":
-        keys: Keys = {
-            "reason": causes.explain(
-                subject,
-                below,
-                self._signum,
-                asked_at=self._asked_at,
-                came=self._came,
-                whom=self._whom,
-                is_left=self._pids is None,
-            ),
-            "waits_for": _waits_for(subject, below),
-            **_stack_of(subject),
-        }
-        if below:
-            keys["below"] = [
-                {
-                    "pid": each.pid,
-                    "name": each.name,
-                    "state": proc.STATES.get(each.state, each.state),
-                    "seconds": None if each.began is None else round(monotonic() - each.began, 1),
-                    "waits_for": _waits_for(each, below),
-                    **_stack_of(each),
-                }
-                for each in below
-            ]
-        return keys
+
+def _look_at(pid: int, sight: "Look") -> None:
+    subject = Subject(pid)
+    sight.found[pid] = {"waits_for": str(subject.wait)}  # if there is no time for more
+    subject.look_closer(sight.deadline, stacks=sight.may_read_stacks)
+    below = [Subject(each) for each in _below(pid)]
+    for each in below:
+        if monotonic() > sight.deadline:
+            break
+        each.look_closer(sight.deadline, stacks=sight.may_read_stacks)
+    sight.found[pid] = _keys_of(subject, below, sight)
+
+
+def _keys_of(subject: Subject, below: list[Subject], sight: "Look") -> "Keys":
+    at, sent, came = sight.asked
+    keys: Keys = {
+        "reason": causes.explain(
+            subject,
+            below,
+            sent,
+            asked_at=at,
+            came=came,
+            whom=sight.whom,
+            is_left=sight.pids is None,
+        ),
+        "waits_for": _waits_for(subject, below),
+        **_stack_of(subject),
+    }
+    if below:
+        keys["below"] = [
+            {
+                "pid": each.pid,
+                "name": each.name,
+                "state": proc.STATES.get(each.state, each.state),
+                "seconds": None if each.began is None else round(monotonic() - each.began, 1),
+                "waits_for": _waits_for(each, below),
+                **_stack_of(each),
+            }
+            for each in below
+        ]
+    return keys
 
 
 def _stack_of(subject: Subject) -> "Keys":

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyinit.later.proc import Stat
-    from pyinit.later.slow_stop import Look
+    from pyinit.later.look import Look
     from pyinit.before.terminal import Terminal
     from pyinit.report import Report
 

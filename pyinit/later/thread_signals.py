@@ -10,6 +10,7 @@ import sys
 from time import monotonic
 
 from pyinit import signals
+from pyinit.later.memory import Memory, UnreadableError
 from pyinit.later.verdicts import Thread
 
 TYPE_CHECKING = False
@@ -136,7 +137,7 @@ def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] 
         number = SIGTIMEDWAIT.get(os.uname().machine)
         if number is None or words[0] != str(number):
             return (None, None) if number is None else (False, frozenset())
-        return True, _set_at(f"{place}/mem", int(words[1], 16))
+        return True, _set_at(int(fields["Tgid"]), int(words[1], 16))
     return _waiting_by_function(place, fields)
 
 
@@ -152,16 +153,14 @@ def _waiting_by_function(place: str, fields: "Fields") -> tuple[bool | None, fro
     return (False, frozenset()) if is_elsewhere else (None, None)
 
 
-def _set_at(memory: str, address: int) -> frozenset[int] | None:
+def _set_at(pid: int, address: int) -> frozenset[int] | None:
     try:
-        descriptor = os.open(memory, os.O_RDONLY | os.O_CLOEXEC)
+        memory = Memory(pid, FOREVER)  # one read is never long
         try:
-            words = os.pread(descriptor, SIGNAL_SET_BYTES, address)
+            words = memory.read(address, SIGNAL_SET_BYTES)
         finally:
-            os.close(descriptor)
-    except OSError:
-        return None
-    if len(words) < SIGNAL_SET_BYTES:
+            memory.close()
+    except UnreadableError:
         return None
     asked = bits(f"{int.from_bytes(words, sys.byteorder):x}")
     return asked - {signals.SIGKILL, signals.SIGSTOP}  # the kernel takes these out

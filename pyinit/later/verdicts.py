@@ -18,7 +18,8 @@ They are those of kernel/signal.c, for a signal that kill(2) sends and that the 
    (sig_ignored), and says what becomes of it: nothing is sure then (ptrace_signal).
 """
 
-from dataclasses import dataclass
+# Not dataclasses: it takes what there is of typing, half of it while a thread loads structlog.
+from typing import NamedTuple
 
 from pyinit import signals
 from pyinit.before import names
@@ -40,8 +41,7 @@ ALL = range(1, 65)
 _PRIVILEGED = frozenset({signals.SIGKILL, signals.SIGSTOP})
 
 
-@dataclass(frozen=True)
-class Thread:
+class Thread(NamedTuple):
     """What one thread does with signals.
 
     Attributes:
@@ -68,8 +68,7 @@ class Thread:
         return self.state not in {"Z", "X"}
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """What a process does with signals.
 
     Attributes:
@@ -121,8 +120,7 @@ class Process:
         return all(thread.state in {"T", "t"} for thread in self.living)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What becomes of a signal.
 
     Attributes:

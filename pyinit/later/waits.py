@@ -5,7 +5,7 @@
 
 import os
 
-TYPE_CHECKING = False
+from pyinit.later.memory import PAGE, Memory, UnreadableError
 
 # Those that may take long, by their numbers on x86_64 and aarch64 (the tables of arch/*).
 _CALLS = """
@@ -37,7 +37,7 @@ MOST_TOLD = 3
 MOST_POLLED = 64
 MOST_SELECTED = 1024  # FD_SETSIZE
 MOST_CHARACTERS = 256  # of a path
-PAGE = 4096
+FOREVER = float("inf")
 MOST_BYTES = 1 << 20  # of a table of sockets
 LISTENING, CONNECTED = "0A", "01"  # in /proc/net/tcp (include/net/tcp_states.h)
 P_ALL, P_PID, P_PGID, P_PIDFD = range(4)  # for waitid
@@ -137,12 +137,12 @@ def _path_at(pid: int, address: int) -> str:
 
 def _memory(pid: int, address: int, count: int) -> bytes:
     try:
-        memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
+        memory = Memory(pid, FOREVER)  # one read is never long
         try:
-            return os.pread(memory, count, address)
+            return memory.read(address, count)
         finally:
-            os.close(memory)
-    except (OSError, OverflowError):
+            memory.close()
+    except UnreadableError:
         return b""
 
 

@@ -6,8 +6,9 @@ bounded in size, all of them in number and time, and what does not fit ends in `
 
 import os
 
+from pyinit.later.memory import Memory, UnreadableError
 from pyinit.later.stacks.frames import Frame, Reader, reader
-from pyinit.later.stacks.memory import Memory, UnreadableError, objects
+from pyinit.later.stacks.symbols import objects
 
 
 def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:

@@ -5,7 +5,8 @@ frame of each thread and from frame to frame outwards. A line comes out of the c
 table by the instruction that the frame is at (CPython, InternalDocs/code_objects.md).
 """
 
-from pyinit.later.stacks.memory import Memory, Symbols, UnreadableError
+from pyinit.later.memory import Memory, UnreadableError
+from pyinit.later.stacks.symbols import Symbols
 from pyinit.later.stacks.tables import DISTANCES, FIXED, PLACES
 
 MOST_INTERPRETERS, MOST_THREADS, MOST_FRAMES = 16, 512, 128
