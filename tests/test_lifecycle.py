@@ -281,7 +281,7 @@ def test_what_is_to_be_reaped_is_waited_for():
     life.receive(signal.SIGTERM, 0.0)
     life.reap_at = None
 
-    assert [1.5, 0.0] == [pytest.approx(life.patience(now)) for now in (0.5, 9.0)]
+    assert [1.0, 0.0] == [pytest.approx(life.patience(now)) for now in (0.5, 9.0)]
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_look_comes_before_each_thing_that_it_is_for():
 
     assert [ASKED, LOOK] == [life.due(now) for now in (14.1, 14.2)]
     peek = (lifecycle.PEEK, EVERYONE, ())
-    assert [None, peek, None, KILL] == [life.due(now) for now in (18.0, 18.11, 18.95, 19.1)]
+    assert [None, peek, None, KILL] == [life.due(now) for now in (17.0, 17.11, 18.95, 19.1)]
 
 
 def test_look_at_who_has_little_time_takes_half_of_it():

@@ -18,7 +18,7 @@ from pyinit.later import slow_stop, survivors
 from pyinit.later.proc import Stat
 from pyinit.later.stacks.frames import Frame
 
-AT_ONCE = ("--explain-after", "0.1")
+AT_ONCE = ("--explain-after", "0.5")
 
 HANGING = """
 import os, signal, threading
@@ -81,7 +81,7 @@ def test_slow_stop_is_told(start, hanging, namespace):
     assert {"level": "warning", "pid": pid, "name": name, "signal": "SIGTERM"}.items() <= (
         told.items()
     )
-    assert told["seconds"] >= 0.1
+    assert told["seconds"] >= 0.5
     assert "futex" == told["waits_for"]
     assert f"app.py:{line} handler" in told["reason"]
     assert told["stack"][0].endswith(f"app.py:{line} handler (signal handler)")
@@ -115,7 +115,7 @@ def test_it_can_be_turned_off(start, hanging, how):
 @BOTH
 def test_the_killed_are_looked_at(start, hanging, namespace):
     """What -k kills is named with where it hung."""
-    run = start(["-k", "2"], hanging, namespace=namespace)
+    run = start(["-k", "4"], hanging, namespace=namespace)
     run.ready()
     (killed,) = run.stop().named("kill_after_expired")
 
@@ -128,7 +128,7 @@ def test_survivors_of_the_drain_are_looked_at(start, hanging, namespace):
     """So is what the drain kills."""
     script = '"$@" & read x'
     run = start(
-        ["-d", "2"], ["sh", "-c", script, "-", *hanging], namespace=namespace, stdin=subprocess.PIPE
+        ["-d", "4"], ["sh", "-c", script, "-", *hanging], namespace=namespace, stdin=subprocess.PIPE
     )
     pid = run.ready()
     run.close_stdin()
