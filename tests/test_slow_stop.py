@@ -14,7 +14,7 @@ from testkit.processes import only_child
 from testkit.programs import PYTHON
 
 from pyinit.later import look as looks
-from pyinit.later import slow_stop, survivors
+from pyinit.later import slow_stop, stacks, survivors
 from pyinit.later.proc import Stat
 from pyinit.later.stacks.frames import Frame
 
@@ -267,14 +267,28 @@ def test_threads_are_told_apart(monkeypatch):
     handler.is_handler = awaits.is_awaiting = True
     subject.stacks = {7: [Frame("a.py", 3, "work")], subject.pid: [handler, awaits]}
     subject.stacks |= {8: [Frame("a.py", 4, "work")], 9: [Frame("a.py", 5, "work")]}
+    subject.stacks[9][0].is_greenlet = True
 
     assert [
         "a.py:1 stop (signal handler)",
         "a.py:2 main (awaits)",
         "a.py:3 work [thread 7 worker]",
         "a.py:4 work [thread 8]",
-        "a.py:5 work [thread 9]",
+        "a.py:5 work (greenlet) [thread 9]",
     ] == subject.told()
+
+
+@pytest.mark.parametrize("library", ["greenlet/_greenlet", "other/_other"])
+def test_greenlets_are_marked(monkeypatch, library):
+    """Where a process has them, what grows neither from a script nor from a thread is one."""
+    told = {1: [Frame("a.py", 1, "f"), Frame("a.py", 2, "run")], 2: [Frame("a.py", 3, "<module>")]}
+    monkeypatch.setattr(stacks, "objects", lambda _: {f"/lib/{library}.cpython-313.so": 4096})
+    monkeypatch.setattr(stacks, "reader", lambda *_: None)
+    monkeypatch.setattr(stacks, "_stacks", lambda *_: told)
+    found = stacks.read(os.getpid(), FOREVER)
+    marks = [frame.is_greenlet for stack in found.values() for frame in stack]
+
+    assert [False, library.startswith("greenlet"), False] == marks
 
 
 @pytest.fixture

@@ -105,6 +105,7 @@ class Subject:
             for frame in self.stacks[tid][:MOST_FRAMES]:
                 mark = " (signal handler)" if frame.is_handler else ""
                 mark = " (awaits)" if frame.is_awaiting else mark
+                mark = " (greenlet)" if frame.is_greenlet else mark
                 lines.append(f"{frame}{mark}{thread}")
         return lines
 

@@ -175,6 +175,12 @@ OTHER_PROGRAMS = (
         begin=_request,
     ),
     Program(
+        "greenlets of gevent",
+        ("OWN", "SOURCES/greenlets.py", "FOLDER"),
+        r"goes on in greenlets, of which only the one that runs is to be seen, at .*hub\.py",
+        waits="epoll_wait",
+    ),
+    Program(
         "a shell around a program, with a trap",
         ("sh", "-c", "trap exit TERM; sh -c 'sleep 0.02; echo ready; exec sleep infinity'; true"),
         rf"sh \(pid 2\) waits for sleep .*{NOT_GOT}",

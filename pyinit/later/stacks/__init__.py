@@ -11,6 +11,10 @@ from pyinit.later.stacks.frames import Frame, Reader, reader
 from pyinit.later.stacks.symbols import objects
 
 
+GREENLETS = "/greenlet/_greenlet"  # in the path of the library that switches between them
+BEGINS = {"<module>", "_run_module_as_main", "Thread._bootstrap"}  # what other stacks grow from
+
+
 def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
     """Return the frames of each thread of a process that runs Python, innermost first, by tid.
 
@@ -33,9 +37,14 @@ def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
         raise UnreadableError(msg) from error
     memory = Memory(pid, deadline)
     try:
-        return _stacks(first or pid, reader(memory, objects(pid), program))
+        mapped = objects(pid)
+        found = _stacks(first or pid, reader(memory, mapped, program))
     finally:
         memory.close()
+    if any(GREENLETS in path for path in mapped):
+        for stack in found.values():
+            stack[-1].is_greenlet = stack[-1].function not in BEGINS
+    return found
 
 
 def _stacks(first: int, python: Reader) -> dict[int, list[Frame]]:

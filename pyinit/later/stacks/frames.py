@@ -39,13 +39,14 @@ class Frame:
         function: its qualified name.
         is_handler: whether it is a signal handler, which interrupted the frame that comes next.
         is_awaiting: whether it is a coroutine of the event loop that comes next, and is suspended.
+        is_greenlet: whether it is the outermost one of a greenlet; the others are not to be seen.
         is_deaf: whether a signal has come for whose handler its interpreter has had no time yet.
     """
 
     def __init__(self, file: str, line: int, function: str) -> None:
         """Keep them."""
         self.file, self.line, self.function = file, line, function
-        self.is_handler = self.is_awaiting = self.is_deaf = False
+        self.is_handler = self.is_awaiting = self.is_greenlet = self.is_deaf = False
 
     def __str__(self) -> str:
         """Return it as it is told."""

@@ -1,0 +1,20 @@
+"""A greenlet that waits for an event that does not come."""
+
+import signal
+
+import gevent
+from gevent.event import Event
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+never = Event()
+
+
+def work():
+    while True:
+        never.wait()
+
+
+job = gevent.spawn(work)
+gevent.sleep(0)  # it begins
+print("ready", flush=True)
+job.join()
