@@ -12,7 +12,9 @@ from pyinit.later.stacks.tables import DISTANCES, FIXED, PLACES
 MOST_INTERPRETERS, MOST_THREADS, MOST_FRAMES = 16, 512, 128
 MOST_CHARACTERS = 1024
 LONGEST_TABLE = 1 << 15  # of the locations in one function
+LAST_LINE = (1 << 31) - 1  # a line is an int of C
 FARTHEST = 1 << 20  # from the beginning of a structure, where it makes sense
+MAJOR = 3
 COOKIE = b"xdebugpy"  # before the interpreter's own table of distances
 TAGS = 7  # bits of a reference that are none of the address, from 3.14 on
 WIDEST = {1: 1, 2: 2, 4: 4}
@@ -74,13 +76,15 @@ class Reader:
             raise UnreadableError(NO_PYTHON)
         word = memory.number(at_version)
         self.version = (word >> 24, word >> 16 & 0xFF)
+        if self.version[0] != MAJOR:
+            raise UnreadableError(GARBLED)
         if self.version not in FIXED:
             msg = f"Python {self.version[0]}.{self.version[1]} is not known to this pyinit"
             raise UnreadableError(msg)
         self._at = {**FIXED[self.version], **self._distances()}
         names = ("frame_code", "frame_previous", "frame_instruction", "frame_copy")
         self._frame_bytes = max(self._at.get(name, 0) for name in names) + 8
-        self._codes: dict[int, tuple[str, str, int, bytes, int]] = {}
+        self._codes: dict[int, tuple[str, str, int, bytes, int, int]] = {}
 
     def _distances(self) -> dict[str, int]:
         if self.version in DISTANCES:
@@ -110,12 +114,14 @@ class Reader:
         found: dict[int, list[int]] = {}
         left = MOST_THREADS
         interpreter = memory.number(self._runtime + at["head"])
+        seen = {0}
         for _interpreter in range(MOST_INTERPRETERS):
             if not interpreter:
                 break
             thread = memory.number(interpreter + at["interpreter_threads"])
-            while thread and left:
+            while left and thread not in seen:
                 left -= 1
+                seen.add(thread)
                 found.setdefault(memory.number(thread + at["thread_tid"]), []).append(thread)
                 thread = memory.number(thread + at["thread_next"])
             interpreter = memory.number(interpreter + at["interpreter_next"])
@@ -180,6 +186,8 @@ class Reader:
         for _frame in range(MOST_FRAMES):
             if not frame:
                 break
+            if frame in running:
+                raise UnreadableError(GARBLED)
             running.add(frame)
             raw = memory.read(frame, self._frame_bytes)
             code = self._field(raw, "frame_code") & ~TAGS
@@ -215,8 +223,9 @@ class Reader:
                 memory.number(code + at["code_first_line"], 4),
                 self._bytes(memory.number(code + at["code_lines"])),
                 memory.number(code + at["code_arguments"], 4),
+                memory.number(code + at["object_size"]),
             )
-        file, function, first, table, _arguments = self._codes[code]
+        file, function, first, table, _arguments, units = self._codes[code]
         begin = code + at["code_instructions"]
         if self._is_free_threaded and "frame_copy" in at:
             copy = self._field(raw, "frame_copy", 4)
@@ -224,14 +233,20 @@ class Reader:
                 copies = memory.number(code + at["code_copies"])
                 begin = memory.number(copies + 8 + copy * 8)
         here = self._field(raw, "frame_instruction") - begin
-        return Frame(file, line_at(table, first, max(here, 0) // 2), function)
+        # Before its first instruction a frame of 3.11 and 3.12 is one unit before its code.
+        if here % 2 or not -2 <= here < 2 * units:
+            raise UnreadableError(GARBLED)
+        line = line_at(table, first, max(here, 0) // 2)
+        if not 0 <= line <= LAST_LINE:
+            raise UnreadableError(GARBLED)
+        return Frame(file, line, function)
 
     def _interrupted(self, frame: int, code: int) -> int:
         """Return the frame that a function was given for an argument, as handlers are; or 0."""
         memory, at = self._memory, self._at
         if not self._frame_type:
             return 0
-        count = min(self._codes[code][-1] + 1, MOST_ARGUMENTS)  # or `*_`
+        count = min(self._codes[code][4] + 1, MOST_ARGUMENTS)  # or `*_`
         for index in range(count):
             given = memory.number(frame + at["frame_locals"] + 8 * index) & ~TAGS
             for value in (given, *self._second_of_two(given)):
@@ -259,6 +274,7 @@ class Reader:
         """
         memory, at = self._memory, self._at
         coroutine = 0
+        seen: set[int] = set()
         found: list[Frame] = []
         values = [frame + at["frame_locals"] + 8 * index for index in range(MOST_LOCALS)]
         for value in values:
@@ -267,6 +283,9 @@ class Reader:
             frame = coroutine + at["generator_frame"]
             if frame in running:
                 break
+            if coroutine in seen:
+                raise UnreadableError(GARBLED)
+            seen.add(coroutine)
             raw = memory.read(frame, self._frame_bytes)
             code = self._field(raw, "frame_code") & ~TAGS
             if not self._is_code(code):
