@@ -12,6 +12,7 @@ from pyinit.later.stacks.tables import DISTANCES, FIXED, PLACES
 MOST_INTERPRETERS, MOST_THREADS, MOST_FRAMES = 16, 512, 128
 MOST_CHARACTERS = 1024
 LONGEST_TABLE = 1 << 15  # of the locations in one function
+UNIT = 2  # bytes of code
 LAST_LINE = (1 << 31) - 1  # a line is an int of C
 FARTHEST = 1 << 20  # from the beginning of a structure, where it makes sense
 MAJOR = 3
@@ -25,6 +26,16 @@ MOST_ARGUMENTS = 4  # of a handler: a method has one more than the two
 MOST_LOCALS = 8  # where such a function may have it
 TASK_WORDS = 40  # a Task has its coroutine within so many
 MOST_AWAITED = 32
+# What is read of code, and how many bytes of each.
+OF_CODE = {
+    "object_type": 8,
+    "object_size": 8,
+    "code_filename": 8,
+    "code_qualname": 8,
+    "code_lines": 8,
+    "code_first_line": 4,
+    "code_arguments": 4,
+}
 SHIM = "<shim>"  # 3.12 has code for these
 TRIES = 3  # to read a stack twice alike
 GARBLED = "its memory is garbled"
@@ -53,6 +64,39 @@ class Frame:
     def __str__(self) -> str:
         """Return it as it is told."""
         return f"{self.file}:{self.line} {self.function}"
+
+
+class Code:
+    """What a code object has of a function: where it stands, and where its lines are.
+
+    Attributes:
+        address: of the object.
+        head: the part of it that all this was found by.
+        file, function: as a frame has them.
+        first_line: of the function.
+        table: of the lines of its instructions.
+        arguments: how many it takes by position.
+        units: how many instructions it has, with what stands between them.
+    """
+
+    __slots__ = (
+        "address",
+        "arguments",
+        "file",
+        "first_line",
+        "function",
+        "head",
+        "table",
+        "units",
+    )
+    address: int
+    head: bytes
+    file: str
+    function: str
+    first_line: int
+    table: bytes
+    arguments: int
+    units: int
 
 
 class Reader:
@@ -84,7 +128,9 @@ class Reader:
         self._at = {**FIXED[self.version], **self._distances()}
         names = ("frame_code", "frame_previous", "frame_instruction", "frame_copy")
         self._frame_bytes = max(self._at.get(name, 0) for name in names) + 8
-        self._codes: dict[int, tuple[str, str, int, bytes, int, int]] = {}
+        places = [self._at[name] for name in OF_CODE]
+        self._code_begin, self._code_bytes = min(places), max(places) + 8 - min(places)
+        self._codes: dict[int, Code] = {}
 
     def _distances(self) -> dict[str, int]:
         if self.version in DISTANCES:
@@ -190,9 +236,9 @@ class Reader:
                 raise UnreadableError(GARBLED)
             running.add(frame)
             raw = memory.read(frame, self._frame_bytes)
-            code = self._field(raw, "frame_code") & ~TAGS
+            code = self._code(self._field(raw, "frame_code") & ~TAGS)
             # Others are the interpreter's own, between two functions in C.
-            if code and self._is_code(code):
+            if code is not None:
                 if found and frame == interrupted:
                     found[-1].is_handler = True
                 told = self._frame(raw, code)
@@ -208,45 +254,59 @@ class Reader:
         at = self._at[name]
         return int.from_bytes(raw[at : at + count], "little")
 
-    def _is_code(self, address: int) -> bool:
-        return (
-            address in self._codes
-            or self._memory.number(address + self._at["object_type"]) == self._code_type
-        )
+    def _code(self, address: int) -> "Code | None":
+        """Return a function's code; None where there is no such object.
 
-    def _frame(self, raw: bytes, code: int) -> Frame:
+        What was read of it before is taken again only if it is the same object still: its code may
+        be gone, and another function's in its place.
+        """
         memory, at = self._memory, self._at
-        if code not in self._codes:
-            self._codes[code] = (
-                self._text(memory.number(code + at["code_filename"])),
-                self._text(memory.number(code + at["code_qualname"])),
-                memory.number(code + at["code_first_line"], 4),
-                self._bytes(memory.number(code + at["code_lines"])),
-                memory.number(code + at["code_arguments"], 4),
-                memory.number(code + at["object_size"]),
-            )
-        file, function, first, table, _arguments, units = self._codes[code]
-        begin = code + at["code_instructions"]
+        known = self._codes.get(address)
+        if known is None and self._type_of(address) != self._code_type:
+            return None
+        head = memory.read(address + self._code_begin, self._code_bytes)
+        if known is not None and known.head == head:
+            return known
+        values = {
+            name: int.from_bytes(head[at[name] - self._code_begin :][:count], "little")
+            for name, count in OF_CODE.items()
+        }
+        if values["object_type"] != self._code_type:
+            raise UnreadableError(GARBLED)
+        found = Code()
+        found.address, found.head = address, head
+        found.file = self._text(values["code_filename"])
+        found.function = self._text(values["code_qualname"])
+        found.table = self._bytes(values["code_lines"])
+        found.first_line = values["code_first_line"]
+        found.arguments = values["code_arguments"]
+        found.units = values["object_size"]
+        self._codes[address] = found
+        return found
+
+    def _frame(self, raw: bytes, code: Code) -> Frame:
+        memory, at = self._memory, self._at
+        begin = code.address + at["code_instructions"]
         if self._is_free_threaded and "frame_copy" in at:
             copy = self._field(raw, "frame_copy", 4)
             if copy:
-                copies = memory.number(code + at["code_copies"])
+                copies = memory.number(code.address + at["code_copies"])
                 begin = memory.number(copies + 8 + copy * 8)
         here = self._field(raw, "frame_instruction") - begin
         # Before its first instruction a frame of 3.11 and 3.12 is one unit before its code.
-        if here % 2 or not -2 <= here < 2 * units:
+        if here % UNIT or not -UNIT <= here < UNIT * code.units:
             raise UnreadableError(GARBLED)
-        line = line_at(table, first, max(here, 0) // 2)
+        line = line_at(code.table, code.first_line, max(here, 0) // UNIT)
         if not 0 <= line <= LAST_LINE:
             raise UnreadableError(GARBLED)
-        return Frame(file, line, function)
+        return Frame(code.file, line, code.function)
 
-    def _interrupted(self, frame: int, code: int) -> int:
+    def _interrupted(self, frame: int, code: Code) -> int:
         """Return the frame that a function was given for an argument, as handlers are; or 0."""
         memory, at = self._memory, self._at
         if not self._frame_type:
             return 0
-        count = min(self._codes[code][4] + 1, MOST_ARGUMENTS)  # or `*_`
+        count = min(code.arguments + 1, MOST_ARGUMENTS)  # or `*_`
         for index in range(count):
             given = memory.number(frame + at["frame_locals"] + 8 * index) & ~TAGS
             for value in (given, *self._second_of_two(given)):
@@ -287,8 +347,8 @@ class Reader:
                 raise UnreadableError(GARBLED)
             seen.add(coroutine)
             raw = memory.read(frame, self._frame_bytes)
-            code = self._field(raw, "frame_code") & ~TAGS
-            if not self._is_code(code):
+            code = self._code(self._field(raw, "frame_code") & ~TAGS)
+            if code is None:
                 break
             told = self._frame(raw, code)
             told.is_awaiting = True
