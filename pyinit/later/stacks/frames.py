@@ -77,6 +77,7 @@ class Code:
         table: of the lines of its instructions.
         arguments: how many it takes by position.
         units: how many instructions it has, with what stands between them.
+        is_sure: whether it was read twice alike.
     """
 
     __slots__ = (
@@ -86,6 +87,7 @@ class Code:
         "first_line",
         "function",
         "head",
+        "is_sure",
         "table",
         "units",
     )
@@ -97,6 +99,13 @@ class Code:
     table: bytes
     arguments: int
     units: int
+    is_sure: bool
+
+    def is_like(self, other: "Code") -> bool:
+        """Tell whether the same was read for both."""
+        return (self.head, self.file, self.function, self.table) == (
+            *(other.head, other.file, other.function, other.table),
+        )
 
 
 class Reader:
@@ -237,7 +246,9 @@ class Reader:
             running.add(frame)
             raw = memory.read(frame, self._frame_bytes)
             code = self._code(self._field(raw, "frame_code") & ~TAGS)
-            # Others are the interpreter's own, between two functions in C.
+            # From 3.13 on others are the interpreter's own, between two functions in C.
+            if code is None and self.version < (3, 13):
+                raise UnreadableError(GARBLED)
             if code is not None:
                 if found and frame == interrupted:
                     found[-1].is_handler = True
@@ -257,15 +268,15 @@ class Reader:
     def _code(self, address: int) -> "Code | None":
         """Return a function's code; None where there is no such object.
 
-        What was read of it before is taken again only if it is the same object still: its code may
-        be gone, and another function's in its place.
+        It is read twice, as all is. What was the same is taken again as long as its head is: the
+        object may be gone by then, and another function's code in its place.
         """
         memory, at = self._memory, self._at
         known = self._codes.get(address)
         if known is None and self._type_of(address) != self._code_type:
             return None
         head = memory.read(address + self._code_begin, self._code_bytes)
-        if known is not None and known.head == head:
+        if known is not None and known.is_sure and known.head == head:
             return known
         values = {
             name: int.from_bytes(head[at[name] - self._code_begin :][:count], "little")
@@ -281,6 +292,7 @@ class Reader:
         found.first_line = values["code_first_line"]
         found.arguments = values["code_arguments"]
         found.units = values["object_size"]
+        found.is_sure = known is not None and found.is_like(known)
         self._codes[address] = found
         return found
 
@@ -398,13 +410,14 @@ class Reader:
         if width not in WIDEST or not is_compact:
             raise UnreadableError(GARBLED)
         begin = address + at["text_content"] + (0 if is_ascii else at["text_wide"])
-        raw = memory.read(begin, width * min(length, MOST_CHARACTERS)) if length else b""
+        # A NUL is behind each text, and none is within a name. So a length that is wrong is found
+        # out, and nothing is told of what lies behind the text.
+        raw = memory.read(begin, width * (min(length, MOST_CHARACTERS) + 1))
         encoding = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width]
-        return (
-            raw.decode(encoding, "backslashreplace")
-            if width == 1
-            else raw.decode(encoding, "replace")
-        )
+        text = raw.decode(encoding, "replace")
+        if text.find("\0") != (length if length <= MOST_CHARACTERS else -1):
+            raise UnreadableError(GARBLED)
+        return text[:MOST_CHARACTERS].rstrip("\0")
 
     def _bytes(self, address: int) -> bytes:
         memory, at = self._memory, self._at
