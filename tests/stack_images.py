@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from pyinit.later import stacks
+from pyinit.later.memory import MOST_READS, Memory, UnreadableError
 from pyinit.later.stacks import frames
-from pyinit.later.stacks.frames import Memory
 
 PAGE = 4096
 LONGEST_TEXT = 4 * frames.MOST_CHARACTERS
+LAST_LINE = (1 << 31) - 1
 SECONDS = 60.0  # a loaded machine may take long
 PARTS = ("symbols", "threads", "frames")  # in the order in which they are read
 BOUNDARIES = [
@@ -141,53 +142,58 @@ def flags(frame):
     return frame.is_handler, frame.is_awaiting, frame.is_deaf
 
 
-class Image:
+class Recording:
     """What was read of a process that hangs.
 
     Attributes:
-        python, name: what it was told that the process is.
-        first: its pid.
-        pages: the pages in which that is.
+        name: what it is called in a message.
+        python: the interpreter.
+        first: the number of its first thread.
+        pages: the pages in which it is.
         answer: the stacks of its threads.
         places: by part, the address and the count of each read.
         codes: the code objects of the frames, and what was read of each.
         at: distances within structures.
-        frame_bytes: how much is read of a frame.
         frames: the addresses of frames, of coroutines that are suspended as well.
         pointers: the words that were read, outside of the tables of symbols, which are addresses of
             something that was read as well; by their own addresses.
     """
 
-    def __init__(self, pid, python="", name=""):
-        """Read its stacks."""
-        self.python, self.name = python, name
-        self._program = os.readlink(f"/proc/{pid}/exe")
-        self._bases = stacks.objects(pid)
-        self.first = pid
+    def __init__(self, source, first, begin, name="", python=""):
+        """Read the stacks.
+
+        Args:
+            source: the pages to read.
+            first: the number of the first thread.
+            begin: makes a Reader for a memory.
+            name: as above.
+            python: as above.
+        """
+        self.name, self.python, self.first = name, python, first
+        self._begin = begin
         with contextlib.closing(Memory(os.getpid(), time.monotonic() + 1000 * SECONDS)) as memory:
             self._memory = copy.copy(memory)  # as it is before the first read
         self._memory._fd = -1
-        with contextlib.closing(Live(pid)) as live, instead_of_pread(live):
+        with instead_of_pread(source):
             self._known = None
-            reader = self._known = self._reader(live)
-            ends = [len(live.reads)]
+            reader = self._known = self._reader(source)
+            ends = [len(source.reads)]
             reader.threads()
-            ends.append(len(live.reads))
+            ends.append(len(source.reads))
             self.answer = stacks._stacks(self.first, reader)
-            ends.append(len(live.reads))
-        self.pages = {number: page for number, page in live.pages.items() if page}
-        begin = 0
+            ends.append(len(source.reads))
+        self.pages = {number: page for number, page in source.pages.items() if page}
+        begun = 0
         self.places = {}
         for part, end in zip(PARTS, ends, strict=True):
-            self.places[part] = sorted(set(live.reads[begin:end]))
-            begin = end
+            self.places[part] = sorted(set(source.reads[begun:end]))
+            begun = end
         self.codes, self.at = reader._codes, reader._at
-        self.frame_bytes = reader._frame_bytes
         self.text_type = reader._text_type
         self.texts = {text for stack in self.answer.values() for text in texts_of(stack)}
         self.pointers = self._pointers()
         self.frames = [
-            address for address, count in self.places["frames"] if count == self.frame_bytes
+            address for address, count in self.places["frames"] if count == reader._frame_bytes
         ]
 
     def _pointers(self):
@@ -214,7 +220,7 @@ class Image:
     def _reader(self, memory):
         found = copy.copy(self._known)
         if found is None or memory.has_symbols:
-            return frames.reader(copy.copy(self._memory), self._bases, self._program)
+            return self._begin(copy.copy(self._memory))
         found._memory, found._codes = copy.copy(self._memory), {}
         return found
 
@@ -243,8 +249,54 @@ class Image:
         return found
 
 
+def record(pid, name="", python=""):
+    """Return what is read of a process that hangs."""
+    program, bases = os.readlink(f"/proc/{pid}/exe"), stacks.objects(pid)
+    with contextlib.closing(Live(pid)) as live:
+        return Recording(
+            live, pid, lambda memory: frames.reader(memory, bases, program), name, python
+        )
+
+
 def texts_of(stack):
     return {text for frame in stack for text in (frame.file, frame.function)}
+
+
+def check(image, memory):
+    """Read a memory; check what holds whatever it has. Return what is told, or the reason."""
+    try:
+        answer = image.read(memory)
+    except UnreadableError as error:
+        return str(error)
+    finally:
+        assert memory.calls <= MOST_READS
+    assert len(answer) <= frames.MOST_THREADS
+    for stack in answer.values():
+        assert 0 < len(stack) <= frames.MOST_FRAMES + frames.MOST_AWAITED
+        for frame in stack:
+            assert 0 <= frame.line <= LAST_LINE, frame
+        for text in texts_of(stack) - image.texts - {""}:
+            assert len(text) <= frames.MOST_CHARACTERS
+            assert stood(text, memory), text
+    return told(answer)
+
+
+def stood(text, memory):
+    """Tell whether a text stood in the memory, as one that was read, with its end behind it."""
+    codes = ("latin-1", "utf-16-le", "utf-32-le")
+    end = "" if len(text) == frames.MOST_CHARACTERS else "\0"
+    found = (raw.decode(code, "replace") for raw in memory.short for code in codes)
+    return "\0" not in text and any(each.startswith(text + end) for each in found)
+
+
+@contextlib.contextmanager
+def told_if_wrong(memory, seed):
+    """Say on failure which case it was, and what was changed."""
+    try:
+        yield
+    except Exception as error:
+        msg = f"case {seed!r}: {', '.join(memory.changes)}"
+        raise AssertionError(msg) from error
 
 
 class Torn(Pages):

@@ -1,37 +1,33 @@
 """What a reader of stacks makes of memory that is garbled, torn, or made to mislead."""
 
 import collections
-import contextlib
 import json
 import os
 import random
 import subprocess
-import sys
 
 import pytest
 
 from stack_images import (
     KINDS,
     PAGE,
-    Image,
     Live,
     Torn,
     Wrong,
+    check,
     hung,
-    texts_of,
+    record,
     told,
+    told_if_wrong,
     until_asleep,
     writable_pages,
 )
 from testkit.interpreters import at_hand
 
 from pyinit.later.stacks import frames
-from pyinit.later.stacks.frames import UnreadableError
 
 PYTHONS = at_hand()
 CASES = int(os.environ.get("CASES", "10000"))  # more of them: make no other seeds of the first ones
-MOST_READS = sys.modules[frames.Memory.__module__].MOST_READS
-LONGEST_LINE = (1 << 31) - 1
 
 PLAIN = """
 import threading
@@ -124,49 +120,12 @@ def image(request, tmp_path_factory):
     version, program = request.param
     folder = tmp_path_factory.mktemp(program)
     with hung(PYTHONS[version], PROGRAMS[program], folder) as process:
-        yield Image(process.pid, PYTHONS[version], f"{version}-{program}")
+        return record(process.pid, f"{version}-{program}", PYTHONS[version])
 
 
 def cases(count):
     """Return the numbers of the cases for each of the images."""
     return range(count // len(PYTHONS) // len(PROGRAMS) + 1)
-
-
-def check(image, memory):
-    """Read a memory; check what holds whatever it has. Return what is told, or the reason."""
-    try:
-        answer = image.read(memory)
-    except UnreadableError as error:
-        return str(error)
-    finally:
-        assert memory.calls <= MOST_READS
-    assert len(answer) <= frames.MOST_THREADS
-    for stack in answer.values():
-        assert 0 < len(stack) <= frames.MOST_FRAMES + frames.MOST_AWAITED
-        for frame in stack:
-            assert 0 <= frame.line <= LONGEST_LINE, frame
-        for text in texts_of(stack) - image.texts - {""}:
-            assert len(text) <= frames.MOST_CHARACTERS
-            assert stood(text, memory), text
-    return told(answer)
-
-
-def stood(text, memory):
-    """Tell whether a text stood in the memory, as one that was read, with its end behind it."""
-    codes = ("latin-1", "utf-16-le", "utf-32-le")
-    end = "" if len(text) == frames.MOST_CHARACTERS else "\0"
-    found = (raw.decode(code, "replace") for raw in memory.short for code in codes)
-    return "\0" not in text and any(each.startswith(text + end) for each in found)
-
-
-@contextlib.contextmanager
-def told_if_wrong(memory, seed):
-    """Say on failure which case it was, and what was changed."""
-    try:
-        yield
-    except Exception as error:
-        msg = f"case {seed!r}: {', '.join(memory.changes)}"
-        raise AssertionError(msg) from error
 
 
 def test_errors_of_all_kinds(image):
@@ -400,7 +359,7 @@ def test_change_between_two_reads(version, tmp_path):
     """Whenever it comes, what is told of a thread is what was there before it, or after it."""
     wrong, outcomes = [], collections.Counter()
     with hung(PYTHONS[version], STATES, tmp_path) as process:
-        image = Image(process.pid)
+        image = record(process.pid)
         before, right = None, []
         for pages in states(process):
             after = Live(process.pid, pages)

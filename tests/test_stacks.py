@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from stack_images import KINDS, PAGE, Pages, Recording, Wrong, check, told_if_wrong, until_asleep
 from testkit.interpreters import at_hand
 
 from pyinit.later import stacks
@@ -112,22 +114,6 @@ def hang(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-def until_asleep(pid: int) -> None:
-    """Wait until all threads of a process wait for something: its run time stands still."""
-    before = None
-    while True:
-        tasks = sorted(os.listdir(f"/proc/{pid}/task"))
-        now = [Path(f"/proc/{pid}/task/{tid}/schedstat").read_text() for tid in tasks]
-        states = [
-            Path(f"/proc/{pid}/task/{tid}/stat").read_text().rpartition(")")[2].split()[0]
-            for tid in tasks
-        ]
-        if now == before and set(states) == {"S"}:
-            return
-        before = now
-        os.sched_yield()
 
 
 def read(pid: int) -> dict[int, list[frames.Frame]]:
@@ -414,6 +400,14 @@ class Image(Memory):
             self.put(SYMBOLS["_PyRuntime"] + place, found[name])
         self.at = {**frames.FIXED[version], **found}
 
+    def pages(self):
+        """Return it as pages; where nothing is written near there are none."""
+        found = {}
+        for number in {address // PAGE for address in self._bytes}:
+            for each in (number, number + 1):
+                found[each] = bytes(self._bytes.get(each * PAGE + at, 0) for at in range(PAGE))
+        return found
+
     def put(self, address, value, count=8):
         self._bytes.update(enumerate(value.to_bytes(count, "little"), address))
 
@@ -439,7 +433,7 @@ class Image(Memory):
         found = self.new("PyUnicode_Type", text_state=(width | flags) << shift)
         self.put(found + self.at["text_length"], len(text))
         wide = 0 if flags & 16 else self.at["text_wide"]
-        self.write(found + self.at["text_content"] + wide, text.encode(encoding))
+        self.write(found + self.at["text_content"] + wide, text.encode(encoding, "surrogatepass"))
         return found
 
     def code(self, name, arguments=0, file="app.py"):
@@ -567,6 +561,31 @@ def test_coroutine_of_an_event_loop(version, is_free_threaded):
     assert [True, True, False, False] == [each.is_awaiting for each in found]
 
 
+@IMAGES
+def test_errors_in_other_versions(version, is_free_threaded):
+    """Of those that are not at hand there is what is written by hand, and that with errors."""
+    image = Image(version, is_free_threaded=is_free_threaded)
+    coroutine = image.coroutine(image.code("coroutine"), [0, 0])
+    task = image.new()
+    image.put(task + 16, image.coroutine(image.code("first"), [coroutine, 0]))
+    loop = image.frame(image.code("Runner.run"), [1, image.new(), task])
+    foreign = image.frame(image.new(), previous=loop)
+    given = image.tuple(15, image.frame_object(loop))
+    handler = image.frame(image.code("handler"), [given], foreign)
+    thread = image.new(thread_tid=5, thread_frame=handler)
+    image.put(SYMBOLS["_PyRuntime"] + image.at["head"], image.new(interpreter_threads=thread))
+    found = Recording(Pages(image.pages()), 5, lambda memory: frames.Reader(memory, Known(SYMBOLS)))
+    assert ["coroutine", "first", "handler", "Runner.run"] == [
+        frame.function for frame in found.answer[5]
+    ]
+    for number in range(300):
+        seed = f"{version} {is_free_threaded} {number}"
+        memory = Wrong(found)
+        memory.spoil(KINDS[number % len(KINDS)], random.Random(seed))
+        with told_if_wrong(memory, seed):
+            check(found, memory)
+
+
 def test_coroutine_that_runs_awaits_nothing():
     image = Image()
     coroutine = image.coroutine(image.code("main"))
@@ -616,6 +635,47 @@ def test_what_is_long_is_cut():
     assert frames.MOST_THREADS == len(image.reader().threads()[5])
 
 
+@pytest.mark.parametrize(("version", "is_garbled"), [((3, 12), True), ((3, 13), False)])
+def test_frame_without_code(monkeypatch, version, is_garbled):
+    """Up to 3.12 each has some; from then on the interpreter has others of its own."""
+    image = Image((3, 13))
+    frame = image.frame(image.new(), previous=image.frame(image.code("main")))
+    reader = image.reader()
+    monkeypatch.setattr(reader, "version", version)
+    thread = image.new(thread_frame=frame)
+    if is_garbled:
+        with pytest.raises(UnreadableError, match="garbled"):
+            reader.stack([thread], is_first=True)
+    else:
+        assert ["main"] == [each.function for each in reader.stack([thread], is_first=True)]
+
+
+def test_code_that_changes_is_read_again():
+    """What was read once is not known yet; what was read twice alike is, as long as it is there."""
+    image = Image()
+    frame = image.frame(image.code("main"))
+    code = image.number(frame + image.at["frame_code"])
+    text = image.number(code + image.at["code_qualname"]) + image.at["text_content"]
+    reader = image.reader()
+    for name, told in (("none", "none"), ("some", "some"), ("some", "some"), ("more", "some")):
+        image.write(text, name.encode())
+        assert told == reader._code(code).function
+    image.put(code + image.at["code_first_line"], 8, 4)
+    assert "more" == reader._code(code).function
+    image.put(code + image.at["object_type"], SYMBOLS["PyTuple_Type"])
+    with pytest.raises(UnreadableError, match="garbled"):
+        reader._code(code)
+
+
+def test_table_of_lines_that_is_another_codes():
+    """It has no line then; the function is told."""
+    image = Image()
+    code = image.code("main")
+    image.put(code + image.at["object_size"], 3)
+
+    assert ["app.py:0 main"] == [str(frame) for frame in image.stack(image.frame(code))]
+
+
 @pytest.mark.parametrize("beyond", [-4, -1, 1, 4])
 def test_instruction_of_another_function(beyond):
     """An instruction that is outside of its code has no line there: one of the two is wrong."""
@@ -638,18 +698,29 @@ def test_line_that_cannot_be():
 
 @pytest.mark.parametrize(
     ("text", "width", "flags"),
-    [("", 1, 24), ("a", 1, 24), ("é", 1, 8), ("ł", 2, 8), ("😀", 4, 8)],
+    [
+        *(("", 1, 24), ("a", 1, 24), ("é", 1, 8), ("ł", 2, 8), ("😀", 4, 8), ("\udcff", 2, 8)),
+        *(("a" * frames.MOST_CHARACTERS, 1, 24), ("a" * (frames.MOST_CHARACTERS + 1), 1, 24)),
+    ],
 )
 def test_text(text, width, flags):
+    """A text that is long is cut; half a character, as undecodable names have, is replaced."""
     image = Image()
+    wanted = text.replace("\udcff", "\ufffd")[: frames.MOST_CHARACTERS]
 
-    assert text == image.reader()._text(image.text(text, width, flags))
+    assert wanted == image.reader()._text(image.text(text, width, flags))
 
 
 def test_text_and_bytes_that_are_none():
     image = Image()
     reader = image.reader()
-    for address in (image.new(), image.text("a", 3), image.text("a", 1, 16)):
+    short, long, broken = (image.text("abc") for _ in range(3))
+    image.put(short + image.at["text_length"], 2)
+    image.put(long + image.at["text_length"], 4)
+    image.write(broken + image.at["text_content"] + 1, b"\0")
+    for address in (
+        *(image.new(), image.text("a", 3), image.text("a", 1, 16), short, long, broken),
+    ):
         with pytest.raises(UnreadableError, match="garbled"):
             reader._text(address)
     assert b"" == reader._bytes(image.new())

@@ -289,6 +289,8 @@ class Reader:
         found.file = self._text(values["code_filename"])
         found.function = self._text(values["code_qualname"])
         found.table = self._bytes(values["code_lines"])
+        if not covers(found.table, values["object_size"]):
+            found.table = b""
         found.first_line = values["code_first_line"]
         found.arguments = values["code_arguments"]
         found.units = values["object_size"]
@@ -442,6 +444,14 @@ def _common(stack: list[Frame], other: list[Frame]) -> list[Frame]:
         if one.line != two.line:
             break
     return found
+
+
+def covers(table: bytes, units: int) -> bool:
+    """Tell whether a table of locations is for as many units of two bytes as a code has.
+
+    The first byte of each entry, and no other one, has its highest bit set.
+    """
+    return sum((byte & 7) + 1 for byte in table if byte & 128) == units
 
 
 def line_at(table: bytes, first: int, wanted: int) -> int:
