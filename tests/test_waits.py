@@ -1,6 +1,7 @@
 """What a process waits for, told of real ones; who looks is an ancestor, as pyinit is."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -250,7 +251,13 @@ def test_numbers_of_machines(monkeypatch):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("pos:\t0\nPid:\t7\n", 7), ("Pid:\t-1\n", 0), ("pos:\t0\n", 0), ("", 0)],
+    [
+        ("pos:\t0\nPid:\t7\n", 7),
+        ("Pid:\t-1\n", 0),
+        ("pos:\t0\n", 0),
+        ("Pid:\nPid:\tx\n", 0),
+        ("", 0),
+    ],
 )
 def test_process_of_a_pidfd(monkeypatch, text, expected):
     monkeypatch.setattr(waits, "_text", lambda *_: text)
@@ -291,7 +298,9 @@ def test_socket_by_tables(monkeypatch, tables, expected):
     assert expected == waits._socket(1, "77")
 
 
-@pytest.mark.parametrize("word", ["", "xx:1", "0100007F:", "0100007F:x"])
+@pytest.mark.parametrize(
+    "word", ["", "xx:1", "0100007F:", "0100007F:x", "01:1", "0100007F0100007F:1", "0100007F:10000"]
+)
 def test_address_that_is_none(word):
     assert "?" == waits._address(word)
 
@@ -302,3 +311,71 @@ def test_text_is_bounded(folder):
 
     assert "ab" == waits._text(str(path), 2)
     assert "abc" == waits._text(str(path))
+
+
+CASES = 20_000
+TEXTS = {
+    "syscall": "7 0x7ffd4f3e5a10 0x2 0xffffffff 0x0 0x0 0x0 0x7ffd4f3e5960 0x7f2b1c0d4a3f\n",
+    "wchan": "do_sys_poll",
+    "fdinfo": "pos:\t0\nflags:\t02\nPid:\t7\nNSpid:\t7\ntfd:        5 events:       19 data: 5\n",
+    "net/tcp": TCP.format("01", 77),
+    "net/tcp6": TCP.replace("0200007F", "0000000000000000FFFF00000200007F").format("01", 78),
+    "net/udp": TCP.format("07", 79),
+    "net/udp6": "",
+    "net/unix": "Num RefCount\n0000: 00000002 00000000 00010000 0001 01 80 /run/socket\n",
+}
+TARGETS = ("socket:[77]", "socket:[80]", "pipe:[1]", "anon_inode:[pidfd]", "/a:[b]", "socket:[", "")
+ODD = (
+    "",
+    " ",
+    "\n",
+    ":",
+    "0x",
+    "-1",
+    "0" * 99,
+    "9" * 5000,
+    "ff" * 99,
+    "\0",
+    "\udcff",
+    "tfd:",
+    "Pid:",
+)
+NUMBERS = (0, 1, 3, 8, 1 << 31, (1 << 32) - 1, 1 << 47, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+
+
+def garbled(text, chance):
+    """Return a text with some errors in it."""
+    for _ in range(chance.choice((0, 0, 1, 2, 5))):
+        at = chance.randrange(len(text) + 1)
+        until = min(at + chance.choice((0, 1, 1, 2, 8)), len(text))
+        text = text[:at] + chance.choice((*ODD, chr(chance.randrange(128)))) + text[until:]
+    return text
+
+
+def test_texts_that_are_garbled(monkeypatch):
+    """Whatever /proc and the memory say, it is told in a few words, and nothing is raised."""
+    for number in range(CASES):
+        chance = random.Random(number)
+        call = chance.choice(list(waits._names()))
+        words = [str(call), *(hex(chance.choice(NUMBERS)) for _ in range(6)), hex(1 << 47), "0x1"]
+        texts = {name: garbled(text, chance) for name, text in TEXTS.items()}
+        texts["syscall"] = garbled(chance.choice((TEXTS["syscall"], " ".join(words))), chance)
+
+        def text(path, count=4096, texts=texts):
+            return next((told for name, told in texts.items() if name in path), "")[:count]
+
+        def memory(_pid, _address, count, chance=chance):
+            assert count <= waits.PAGE
+            return chance.randbytes(count if chance.random() < 0.8 else 0) if count > 0 else b""
+
+        monkeypatch.setattr(waits, "_text", text)
+        monkeypatch.setattr(waits, "_memory", memory)
+        target = garbled(chance.choice(TARGETS), chance)
+        monkeypatch.setattr(waits.os, "readlink", lambda _path, target=target: target)
+        try:
+            found = waits.of(1, 1)
+            assert len(str(found)) < 1 << 15
+            assert found.pid is None or found.pid >= 0
+        except Exception as error:
+            msg = f"seed {number}: {texts}, {target!r}"
+            raise AssertionError(msg) from error

@@ -40,6 +40,7 @@ MOST_CHARACTERS = 256  # of a path
 FOREVER = float("inf")
 MOST_BYTES = 1 << 20  # of a table of sockets
 LISTENING, CONNECTED = "0A", "01"  # in /proc/net/tcp (include/net/tcp_states.h)
+ADDRESSES, LAST_PORT = {4, 16}, 65535  # bytes of an address, by IPv4 and by IPv6
 P_ALL, P_PID, P_PGID, P_PIDFD = range(4)  # for waitid
 
 
@@ -108,10 +109,19 @@ def _child(pid: int, call: str, arguments: list[int]) -> int | None:
 
 def _of_pidfd(pid: int, descriptor: int) -> int:
     """Return the pid of the process that a descriptor stands for; 0 where it is not told."""
+    return max([0, *_numbers(pid, descriptor, "Pid:")])
+
+
+def _numbers(pid: int, descriptor: int, key: str) -> list[int]:
+    """Return what stands behind a key in each line of a /proc/PID/fdinfo/FD that has it."""
+    found = []
     for line in _text(f"/proc/{pid}/fdinfo/{descriptor}").splitlines():
-        if line.startswith("Pid:"):
-            return max(int(line.split()[1]), 0)
-    return 0
+        if line.startswith(key):
+            try:
+                found.append(int(line.split()[1]))
+            except (IndexError, ValueError):  # this kernel writes something else there
+                continue
+    return found
 
 
 def _on(pid: int, call: str, arguments: list[int]) -> str:
@@ -122,9 +132,7 @@ def _on(pid: int, call: str, arguments: list[int]) -> str:
     if call in ON_SELECTED:
         return _all(pid, _selected(pid, arguments[1], arguments[0]))
     if call in ON_EPOLL:
-        lines = _text(f"/proc/{pid}/fdinfo/{arguments[0]}").splitlines()
-        fields = [line.split() for line in lines if line.startswith("tfd:")]
-        return _all(pid, [int(field[1]) for field in fields])
+        return _all(pid, _numbers(pid, arguments[0], "tfd:"))
     return _path_at(pid, arguments[ON_PATH[call]]) if call in ON_PATH else ""
 
 
@@ -213,6 +221,8 @@ def _address(word: str) -> str:
         words = [raw[at : at + 4][::-1] for at in range(0, len(raw), 4)]
         number = int(port, 16)
     except ValueError:
+        return "?"
+    if len(raw) not in ADDRESSES or number > LAST_PORT:
         return "?"
     if len(words) == 1:
         return ".".join(str(byte) for byte in words[0]) + f":{number}"
