@@ -334,6 +334,14 @@ def test_what_may_hang_is_read_where_it_is_in_memory(tmp_path, monkeypatch, mino
             assert found.read(begin + FAR, 1) == bytes(1)
 
 
+@pytest.mark.parametrize("bound", ["MOST_MAPS", "MOST_MOUNTS"])
+def test_what_is_not_listed_may_hang(monkeypatch, bound):
+    """Where the list is longer than what is read of it nothing is read of the process."""
+    monkeypatch.setattr(memory, bound, 64)
+    with pytest.raises(UnreadableError, match="too many mappings"):
+        stacks.read(os.getpid(), time.monotonic() + SECONDS)
+
+
 def test_tables_are_those_of_the_headers(tmp_path):
     """What is in tables.py is made from the headers of this very version."""
     from pyinit.later.stacks import tables

@@ -131,7 +131,11 @@ def mappings(pid: int) -> list[list[bytes]]:
 def _lines(pid: int, name: str, most: int) -> list[bytes]:
     try:
         with open(f"/proc/{pid}/{name}", "rb") as file:
-            return file.read(most).splitlines()
+            found = file.read(most + 1)
     except OSError as error:
         msg = f"its mappings cannot be read: {error.strerror}"
         raise UnreadableError(msg) from error
+    if len(found) > most:  # what is cut off may be a file that may hang
+        msg = "it has too many mappings, or mounts"
+        raise UnreadableError(msg)
+    return found.splitlines()
