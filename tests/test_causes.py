@@ -45,6 +45,7 @@ def make(  # noqa: PLR0913 - the facts that count
     caught=(SIGTERM,),
     ignored=(),
     blocked=(),
+    pending=(),
     awaited=(),
     tracer=0,
     is_init=False,
@@ -72,7 +73,7 @@ def make(  # noqa: PLR0913 - the facts that count
         in_orphaned_group=True,
         ignored=frozenset(ignored),
         caught=frozenset(caught),
-        pending=NONE,
+        pending=frozenset(pending),
         threads=(thread, *others),
     )
     return subject
@@ -160,7 +161,7 @@ SENTENCES = {
         "python3 (pid 2) ignores SIGINT: let it handle that, or send another (-r TERM:QUIT)",
     ),
     "blocked": (
-        explain(make(blocked=(SIGTERM,))),
+        explain(make(blocked=(SIGTERM,), pending=(SIGTERM,))),
         "python3 (pid 2) blocks SIGTERM: let it handle that, or send another (-r TERM:INT)",
     ),
     "all that could be sent is ignored": (
@@ -173,7 +174,13 @@ SENTENCES = {
     ),
     "deaf, and waits for one that is deaf for another reason": (
         explain(
-            make(name="unshare", caught=(), blocked=(SIGTERM,), wait=Wait("wait4", pid=3)),
+            make(
+                name="unshare",
+                caught=(),
+                blocked=(SIGTERM,),
+                pending=(SIGTERM,),
+                wait=Wait("wait4", pid=3),
+            ),
             make(**CHILD, name="sh", is_init=True),
         ),
         (
@@ -189,7 +196,59 @@ SENTENCES = {
         ),
         "sh (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:HUP)",
     ),
+    "one below that blocks it: whether it got one is not known": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, name="app", blocked=(SIGTERM,)),
+        ),
+        (
+            "sh (pid 2) waits for app (pid 3): "
+            "app (pid 3) blocks SIGTERM: let it handle that, or send it SIGINT"
+        ),
+    ),
+    "sigwait has taken it": (
+        explain(make(caught=(), blocked=(SIGTERM,), stack=[at(), MAIN])),
+        f"python3 (pid 2) has got SIGTERM and goes on at /app/app.py:7 work (futex){ENDS}",
+    ),
+    "timeout(1), which ignores what it has passed on": (
+        explain(
+            make(name="timeout", ignored=(SIGTERM,), caught=(), wait=Wait("rt_sigsuspend")),
+            make(pid=3, parent=2, stack=[at(), MAIN]),
+        ),
+        (
+            "timeout (pid 2) waits for python3 (pid 3): "
+            "python3 (pid 3) has a handler for SIGTERM and goes on at /app/app.py:7 work "
+            f"(futex){ENDS}"
+        ),
+    ),
+    "a pyinit below pyinit": (
+        explain(
+            make(name="pyinit", awaited=(SIGTERM,), caught=(), wait=Wait("rt_sigtimedwait")),
+            make(pid=3, parent=2, name="sh", caught=(), ignored=(SIGTERM,)),
+        ),
+        (
+            "pyinit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: "
+            "let it handle that, or send it SIGHUP"
+        ),
+    ),
     # 3. Its handler has not come back.
+    "in a handler that is not Python's": (
+        explain(make(name="app", blocked=(SIGTERM,), wait=Wait("pause"))),
+        (
+            "a signal handler of app (pid 2) seems not to have come back (pause): "
+            "let it only set a flag, or end the program"
+        ),
+    ),
+    "in such a handler, and waits for a child": (
+        explain(
+            make(name="app", blocked=(SIGTERM,), wait=Wait("wait4", pid=3)),
+            make(**CHILD, name="sleep"),
+        ),
+        (
+            "a signal handler of app (pid 2) seems not to have come back and waits for "
+            "sleep (pid 3), which did not get SIGTERM: pass that on before waiting"
+        ),
+    ),
     "in its handler": (
         explain(make(stack=[JOIN, at(9, "stop", is_handler=True), at(), MAIN], threads=[[at()]])),
         (
@@ -225,6 +284,30 @@ SENTENCES = {
         (
             "app (pid 2) waits for one of its 2 children, one (pid 3): one (pid 3) is stopped, "
             "and SIGTERM waits until it goes on: kill -CONT 3"
+        ),
+    ),
+    "any of several": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(**CHILD, name="sleep"),
+            make(pid=4, parent=2, caught=(), name="flock"),
+            make(pid=5, parent=2, caught=(), group=5, name="agent"),
+        ),
+        (
+            "sh (pid 2) waits for one of its 3 children, sleep (pid 3) or flock (pid 4), which did "
+            "not get SIGTERM, and a shell runs no trap before its command has ended: begin the "
+            "last command of the script with `exec`, or use -g so that both get it"
+        ),
+    ),
+    "not for a daemon": (
+        explain(
+            make(name="app", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, group=3, name="agent"),
+            make(pid=4, parent=2, name="sleep", caught=(), ignored=(SIGTERM,)),
+        ),
+        (
+            "app (pid 2) waits for one of its 2 children, sleep (pid 4): "
+            "sleep (pid 4) ignores SIGTERM: let it handle that, or send it SIGINT"
         ),
     ),
     "another parent": (
@@ -353,7 +436,8 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for app (pid 3): "
-            "app (pid 3) has a handler for SIGTERM and goes on: epoll_wait"
+            "app (pid 3) has a handler for SIGTERM and goes on (epoll_wait): "
+            "let the handler end the program"
         ),
     ),
     "-a, and it goes on": (
@@ -364,12 +448,13 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for app (pid 3): "
-            "app (pid 3) has a handler for SIGTERM and goes on: epoll_wait"
+            "app (pid 3) has a handler for SIGTERM and goes on (epoll_wait): "
+            "let the handler end the program"
         ),
     ),
     "no time to look at one below": (
         explain(make(name="sh", wait=Wait("wait4", pid=0)), unseen(make(**CHILD, name="app"))),
-        "sh (pid 2) waits for app (pid 3): app (pid 3) goes on: futex",
+        "sh (pid 2) waits for app (pid 3): app (pid 3) goes on (futex)",
     ),
     "deaf, and no time to look at one below": (
         explain(
@@ -473,11 +558,30 @@ SENTENCES = {
         explain(make(name="uwsgi", stack=[at(3, "flush")])),
         f"uwsgi (pid 2) has a handler for SIGTERM and goes on at /app/app.py:3 flush (futex){ENDS}",
     ),
-    "a stack that grows from a package, as the hub of gevent does": (
-        explain(make(stack=[at(3, "Hub.run", f"{PACKAGES}/gevent/hub.py")])),
+    "a stack that grows from a package": (
+        explain(make(stack=[at(3, "run", f"{PACKAGES}/hub.py")])),
         (
-            f"python3 (pid 2) has a handler for SIGTERM and goes on at {PACKAGES}/gevent/hub.py:3 "
-            f"Hub.run (futex){ENDS}"
+            f"python3 (pid 2) has a handler for SIGTERM and goes on at {PACKAGES}/hub.py:3 run "
+            f"(futex){ENDS}"
+        ),
+    ),
+    "the hub of gevent": (
+        explain(
+            make(
+                stack=[at(3, "Hub.run", f"{PACKAGES}/gevent/hub.py")],
+                wait=Wait("epoll_wait", "eventfd"),
+            )
+        ),
+        (
+            "python3 (pid 2) has a handler for SIGTERM and goes on: its greenlets (gevent) wait "
+            "(epoll_wait on eventfd), and where cannot be seen from outside: have it end them"
+        ),
+    ),
+    "a greenlet of gevent that does not wait": (
+        explain(make(stack=[at(), at(3, "Greenlet.run", f"{PACKAGES}/gevent/greenlet.py")])),
+        (
+            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:7 work "
+            f"(futex){ENDS}"
         ),
     ),
     "a line": (
@@ -507,7 +611,7 @@ SENTENCES = {
             make(pid=3, parent=2, stack=[at(9, "stop", is_handler=True), MAIN]),
         ),
         (
-            "master (pid 2) has a handler for SIGTERM and goes on: rt_sigsuspend, "
+            "master (pid 2) has a handler for SIGTERM and goes on (rt_sigsuspend), "
             "beside its child: "
             "a signal handler of python3 (pid 3) has not come back, it is at /app/app.py:9 stop "
             "(futex): let the handler only set a flag or raise an exception"
@@ -515,23 +619,47 @@ SENTENCES = {
     ),
     "nothing is known but that it has a handler": (
         explain(make(name="app", wait=Wait())),
-        "app (pid 2) has a handler for SIGTERM and goes on",
+        "app (pid 2) has a handler for SIGTERM and goes on: let the handler end the program",
     ),
     "it takes signals by sigwait": (
         explain(make(name="app", caught=(), awaited=(SIGTERM,), wait=Wait("rt_sigtimedwait"))),
-        "app (pid 2) goes on: rt_sigtimedwait",
+        "app (pid 2) goes on (rt_sigtimedwait)",
     ),
     "it should be dead": (
         explain(make(name="app", caught=())),
-        "app (pid 2) does not handle SIGTERM and yet lives: it may not have got it",
+        (
+            "app (pid 2) does not handle SIGTERM and yet lives: "
+            "it may not have got it, or handled the first one only"
+        ),
+    ),
+    "it should be dead, and may have much memory to write": (
+        explain(make(name="app", caught=()), signum=SIGQUIT),
+        (
+            "app (pid 2) does not handle SIGQUIT and yet lives: "
+            "it may not have got it, or is writing a core dump"
+        ),
+    ),
+    "busy, in another language": (
+        explain(make(name="node", wait=running())),
+        "node (pid 2) has a handler for SIGTERM and is busy: let the handler end the program",
+    ),
+    "a shell whose trap comes back": (
+        explain(make(name="bash", wait=Wait("openat", "/app/fifo"))),
+        (
+            "bash (pid 2) has a handler for SIGTERM and goes on (openat on /app/fifo): "
+            "end its trap by exit"
+        ),
     ),
     "another signal": (
         explain(make(name="app", caught=(SIGQUIT,)), signum=SIGQUIT),
-        "app (pid 2) has a handler for SIGQUIT and goes on: futex",
+        (
+            "app (pid 2) has a handler for SIGQUIT and goes on (futex): "
+            "let the handler end the program"
+        ),
     ),
     "its first thread alone has ended": (
         explain(make(name="app", state="Z", wait=Wait())),
-        "app (pid 2) has a handler for SIGTERM and goes on",
+        "app (pid 2) has a handler for SIGTERM and goes on: let the handler end the program",
     ),
     "it has ended": (explain(make(name="app", is_alive=False)), "app (pid 2) has ended meanwhile"),
 }
@@ -602,7 +730,7 @@ def test_of_a_process_that_may_not_be_looked_at_nothing_is_claimed():
 
     assert "app (pid 2) goes on" == explain(subject)
     subject.unread = "its memory cannot be read: Permission denied"
-    assert f"app (pid 2) goes on: {subject.unread}" == explain(subject)
+    assert f"app (pid 2) goes on ({subject.unread})" == explain(subject)
 
 
 def test_what_is_installed_is_told_with_its_caller():

@@ -4,6 +4,8 @@ The rules, of which the first that holds counts:
 
 1. No signal gets to it now: a tracer holds it, it is stopped, or it is in an uninterruptible wait.
 2. It does not hear the signal: it ignores it, blocks it, or drops it as PID 1 of a namespace.
+   Where it blocks it and yet none is pending, it has got it: mostly its handler runs (sigaction(2):
+   a signal is blocked as long as its handler runs), or sigwait(3) has taken it.
 3. Its handler runs and has not come back, as its stack shows.
 4. It waits for another process: then that one is the cause, or that it did not get the signal.
 5. It waits for a thread of its own, then that is the cause; or it runs what comes at its very end.
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from pyinit.later.stacks.frames import Frame
 
 SHELLS = {"sh", "ash", "bash", "dash", "busybox", "ksh", "mksh", "zsh"}
+# They pass on what they get. timeout(1) ignores it from then on.
+FORWARDERS = {"catatonit", "docker-init", "dumb-init", "pyinit", "timeout", "tini"}
 # Which of them to advise in place of the one that is not heard; a shell ends at SIGHUP.
 OTHERS = ("INT", "QUIT", "HUP", "USR1")
 OTHERS_FOR_SHELLS = ("HUP", *OTHERS)
@@ -33,7 +37,9 @@ HEARD = {verdicts.KILLS, verdicts.DELIVERED, verdicts.TAKEN}
 MOST_LINKS = 8
 MOST_THREADS = 3
 STOPPING = JOB_CONTROL | {SIGSTOP}
+MOST_CHILDREN = 3
 VFORKS = {"vfork", "clone", "clone3"}
+FOR_SIGNALS = {"rt_sigsuspend", "rt_sigtimedwait"}  # calls that wait for one: often for SIGCHLD
 
 # Files and functions of Python's library, by what it means that the first thread is in one of them.
 ENDS = {"threading.py _shutdown"}  # the last that it does, but for hooks of atexit
@@ -43,6 +49,12 @@ JOINS = {
     "base_events.py BaseEventLoop.shutdown_default_executor",
 }
 CALLS_BACK = {"events.py Handle._run"}  # the event loop runs somebody's function
+# What waits while the innermost frame is in an event loop of these: no stack shows where.
+IDLE = {
+    "/gevent/hub.py": "greenlets (gevent)",
+    "/eventlet/hubs/": "greenlets (eventlet)",
+    "/trio/_core/_io_": "tasks (trio)",
+}
 BEGINS = {"<module>", "_run_module_as_main", "Thread._bootstrap"}  # what a stack grows from
 
 
@@ -145,7 +157,7 @@ class _Case:
                 f"{self.called}, so the kernel drops it: run it under an init of its own, "
                 "or give it a handler"
             )
-        if word not in {verdicts.IGNORED, verdicts.HELD}:
+        if word not in {verdicts.IGNORED, verdicts.HELD} or self._has_taken(subject, word):
             return ""
         does = "ignores" if word == verdicts.IGNORED else "blocks"
         waited = self._waited_for(subject) if links else None
@@ -165,11 +177,21 @@ class _Case:
         )
         return f"{subject} {does} {self.called}: let it handle that, or {rest}"
 
+    def _has_taken(self, subject: "Subject", word: str) -> bool:
+        """Tell whether a process has got the signal, though it would not hear another one now."""
+        if word == verdicts.IGNORED:
+            return subject.name == "timeout" and self._was_asked(subject)
+        process = subject.process
+        if word != verdicts.HELD or process is None or not self._was_asked(subject):
+            return False
+        pending = process.pending.union(*(thread.pending for thread in process.living))
+        return self.signum not in pending
+
     def _of_handler(self, subject: "Subject", links: int) -> str:
         frames = subject.main_stack
         index = next((index for index, frame in enumerate(frames) if frame.is_handler), None)
         if index is None:
-            return ""
+            return self._of_handler_in_c(subject, links)
         handler = frames[: index + 1]
         called = f"a signal handler of {subject} has not come back"
         waited = self._waited_for(subject) if links else None
@@ -180,6 +202,19 @@ class _Case:
             f"{called}, it is at {telling(handler)}{_in_brackets(subject)}: "
             "let the handler only set a flag or raise an exception"
         )
+
+    def _of_handler_in_c(self, subject: "Subject", links: int) -> str:
+        """Return what to say of a program that is not in Python; Python's return at once."""
+        process = subject.process
+        is_held = _word(subject, self.signum) == verdicts.HELD and not subject.main_stack
+        if process is None or not is_held or self.signum not in process.caught:
+            return ""
+        called = f"a signal handler of {subject} seems not to have come back"
+        waited = self._waited_for(subject) if links else None
+        if waited is not None:
+            rest = self._awaited(subject, waited, links, ": pass that on before waiting")
+            return f"{called} and waits for {rest}"
+        return f"{called}{_in_brackets(subject)}: let it only set a flag, or end the program"
 
     def _of_others(self, subject: "Subject", links: int) -> str:
         waited = self._waited_for(subject) if links else None
@@ -205,8 +240,19 @@ class _Case:
         if self._is_newer(waited):
             return f"{which}, which began after {self.called}{_at_line(waited)}"
         if self._would_have_ended(waited):
+            if count > 1 and not waited.main_stack:
+                which = f"one of its {count} children, {self._any_of(subject, waited)}"
             return f"{which}, which did not get {self.called}{_at_line(waited)}{advice}"
         return f"{which}: {self.why(waited, links - 1)}"
+
+    def _any_of(self, subject: "Subject", waited: "Subject") -> str:
+        """Return the children of which each may be the one that is waited for."""
+        rest = [
+            each
+            for each in self._children(subject)
+            if each is not waited and each.group == waited.group and self._would_have_ended(each)
+        ]
+        return " or ".join(map(str, [waited, *rest][:MOST_CHILDREN]))
 
     def _of_threads(self, subject: "Subject", links: int) -> str:
         frames = subject.main_stack
@@ -241,7 +287,13 @@ class _Case:
                 f"{subject} holds up its event loop at {telling(frames)}{_in_brackets(subject)}: "
                 "only after that does the loop run a signal handler of its own"
             )
-        return ""
+        kept = next((IDLE[file] for file in IDLE if frames and file in frames[0].file), "")
+        if not kept:
+            return ""
+        return (
+            f"{self._hears(subject)} goes on: its {kept} wait{_in_brackets(subject)}, and where "
+            f"cannot be seen from outside{self._child(subject, links) or ': have it end them'}"
+        )
 
     def _of_line(self, subject: "Subject", links: int) -> str:
         frames, child = subject.main_stack, self._child(subject, links)
@@ -254,7 +306,10 @@ class _Case:
                 f"at {at}{child}"
             )
         if _word(subject, self.signum) == verdicts.KILLS:
-            return f"{subject} does not handle {self.called} and yet lives: it may not have got it"
+            lives = f"{subject} does not handle {self.called} and yet lives"
+            if verdicts.default_action(self.signum) == verdicts.CORE:
+                return f"{lives}{child}: it may not have got it, or is writing a core dump"
+            return f"{lives}{child}: it may not have got it, or handled the first one only"
         # Nobody knows what its parent sent it.
         if not self._was_asked(subject) and subject.process is not None:
             at = f", at {at}" if frames else _in_brackets(subject)
@@ -268,16 +323,28 @@ class _Case:
         elif frames:
             does = f"goes on at {at}"
             advice = ": let the handler raise an exception, or set a time limit there"
+        elif subject.wait.is_running:
+            does, advice = "is busy", self._without_lines(subject)
         else:
             known = str(subject.wait) or subject.unread  # or why nothing is to be seen
-            does = f"goes on: {known}" if known else "goes on"
-            advice = ""
+            does = f"goes on ({known})" if known else "goes on"
+            advice = self._without_lines(subject)
         return f"{self._hears(subject)} {does}{child or advice}"
+
+    def _without_lines(self, subject: "Subject") -> str:
+        """Return the advice where no line can be named."""
+        if _word(subject, self.signum) not in {verdicts.DELIVERED, verdicts.HELD}:
+            return ""
+        is_shell = subject.name in SHELLS
+        return ": end its trap by exit" if is_shell else ": let the handler end the program"
 
     def _hears(self, subject: "Subject") -> str:
         """Return the beginning of a sentence: that it has been told, where that is known."""
-        has_handler = _word(subject, self.signum) == verdicts.DELIVERED
-        return f"{subject} has a handler for {self.called} and" if has_handler else str(subject)
+        word = _word(subject, self.signum)
+        if word == verdicts.DELIVERED:
+            return f"{subject} has a handler for {self.called} and"
+        has_taken = word in {verdicts.HELD, verdicts.IGNORED} and self._has_taken(subject, word)
+        return f"{subject} has got {self.called} and" if has_taken else str(subject)
 
     def _of_call(self, subject: "Subject", at: str) -> str:
         """Return what to say where Python was told of a signal and has not run the handler."""
@@ -316,10 +383,13 @@ class _Case:
     def _waited_for(self, subject: "Subject") -> "Subject | None":
         pid = subject.wait.pid
         if pid is None:
-            return None
+            if subject.wait.call not in FOR_SIGNALS or subject.name not in FORWARDERS:
+                return None
+            pid = 0
         children = self._children(subject)
         named = [each for each in children if each.pid == pid] if pid else children
-        named.sort(key=lambda each: not self._is_newer(each))  # what it began last it waits for
+        # It waits for what it began last, and not for a daemon, which leaves the process group.
+        named.sort(key=lambda each: (not self._is_newer(each), each.group != subject.group))
         # It may wait for a pid of another namespace: then there is no doubt where it has one child.
         found = named or (children if len(children) == 1 else [])
         return found[0] if found else None
@@ -329,7 +399,8 @@ class _Case:
         is_whom = self.whom == lifecycle.EVERYONE or (
             self.whom == lifecycle.GROUP and subject.group == self.asked.pid
         )
-        return subject is self.asked or (is_whom and not self._is_newer(subject))
+        is_passed_on = self.asked.name in FORWARDERS and subject.parent == self.asked.pid
+        return subject is self.asked or ((is_whom or is_passed_on) and not self._is_newer(subject))
 
     def _is_newer(self, subject: "Subject") -> bool:
         """Tell whether a process surely began after the request to stop."""
