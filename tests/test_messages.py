@@ -129,7 +129,7 @@ SENTENCES = [
     (
         "variable_unknown",
         {"name": "PYINIT_KILLAFTER", "reason": "pyinit has no such variable; did you mean X?"},
-        "PYINIT_KILLAFTER changes nothing, pyinit has no such variable; did you mean X?",
+        "PYINIT_KILLAFTER changes nothing: pyinit has no such variable; did you mean X?",
     ),
     (
         "termination_log_refused",

@@ -117,7 +117,7 @@ def subreaper_refused(keys: "Keys") -> str:
 
 def variable_unknown(keys: "Keys") -> str:
     """A variable is called much like one of pyinit's."""
-    return f"{keys['name']} changes nothing, {keys['reason']}"
+    return f"{keys['name']} changes nothing: {keys['reason']}"
 
 
 def termination_log_refused(keys: "Keys") -> str:
