@@ -249,12 +249,35 @@ def test_command_for_a_shell_is_told_as_such(run, name):
     assert hint in result.events[0]["reason"]
 
 
-@pytest.mark.parametrize("command", ["/no/such file", "no-such-program", "-e1"])
+SLIPS = {
+    "option": (["-v", "app"], "what follows -- is the command, and options of pyinit stand before"),
+    "option-of-the-program": (["--help"], "docker run IMAGE OPTION puts OPTION in place of CMD"),
+    "dash-of-a-word-processor": (["\N{EN DASH}-", "app"], "what follows -- is the command"),
+    "list": (['["app", "-v"]'], 'each word by itself, as ["app", "-v"]'),
+    "list-of-anything": (['["a\\ud800", 1, "b"]'], 'as ["a\\\\ud800", "b"]'),
+    "line-end": (["app\r"], "it has a blank or a line end in it: write app"),
+    "blank": ([" app"], "it has a blank or a line end in it: write app"),
+    "in-quotes": (['"app"'], "the quotes are a part of the word: write app"),
+    "typographic": (["\N{LEFT DOUBLE QUOTATION MARK}a\N{RIGHT DOUBLE QUOTATION MARK}"], "write a"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_slip_in_a_command_is_told(run, name):
+    """A word with something in it that is left over from a file or another language."""
+    command, hint = SLIPS[name]
+    result = run(command=command, wrap=["env", "PATH=/usr/bin:/bin"])
+
+    assert 127 == result.code
+    assert hint in result.events[0]["reason"]
+
+
+@pytest.mark.parametrize("command", ["/no/such file", "no-such-program", "[app", "[" * 200])
 def test_other_commands_have_no_hint(run, command):
     """A blank in a path may be right, and a name may just be wrong."""
     reason = run(command=[command]).events[0]["reason"]
 
-    assert re.fullmatch(r"(there is no such file|not found in PATH) \(.*\)", reason)
+    assert re.fullmatch(r"(there is no such file|not found in PATH) \([^)]*\)", reason)
 
 
 CHAINS = {

@@ -4,7 +4,7 @@ import os
 import stat
 import struct
 from errno import EACCES, ENOENT, ENOEXEC, ENOTDIR
-from json import dumps
+from json import dumps, loads
 from shlex import quote
 
 from pyinit.child import DEFAULT_PATH, candidates
@@ -31,6 +31,8 @@ NO_SHELL = "pyinit starts the command without a shell"
 BUILTINS = frozenset({"cd", "eval", "export", "set", "source", "trap", "ulimit", "umask"})
 OF_SHELLS = ("&&", "||", ";", "|", "<", ">")  # what joins commands and files
 IN_WORDS = ("$", "~", "`", "*", "'", '"')  # what a shell replaces
+DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")  # which a word processor makes of one or two
+QUOTES = {'""', "''", "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"}
 RUN_BY = {b".py": "python3 ", b".sh": "sh ", b".js": "node "}  # what is not executable itself
 # It has no backslash: JSON and the console would double that, and the command would change nothing.
 WITHOUT_CR = "sed -i 's/[[:cntrl:]]$//'"
@@ -84,7 +86,7 @@ def _not_found(name: str, folder: bytes, *, is_closed: bool) -> str:
     if not name:
         return "the command is an empty word; give the name of a program"
     where = _searched(name, folder, is_closed=is_closed)
-    hint = _in_working_directory(name, folder) or _for_a_shell(name)
+    hint = _in_working_directory(name, folder) or _for_a_slip(name) or _for_a_shell(name)
     return f"{where}; {hint}" if hint else where
 
 
@@ -99,6 +101,37 @@ def _searched(name: str, folder: bytes, *, is_closed: bool) -> str:
     places = candidates(os.fsencode(name))
     shut = [_folder(place) for place in places if _is_shut(place, is_closed=is_closed)]
     return f"{what}; uid {os.geteuid()} may not search {show(b', '.join(shut))}" if shut else what
+
+
+def _for_a_slip(name: str) -> str:
+    """Say what to write instead of a word that is a slip of the pen, if it looks like one."""
+    if name.startswith(DASHES):
+        return (
+            "what follows -- is the command, and options of pyinit stand before that; "
+            "docker run IMAGE OPTION puts OPTION in place of CMD"
+        )
+    words = _of_list(name)
+    if words:
+        return f"it is a list in one word: write each word by itself, as {_list(*words)}"
+    bare = name.strip()
+    if bare != name and bare.split() == [bare]:
+        return f"it has a blank or a line end in it: write {show(os.fsencode(bare))}"
+    bare = name[1:-1]
+    if name[0] + name[-1] in QUOTES and bare.split() == [bare]:
+        return f"the quotes are a part of the word: write {show(os.fsencode(bare))}"
+    return ""
+
+
+def _of_list(name: str) -> list[str]:
+    """Return the words of a list in JSON; none where it is something else."""
+    if not name.startswith("["):
+        return []
+    try:
+        words = loads(name)
+    except (ValueError, RecursionError):
+        return []
+    words = [word for word in words if isinstance(word, str)]
+    return [show(word.encode("utf-8", "backslashreplace")) for word in words]
 
 
 def _for_a_shell(name: str) -> str:
