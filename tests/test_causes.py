@@ -486,6 +486,14 @@ SENTENCES = {
             "at /app/app.py:3 work, /app/app.py:5 work: stop that thread, or make it a daemon"
         ),
     ),
+    "many threads that do the same": (
+        explain(make(stack=[SHUTDOWN], threads=[[at(3)]] * 9 + [[at(5)]])),
+        (
+            "python3 (pid 2) has come to its end and waits for a thread that is no daemon, "
+            "one of 10: at /app/app.py:3 work, /app/app.py:5 work: "
+            "stop that thread, or make it a daemon"
+        ),
+    ),
     "a thread that is joined": (
         explain(make(stack=[JOIN, at(), MAIN], threads=[[JOIN, at(3)], [at(5), BOOTSTRAP]])),
         (
@@ -515,7 +523,8 @@ SENTENCES = {
         explain(make(stack=[at(is_awaiting=True), SELECT, MAIN], wait=Wait("epoll_wait"))),
         (
             "python3 (pid 2) has a handler for SIGTERM and goes on: "
-            "its event loop awaits at /app/app.py:7 work"
+            "its event loop awaits at /app/app.py:7 work: "
+            "cancel that task, or set a time limit there"
         ),
     ),
     "holds up its loop": (
@@ -551,7 +560,7 @@ SENTENCES = {
         explain(make(stack=[at(3, "flush")])),
         (
             "python3 (pid 2) seems to be at its end, in a hook of atexit or a destructor, "
-            "at /app/app.py:3 flush (futex)"
+            "at /app/app.py:3 flush (futex): set a time limit there"
         ),
     ),
     "a stack that grows from elsewhere, in a program that is not python": (

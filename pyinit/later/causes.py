@@ -274,7 +274,7 @@ class _Case:
         if awaiting:
             return (
                 f"{self._hears(subject)} goes on: its event loop awaits at {telling(awaiting)}"
-                f"{self._child(subject, links)}"
+                f"{self._child(subject, links) or ': cancel that task, or set a time limit there'}"
             )
         if frames and frames[-1].is_greenlet:
             at = f"{telling(frames)}{_in_brackets(subject)}{self._child(subject, links)}"
@@ -303,7 +303,7 @@ class _Case:
         if _is_at_end(subject):
             return (
                 f"{subject} seems to be at its end, in a hook of atexit or a destructor, "
-                f"at {at}{child}"
+                f"at {at}{child or ': set a time limit there'}"
             )
         if _word(subject, self.signum) == verdicts.KILLS:
             lives = f"{subject} does not handle {self.called} and yet lives"
@@ -437,7 +437,8 @@ def _threads(subject: "Subject") -> str:
     stacks = [stack for stack in stacks if stack not in joins] or stacks
     if len(stacks) == 1:
         return f", which is at {telling(stacks[0])}"
-    own = [telling(stack) for stack in stacks if not all(map(_is_library, stack))]
+    seen = dict.fromkeys(telling(stack) for stack in stacks if not all(map(_is_library, stack)))
+    own = list(seen)  # each place once: of many threads most do the same
     if not own:
         return ""
     more = f" and {len(own) - MOST_THREADS} more" if len(own) > MOST_THREADS else ""
