@@ -614,6 +614,16 @@ SENTENCES = {
             "/app/app.py:7 work"
         ),
     ),
+    "more children than are looked at": (
+        explain(
+            make(name="app", wait=Wait("pause")),
+            *(make(pid=pid, parent=2, caught=()) for pid in range(3, 19)),
+        ),
+        (
+            "app (pid 2) has a handler for SIGTERM and goes on (pause), beside 16 or more "
+            "children, one of them python3 (pid 3), which did not get SIGTERM"
+        ),
+    ),
     "a child that hangs in its handler": (
         explain(
             make(name="master", wait=Wait("rt_sigsuspend")),

@@ -13,8 +13,8 @@ from testkit.namespaces import UNSHARE_TIED
 from testkit.processes import only_child
 from testkit.programs import PYTHON
 
+from pyinit.later import causes, slow_stop, stacks, survivors
 from pyinit.later import look as looks
-from pyinit.later import slow_stop, stacks, survivors
 from pyinit.later.proc import Stat
 from pyinit.later.stacks.frames import Frame
 
@@ -368,7 +368,7 @@ def test_below_is_all_that_descends(monkeypatch):
     told[5].parent, told[6].parent, told[7].parent = 6, 5, 5
     monkeypatch.setattr(slow_stop.proc, "stats", lambda: told)
     assert [6, 7, 5, 6, 7] == slow_stop._below(5)[:5]
-    assert slow_stop.MOST_BELOW == len(slow_stop._below(5))
+    assert causes.MOST_BELOW == len(slow_stop._below(5))
     monkeypatch.setattr(slow_stop.proc, "stats", lambda: None)
 
     assert [] == slow_stop._below(5)

@@ -34,6 +34,7 @@ FORWARDERS = {"catatonit", "docker-init", "dumb-init", "pyinit", "timeout", "tin
 OTHERS = ("INT", "QUIT", "HUP", "USR1")
 OTHERS_FOR_SHELLS = ("HUP", *OTHERS)
 HEARD = {verdicts.KILLS, verdicts.DELIVERED, verdicts.TAKEN}
+MOST_BELOW = 16  # processes that are looked at below the one that was asked
 MOST_LINKS = 8
 MOST_THREADS = 3
 STOPPING = JOB_CONTROL | {SIGSTOP}
@@ -236,14 +237,18 @@ class _Case:
     def _awaited(self, subject: "Subject", waited: "Subject", links: int, advice: str) -> str:
         """Return what is to be said of a process that another one waits for."""
         count = len(self._children(subject)) if not subject.wait.pid else 1
-        which = f"one of its {count} children, {waited}" if count > 1 else str(waited)
+        which = f"one of its {self._told(count)} children, " if count > 1 else ""
         if self._is_newer(waited):
-            return f"{which}, which began after {self.called}{_at_line(waited)}"
+            return f"{which}{waited}, which began after {self.called}{_at_line(waited)}"
         if self._would_have_ended(waited):
-            if count > 1 and not waited.main_stack:
-                which = f"one of its {count} children, {self._any_of(subject, waited)}"
-            return f"{which}, which did not get {self.called}{_at_line(waited)}{advice}"
-        return f"{which}: {self.why(waited, links - 1)}"
+            is_any = count > 1 and not waited.main_stack
+            whom = self._any_of(subject, waited) if is_any else str(waited)
+            return f"{which}{whom}, which did not get {self.called}{_at_line(waited)}{advice}"
+        return f"{which}{waited}: {self.why(waited, links - 1)}"
+
+    def _told(self, count: int) -> str:
+        """Return a number of children as it is told: there may be more than were looked at."""
+        return f"{count} or more" if len(self.others) >= MOST_BELOW else str(count)
 
     def _any_of(self, subject: "Subject", waited: "Subject") -> str:
         """Return the children of which each may be the one that is waited for."""
@@ -365,7 +370,11 @@ class _Case:
         if not children:
             return ""
         first, more = children[0], len(children) - 1
-        beside = f", beside {more + 1} children, one of them" if more else ", beside its child"
+        beside = (
+            f", beside {self._told(more + 1)} children, one of them"
+            if more
+            else ", beside its child"
+        )
         if self._is_newer(first):
             return f"{beside} {first}, which began after {self.called}{_at_line(first)}"
         if self._would_have_ended(first):

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 RESTING = 0.1  # seconds in which a process's threads may come to rest
 PASSING, RUNNING = "Dt", "R"  # states: D for a disk, a page or vfork(2), t under strace as well
 PASSING_SECONDS = 0.02  # in which it is in another one, or in that one anew
-MOST_BELOW = 16
 MOST_FRAMES = 12  # of a thread that are told
 MOST_THREADS = 8
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -222,7 +221,7 @@ def _below(pid: int) -> list[int]:
         children.setdefault(stat.parent, []).append(each)
     found: list[int] = []
     level = [pid]
-    while level and len(found) < MOST_BELOW:
+    while level and len(found) < causes.MOST_BELOW:
         level = sorted(each for parent in level for each in children.get(parent, ()))
         found += level
-    return found[:MOST_BELOW]
+    return found[: causes.MOST_BELOW]
