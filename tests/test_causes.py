@@ -662,6 +662,13 @@ SENTENCES = {
         explain(make(name="node", wait=running())),
         "node (pid 2) has a handler for SIGTERM and is busy: let the handler end the program",
     ),
+    "a JVM": (
+        explain(make(name="java", wait=Wait("futex"))),
+        (
+            "java (pid 2) has a handler for SIGTERM and goes on (futex): "
+            "a shutdown hook may hang; kill -QUIT 2 has it print its stacks"
+        ),
+    ),
     "a shell whose trap comes back": (
         explain(make(name="bash", wait=Wait("openat", "/app/fifo"))),
         (

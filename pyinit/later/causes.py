@@ -340,6 +340,8 @@ class _Case:
         """Return the advice where no line can be named."""
         if _word(subject, self.signum) not in {verdicts.DELIVERED, verdicts.HELD}:
             return ""
+        if subject.name == "java":  # where a handler waits for the hooks, and QUIT is no request
+            return f": a shutdown hook may hang; kill -QUIT {subject.pid} has it print its stacks"
         is_shell = subject.name in SHELLS
         return ": end its trap by exit" if is_shell else ": let the handler end the program"
 
