@@ -195,6 +195,8 @@ def test_foreign_proc_is_not_looked_at(start, hanging):
     told = run.event("stop_is_slow")
 
     assert (None, False) == (told["name"], "stack" in told or "reason" in told)
+    assert slow_stop.NO_PROC == told["no_stack"]
+    assert told["message"].endswith(f" after SIGTERM; {slow_stop.NO_PROC}")
 
 
 def test_memory_that_may_not_be_read(start):
@@ -207,7 +209,7 @@ def test_memory_that_may_not_be_read(start):
     told = run.event("stop_is_slow")
 
     assert "has a handler for SIGTERM and goes on" in told["reason"]
-    assert "Permission denied" in told["no_stack"]
+    assert slow_stop.MAY_NOT == told["no_stack"]
 
 
 @pytest.mark.parametrize(("switches", "state"), [(["7"], "D"), (["7", "8"], "R")])
@@ -345,7 +347,8 @@ def test_foreign_proc_is_not_looked_into(look, monkeypatch):
     """What it has of this number is another process."""
     monkeypatch.setattr(slow_stop.proc, "is_ours", lambda: False)
 
-    assert {} == look([os.getpid()], 60).found
+    assert {7: {"no_stack": slow_stop.NO_PROC}} == look([7], 60).found
+    assert {} == look(None, 60).found
 
 
 def test_who_is_waited_for_is_named():

@@ -35,7 +35,8 @@ def exec_failed(keys: "Keys") -> str:
 def stop_is_slow(keys: "Keys") -> str:
     """The child was asked to stop, and lives."""
     what = f"{_who(keys)} still runs {_time(keys['seconds'])} after {keys['signal']}"
-    return _because(what, keys, f"pyinit --inspect={keys['pid']} shows what it does with that")
+    inspect = f"pyinit --inspect={keys['pid']} shows what it does with that"
+    return _because(what, keys, str(keys.get("no_stack", inspect)))
 
 
 def kill_after_expired(keys: "Keys") -> str:

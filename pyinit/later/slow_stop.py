@@ -16,6 +16,8 @@ PASSING, RUNNING = "Dt", "R"  # states: D for a disk, a page or vfork(2), t unde
 PASSING_SECONDS = 0.02  # in which it is in another one, or in that one anew
 MOST_FRAMES = 12  # of a thread that are told
 MOST_THREADS = 8
+MAY_NOT = "pyinit may not read its memory: it is another user's, or not dumpable"
+NO_PROC = "/proc is missing, or shows another PID namespace: mount -t proc proc /proc"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -91,7 +93,8 @@ class Subject:
             first = self.process.namespace_pid if self.process is not None else self.pid
             found = stacks.read(self.pid, deadline, first)
         except Exception as error:  # noqa: BLE001 - whatever its memory made of us
-            self.unread = str(error)
+            may_not = isinstance(error.__cause__, PermissionError)
+            self.unread = MAY_NOT if may_not else str(error)
             return
         self.stacks = {self.pid if tid == first else tid: each for tid, each in found.items()}
 
@@ -137,6 +140,7 @@ def _began(birth: int) -> float | None:
 def look(sight: "Look") -> None:
     """Fill in what is found out, as far as there is time for it."""
     if not proc.is_ours():  # what that has of this number is another process
+        sight.found = {pid: {"no_stack": NO_PROC} for pid in sight.pids or ()}
         return
     if sight.pids is None:
         _look_at_all(sight)
