@@ -231,6 +231,16 @@ SENTENCES = {
             "let it handle that, or send it SIGHUP"
         ),
     ),
+    "an init that reads signals from a descriptor": (
+        explain(
+            make(name="catatonit", caught=(), blocked=(SIGTERM,), wait=Wait("read", "signalfd")),
+            make(pid=3, parent=2, name="sh", caught=(), ignored=(SIGTERM,)),
+        ),
+        (
+            "catatonit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: "
+            "let it handle that, or send it SIGHUP"
+        ),
+    ),
     # 3. Its handler has not come back.
     "in a handler that is not Python's": (
         explain(make(name="app", blocked=(SIGTERM,), wait=Wait("pause"))),
@@ -614,6 +624,28 @@ SENTENCES = {
             "/app/app.py:7 work"
         ),
     ),
+    "a reader and its child": (
+        explain(
+            make(stack=[at(), MAIN], wait=Wait("read", "a pipe")),
+            make(**CHILD, name="tail"),
+            whom=GROUP,
+        ),
+        (
+            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:7 work (read on "
+            "a pipe), beside its child tail (pid 3), which did not get SIGTERM: "
+            "let the handler raise an exception, or pass that on (-a)"
+        ),
+    ),
+    "it has taken it otherwise, and its child did not get it": (
+        explain(
+            make(name="app", caught=(), awaited=(SIGTERM,), wait=Wait("rt_sigtimedwait")),
+            make(**CHILD, name="sleep"),
+        ),
+        (
+            "app (pid 2) goes on (rt_sigtimedwait), beside its child sleep (pid 3), "
+            "which did not get SIGTERM: pass that on (-g)"
+        ),
+    ),
     "more children than are looked at": (
         explain(
             make(name="app", wait=Wait("pause")),
@@ -621,7 +653,8 @@ SENTENCES = {
         ),
         (
             "app (pid 2) has a handler for SIGTERM and goes on (pause), beside 16 or more "
-            "children, one of them python3 (pid 3), which did not get SIGTERM"
+            "children, one of them python3 (pid 3), which did not get SIGTERM: "
+            "let the handler end the program, or pass that on (-g)"
         ),
     ),
     "a child that hangs in its handler": (

@@ -322,6 +322,9 @@ class _Case:
                 f"{subject} did not get {self.called}, or goes on after its handler{at}"
                 f"{child or f': let its parent pass it on, or use {self.option}'}"
             )
+        ends = ": let the handler raise an exception" if frames else self._without_lines(subject)
+        passes = f"pass that on ({self.option})"
+        child = self._child(subject, links, f"{ends}, or {passes}" if ends else f": {passes}")
         if frames and subject.wait.is_running:
             does = f"is busy at {at}"
             advice = ": let the handler raise an exception, or look at its flag there"
@@ -360,8 +363,10 @@ class _Case:
             is_in = f"{is_in}, or another thread keeps the GIL in one{_threads(subject)}"
         return f"{subject} {is_in}: only after that does Python run the signal handler"
 
-    def _child(self, subject: "Subject", links: int) -> str:
+    def _child(self, subject: "Subject", links: int, advice: str = "") -> str:
         """Return what to say of a child beside which a process goes on; empty where there is none.
+
+        The advice is for one that did not get the signal.
 
         One that is only in Python's own library is left out: it is a helper of multiprocessing.
         """
@@ -380,7 +385,7 @@ class _Case:
         if self._is_newer(first):
             return f"{beside} {first}, which began after {self.called}{_at_line(first)}"
         if self._would_have_ended(first):
-            return f"{beside} {first}, which did not get {self.called}{_at_line(first)}"
+            return f"{beside} {first}, which did not get {self.called}{_at_line(first)}{advice}"
         reason = self._beyond_doubt(first, links - 1)
         if reason:
             return f"{beside}: {reason}"
@@ -394,7 +399,8 @@ class _Case:
     def _waited_for(self, subject: "Subject") -> "Subject | None":
         pid = subject.wait.pid
         if pid is None:
-            if subject.wait.call not in FOR_SIGNALS or subject.name not in FORWARDERS:
+            awaits_signal = subject.wait.call in FOR_SIGNALS or subject.wait.on == "signalfd"
+            if not awaits_signal or subject.name not in FORWARDERS:
                 return None
             pid = 0
         children = self._children(subject)
