@@ -293,6 +293,15 @@ def test_greenlets_are_marked(monkeypatch, library):
     assert [False, library.startswith("greenlet"), False] == marks
 
 
+def test_stacks_leave_room_in_the_line():
+    """Engines cut a line of more than 16 KiB, and what is cut is no JSON any more."""
+    subject = slow_stop.Subject(os.getpid())
+    subject.stacks = {subject.pid: [Frame("/app/" + "x" * 90, at, "work") for at in range(10, 20)]}
+
+    assert subject.told()[:4] == slow_stop._stack_of(subject, 450)["stack"]
+    assert {"no_stack": slow_stop.NO_ROOM} == slow_stop._stack_of(subject, 10)
+
+
 @pytest.fixture
 def look(monkeypatch):
     """Return what looks without a thread of its own."""

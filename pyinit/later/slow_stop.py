@@ -16,6 +16,8 @@ PASSING, RUNNING = "Dt", "R"  # states: D for a disk, a page or vfork(2), t unde
 PASSING_SECONDS = 0.02  # in which it is in another one, or in that one anew
 MOST_FRAMES = 12  # of a thread that are told
 MOST_THREADS = 8
+MOST_CHARACTERS = 8000  # of the stacks in an event: engines cut a line of more than 16 KiB in two
+NO_ROOM = "there is no room for it in the line"
 MAY_NOT = "pyinit may not read its memory: it is another user's, or not dumpable"
 NO_PROC = "/proc is missing, or shows another PID namespace: mount -t proc proc /proc"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -185,9 +187,10 @@ def _keys_of(subject: Subject, below: list[Subject], sight: "Look") -> "Keys":
             is_left=sight.pids is None,
         ),
         "waits_for": _waits_for(subject, below),
-        **_stack_of(subject),
+        **_stack_of(subject, MOST_CHARACTERS // 2 if below else MOST_CHARACTERS),
     }
     if below:
+        room = MOST_CHARACTERS // 2 // len(below)
         keys["below"] = [
             {
                 "pid": each.pid,
@@ -195,17 +198,24 @@ def _keys_of(subject: Subject, below: list[Subject], sight: "Look") -> "Keys":
                 "state": proc.STATES.get(each.state, each.state),
                 "seconds": None if each.began is None else round(monotonic() - each.began, 1),
                 "waits_for": _waits_for(each, below),
-                **_stack_of(each),
+                **_stack_of(each, room),
             }
             for each in below
         ]
     return keys
 
 
-def _stack_of(subject: Subject) -> "Keys":
-    if subject.stacks:
-        return {"stack": subject.told()}
-    return {"no_stack": subject.unread} if subject.unread else {}
+def _stack_of(subject: Subject, room: int) -> "Keys":
+    """Return its stacks, as much as there is room for; or why there are none."""
+    if not subject.stacks:
+        return {"no_stack": subject.unread} if subject.unread else {}
+    lines = []
+    for line in subject.told():
+        room -= len(ascii(line))  # as JSON has it, nearly
+        if room < 0:
+            break
+        lines.append(line)
+    return {"stack": lines} if lines else {"no_stack": NO_ROOM}
 
 
 def _waits_for(subject: Subject, others: list[Subject]) -> str:
