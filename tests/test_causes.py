@@ -438,6 +438,14 @@ SENTENCES = {
             "or use -a so that both get it"
         ),
     ),
+    "in another group": (
+        explain(make(name="bash", wait=Wait("wait4", pid=0)), make(**CHILD, group=3, name="sleep")),
+        (
+            "bash (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs no "
+            "trap before its command has ended: begin the last command of the script with `exec`, "
+            "or use -a so that both get it"
+        ),
+    ),
     "-g, and it goes on": (
         explain(
             make(name="sh", wait=Wait("wait4", pid=0)),

@@ -95,10 +95,10 @@ class _Case:
         self.came = signum
         self.asked_at, self.whom, self.is_left = float("inf"), lifecycle.CHILD, False
 
-    @property
-    def option(self) -> str:
-        """The option that has more of them get the signal."""
-        return "-g" if self.whom == lifecycle.CHILD else "-a"
+    def option(self, subject: "Subject") -> str:
+        """Return the option that has a process get the signal, too."""
+        may_reach = self.whom == lifecycle.CHILD and subject.group == self.asked.group
+        return "-g" if may_reach else "-a"
 
     def why(self, subject: "Subject", links: int) -> str:
         """Return the sentence; it goes along so many processes that wait for one another."""
@@ -164,7 +164,7 @@ class _Case:
         waited = self._waited_for(subject) if links else None
         # It has that from its parent mostly; or there was no time to look at it.
         if waited is not None and _word(waited, self.signum) not in {word, ""}:
-            advice = f": use {self.option} so that it gets that, too"
+            advice = f": use {self.option(waited)} so that it gets that, too"
             rest = self._awaited(subject, waited, links, advice)
             return f"{subject} {does} {self.called} and waits for {rest}"
         instead = _instead(subject, self.signum)
@@ -221,11 +221,12 @@ class _Case:
         waited = self._waited_for(subject) if links else None
         if waited is None:
             return ""
-        advice = f": let {subject} pass that on, or use {self.option} so that both get it"
+        option = self.option(waited)
+        advice = f": let {subject} pass that on, or use {option} so that both get it"
         if subject.name in SHELLS and _word(subject, self.signum) == verdicts.DELIVERED:
             advice = (
                 ", and a shell runs no trap before its command has ended: begin the last command "
-                f"of the script with `exec`, or use {self.option} so that both get it"
+                f"of the script with `exec`, or use {option} so that both get it"
             )
         rest = self._awaited(subject, waited, links, advice)
         if self._is_newer(waited) and _word(subject, self.signum) == verdicts.DELIVERED:
@@ -320,11 +321,10 @@ class _Case:
             at = f", at {at}" if frames else _in_brackets(subject)
             return (
                 f"{subject} did not get {self.called}, or goes on after its handler{at}"
-                f"{child or f': let its parent pass it on, or use {self.option}'}"
+                f"{child or f': let its parent pass it on, or use {self.option(subject)}'}"
             )
         ends = ": let the handler raise an exception" if frames else self._without_lines(subject)
-        passes = f"pass that on ({self.option})"
-        child = self._child(subject, links, f"{ends}, or {passes}" if ends else f": {passes}")
+        child = self._child(subject, links, f"{ends}, or pass" if ends else ": pass")
         if frames and subject.wait.is_running:
             does = f"is busy at {at}"
             advice = ": let the handler raise an exception, or look at its flag there"
@@ -366,7 +366,7 @@ class _Case:
     def _child(self, subject: "Subject", links: int, advice: str = "") -> str:
         """Return what to say of a child beside which a process goes on; empty where there is none.
 
-        The advice is for one that did not get the signal.
+        The advice is for one that did not get the signal, up to the verb: pass.
 
         One that is only in Python's own library is left out: it is a helper of multiprocessing.
         """
@@ -385,7 +385,8 @@ class _Case:
         if self._is_newer(first):
             return f"{beside} {first}, which began after {self.called}{_at_line(first)}"
         if self._would_have_ended(first):
-            return f"{beside} {first}, which did not get {self.called}{_at_line(first)}{advice}"
+            passes = f"{advice} that on ({self.option(first)})" if advice else ""
+            return f"{beside} {first}, which did not get {self.called}{_at_line(first)}{passes}"
         reason = self._beyond_doubt(first, links - 1)
         if reason:
             return f"{beside}: {reason}"
