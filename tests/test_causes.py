@@ -438,6 +438,18 @@ SENTENCES = {
             "or use -a so that both get it"
         ),
     ),
+    "-g, and it began in the same tick": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(**CHILD, name="sleep", age=5.005),
+            whom=GROUP,
+            ago=5,
+        ),
+        (
+            "sh (pid 2) waits for sleep (pid 3), which began after SIGTERM: its trap runs that, "
+            "or came back and it goes on; end it by exit there"
+        ),
+    ),
     "in another group": (
         explain(make(name="bash", wait=Wait("wait4", pid=0)), make(**CHILD, group=3, name="sleep")),
         (

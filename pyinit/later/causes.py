@@ -39,6 +39,7 @@ MOST_LINKS = 8
 MOST_THREADS = 3
 STOPPING = JOB_CONTROL | {SIGSTOP}
 MOST_CHILDREN = 3
+TICK = 0.01  # seconds; of the clock that tells when a process began
 VFORKS = {"vfork", "clone", "clone3"}
 FOR_SIGNALS = {"rt_sigsuspend", "rt_sigtimedwait"}  # calls that wait for one: often for SIGCHLD
 
@@ -414,15 +415,25 @@ class _Case:
 
     def _was_asked(self, subject: "Subject") -> bool:
         """Tell whether pyinit sent the signal to a process."""
-        is_whom = self.whom == lifecycle.EVERYONE or (
+        is_passed_on = self.asked.name in FORWARDERS and subject.parent == self.asked.pid
+        was_sent = self._is_whom(subject) or is_passed_on
+        return subject is self.asked or (was_sent and not self._is_newer(subject))
+
+    def _is_whom(self, subject: "Subject") -> bool:
+        """Tell whether a process is one of those to whom signals go, as -g and -a have it."""
+        return self.whom == lifecycle.EVERYONE or (
             self.whom == lifecycle.GROUP and subject.group == self.asked.pid
         )
-        is_passed_on = self.asked.name in FORWARDERS and subject.parent == self.asked.pid
-        return subject is self.asked or ((is_whom or is_passed_on) and not self._is_newer(subject))
 
     def _is_newer(self, subject: "Subject") -> bool:
-        """Tell whether a process surely began after the request to stop."""
-        return subject.began is not None and subject.began >= self.asked_at
+        """Tell whether a process surely began after the request to stop.
+
+        Where it did so in the same tick of the clock, it did if that would have ended it else.
+        """
+        if subject.began is None:
+            return False
+        is_immune = self._is_whom(subject) and self._would_have_ended(subject)
+        return subject.began + (TICK if is_immune else 0.0) >= self.asked_at
 
     def _would_have_ended(self, subject: "Subject") -> bool:
         """Tell whether the signal would have ended a process, so that it did not get it."""
