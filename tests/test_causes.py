@@ -438,6 +438,19 @@ SENTENCES = {
             "or use -a so that both get it"
         ),
     ),
+    "a trap that runs a program at once, as it seems": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(**CHILD, name="app"),
+            make(pid=4, parent=2, caught=(), name="cleanup", age=5.005),
+            ago=5,
+        ),
+        (
+            "sh (pid 2) waits for one of its 2 children, cleanup (pid 4), which did not get "
+            "SIGTERM, and which began as SIGTERM came: if the trap runs that, end it by exit "
+            "there; else use -g so that both get it"
+        ),
+    ),
     "-g, and it began in the same tick": (
         explain(
             make(name="sh", wait=Wait("wait4", pid=0)),

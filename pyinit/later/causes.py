@@ -229,6 +229,11 @@ class _Case:
                 ", and a shell runs no trap before its command has ended: begin the last command "
                 f"of the script with `exec`, or use {option} so that both get it"
             )
+            if self._is_of_that_tick(waited):
+                advice = (
+                    f", and which began as {self.called} came: if the trap runs that, end it by "
+                    f"exit there; else use {option} so that both get it"
+                )
         rest = self._awaited(subject, waited, links, advice)
         if self._is_newer(waited) and _word(subject, self.signum) == verdicts.DELIVERED:
             is_shell = subject.name in SHELLS
@@ -243,7 +248,7 @@ class _Case:
         if self._is_newer(waited):
             return f"{which}{waited}, which began after {self.called}{_at_line(waited)}"
         if self._would_have_ended(waited):
-            is_any = count > 1 and not waited.main_stack
+            is_any = count > 1 and not waited.main_stack and not self._is_of_that_tick(waited)
             whom = self._any_of(subject, waited) if is_any else str(waited)
             return f"{which}{whom}, which did not get {self.called}{_at_line(waited)}{advice}"
         return f"{which}{waited}: {self.why(waited, links - 1)}"
@@ -408,7 +413,13 @@ class _Case:
         children = self._children(subject)
         named = [each for each in children if each.pid == pid] if pid else children
         # It waits for what it began last, and not for a daemon, which leaves the process group.
-        named.sort(key=lambda each: (not self._is_newer(each), each.group != subject.group))
+        named.sort(
+            key=lambda each: (
+                not self._is_newer(each),
+                not self._is_of_that_tick(each),
+                each.group != subject.group,
+            )
+        )
         # It may wait for a pid of another namespace: then there is no doubt where it has one child.
         found = named or (children if len(children) == 1 else [])
         return found[0] if found else None
@@ -434,6 +445,10 @@ class _Case:
             return False
         is_immune = self._is_whom(subject) and self._would_have_ended(subject)
         return subject.began + (TICK if is_immune else 0.0) >= self.asked_at
+
+    def _is_of_that_tick(self, subject: "Subject") -> bool:
+        """Tell whether a process began so near the request that it may have done so after it."""
+        return subject.began is not None and 0 < self.asked_at - subject.began <= TICK
 
     def _would_have_ended(self, subject: "Subject") -> bool:
         """Tell whether the signal would have ended a process, so that it did not get it."""
