@@ -114,13 +114,6 @@ SENTENCES = {
             "and that ends nothing: choose a signal that does"
         ),
     ),
-    "greenlets": (
-        explain(make(stack=[at(647, "Hub.run", f"{PACKAGES}/gevent/hub.py", is_greenlet=True)])),
-        (
-            "python3 (pid 2) has a handler for SIGTERM and goes on in greenlets, of which only the "
-            f"one that runs is to be seen, at {PACKAGES}/gevent/hub.py:647 Hub.run (futex)"
-        ),
-    ),
     "uninterruptible": (
         explain(make(state="D", wait=Wait("openat", "/mnt/x"), stack=[at(), MAIN])),
         (

@@ -288,12 +288,6 @@ class _Case:
                 f"{self._hears(subject)} goes on: its event loop awaits at {telling(awaiting)}"
                 f"{self._child(subject, links) or ': cancel that task, or set a time limit there'}"
             )
-        if frames and frames[-1].is_greenlet:
-            at = f"{telling(frames)}{_in_brackets(subject)}{self._child(subject, links)}"
-            return (
-                f"{self._hears(subject)} goes on in greenlets, of which only the one that runs is "
-                f"to be seen, at {at}"
-            )
         if any(_is_of_library(frame, CALLS_BACK) for frame in frames):
             return (
                 f"{subject} holds up its event loop at {telling(frames)}{_in_brackets(subject)}: "

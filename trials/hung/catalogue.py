@@ -177,7 +177,7 @@ OTHER_PROGRAMS = (
     Program(
         "greenlets of gevent",
         ("OWN", "SOURCES/greenlets.py", "FOLDER"),
-        r"goes on in greenlets, of which only the one that runs is to be seen, at .*hub\.py",
+        r"its greenlets \(gevent\) wait",
         waits="epoll_wait",
     ),
     Program(
