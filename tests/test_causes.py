@@ -818,6 +818,15 @@ def test_of_a_process_that_may_not_be_looked_at_nothing_is_claimed():
     assert f"app (pid 2) goes on ({subject.unread})" == explain(subject)
 
 
+def test_where_it_is_not_known_when_a_child_began():
+    child = make(**CHILD, name="sleep")
+    child.began = None
+
+    assert "and a shell runs no trap before" in explain(
+        make(name="sh", wait=Wait("wait4", pid=0)), child, ago=5
+    )
+
+
 def test_what_is_installed_is_told_with_its_caller():
     """The line in a package says what waits, the one outside whose call it is."""
     package = at(5, "wait", f"{PACKAGES}/psycopg/waiting.py")

@@ -98,7 +98,7 @@ class _Case:
 
     def option(self, subject: "Subject") -> str:
         """Return the option that has a process get the signal, too."""
-        may_reach = self.whom == lifecycle.CHILD and subject.group == self.asked.group
+        may_reach = self.whom == lifecycle.CHILD and subject.group == self.asked.pid
         return "-g" if may_reach else "-a"
 
     def why(self, subject: "Subject", links: int) -> str:
