@@ -201,7 +201,10 @@ SENTENCES = {
     ),
     "sigwait has taken it": (
         explain(make(caught=(), blocked=(SIGTERM,), stack=[at(), MAIN])),
-        f"python3 (pid 2) has got SIGTERM and goes on at /app/app.py:7 work (futex){ENDS}",
+        (
+            "python3 (pid 2) has got SIGTERM and goes on at /app/app.py:7 work (futex): "
+            "end it or set a time limit there"
+        ),
     ),
     "timeout(1), which ignores what it has passed on": (
         explain(

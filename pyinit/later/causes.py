@@ -331,6 +331,8 @@ class _Case:
         elif frames:
             does = f"goes on at {at}"
             advice = ": let the handler raise an exception, or set a time limit there"
+            if _word(subject, self.signum) == verdicts.HELD:  # sigwait(3) took it
+                advice = ": end it or set a time limit there"
         elif subject.wait.is_running:
             does, advice = "is busy", self._without_lines(subject)
         else:
