@@ -190,6 +190,9 @@ def test_refused_sigkill_was_none(start):
 FOR_A_SHELL = {
     "and": (["true", "&&", "true"], 0, "&&"),
     "or": (["false", "||", "true"], 1, "||"),
+    "pipe": (["cat", "a", "|", "wc"], 1, "|"),
+    "into-file": (["cat", "a", "2>&1"], 1, "2>&1"),
+    "compares": (["expr", "0", "|", "0"], 1, None),
     "home": (["cat", "$HOME/a"], 1, "$HOME"),
     "port": (["cat", "0:${PORT}"], 1, "$PORT"),
     "tilde": (["cat", "~/a"], 1, "~"),

@@ -15,6 +15,7 @@ import pytest
 
 from stack_images import KINDS, PAGE, Pages, Recording, Wrong, check, told_if_wrong, until_asleep
 from testkit.interpreters import at_hand
+from testkit.processes import state, until
 
 from pyinit.later import stacks
 from pyinit.later import memory
@@ -895,3 +896,30 @@ def test_objects_without_symbols():
         symbols.Symbols(library(entries={1: 1}), BASE)
     with pytest.raises(UnreadableError, match="its program is no ELF"):
         symbols.Symbols(Image(), BASE)
+
+
+ENDED = """
+import ctypes, threading
+
+def work():
+    print("ready", flush=True)
+    held.acquire()
+
+held = threading.Lock()
+held.acquire()
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_first_thread_that_has_ended_hides_nothing():
+    """/proc shows neither the program nor the memory of a thread that has ended, but the others."""
+    with subprocess.Popen([sys.executable, "-c", ENDED], stdout=subprocess.PIPE) as process:
+        try:
+            assert b"ready\n" == process.stdout.readline()
+            assert until(lambda: state(process.pid) == "Z")
+            found = stacks.read(process.pid, time.monotonic() + SECONDS)
+        finally:
+            process.kill()
+
+    assert "work" in [frame.function for stack in found.values() for frame in stack]

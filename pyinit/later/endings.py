@@ -10,6 +10,8 @@ from pyinit.signals import SIGKILL
 
 QUICK_SECONDS = 10.0  # a program that does not understand its arguments fails in less
 JOINTS = ("&&", "||")
+PIPES = ("|", ">", ">>", "2>&1")
+COMPARERS = frozenset({"expr", "test", "["})  # which know some of these themselves
 QUOTED = frozenset(" \t\n'\"`();")  # what has one of these is in another language than the shell's
 FROM_OUTSIDE = (
     "killed from outside: pyinit did not send this SIGKILL, {memory}; somebody in the container "
@@ -46,8 +48,9 @@ def _mark(command: tuple[str, ...], *, may_be_value: bool) -> str:
     """Return what a shell would have understood in the arguments; nothing where one is at work."""
     if any(os.path.basename(os.fsencode(word)) in SHELLS for word in command):
         return ""
+    compares = os.path.basename(command[0]) in COMPARERS
     for word in command[1:]:
-        if word in JOINTS:
+        if word in JOINTS or (may_be_value and word in PIPES and not compares):
             return word
         if may_be_value and (word == "~" or word.startswith("~/")):
             return "~"
@@ -67,5 +70,5 @@ def _variable(word: str) -> str:
 
 
 def _example(mark: str) -> str:
-    text = f"PROGRAM {mark} PROGRAM" if mark in JOINTS else "exec PROGRAM ARGUMENTS"
+    text = f"PROGRAM {mark} PROGRAM" if mark in {*JOINTS, "|"} else "exec PROGRAM ARGUMENTS"
     return f'such as ["sh", "-c", "{text}"]'

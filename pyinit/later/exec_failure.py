@@ -314,7 +314,7 @@ def _no_permission(path: bytes, mode: int) -> str:
     shown = f"mode {stat.S_IMODE(mode):04o}, {stat.filemode(mode)}"
     if mode & 0o111:
         return f"may not be executed by this user ({shown}, uid {os.geteuid()})"
-    return f"is not executable ({shown}); mend it with: chmod +x {show(path)}"
+    return f"is not executable ({shown}); fix it with: chmod +x {show(path)}"
 
 
 def _bad_elf(head: bytes) -> str:

@@ -10,6 +10,9 @@ from pyinit.later.memory import Memory, UnreadableError
 from pyinit.later.stacks.frames import Frame, Reader, reader
 from pyinit.later.stacks.symbols import objects
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GREENLETS = "/greenlet/_greenlet"  # in the path of the library that switches between them
 BEGINS = {"<module>", "_run_module_as_main", "Thread._bootstrap"}  # what other stacks grow from
@@ -30,14 +33,10 @@ def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
         UnreadableError: it runs no Python, may not be looked at, or no thread can be read; the
             text says why.
     """
+    thread, program = _program(pid)
+    memory = Memory(thread, deadline)
     try:
-        program = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
-    except OSError as error:
-        msg = f"its program cannot be seen: {error.strerror}"
-        raise UnreadableError(msg) from error
-    memory = Memory(pid, deadline)
-    try:
-        mapped = objects(pid)
+        mapped = objects(thread)
         found = _stacks(first or pid, reader(memory, mapped, program))
     finally:
         memory.close()
@@ -45,6 +44,26 @@ def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
         for stack in found.values():
             stack[-1].is_greenlet = stack[-1].function not in BEGINS
     return found
+
+
+def _program(pid: int) -> tuple[int, str]:
+    """Return the first thread that has not ended, and the program: what has ended shows neither."""
+    reason: OSError | None = None
+    for tid in _tids(pid):
+        try:
+            return tid, os.readlink(f"/proc/{tid}/exe").removesuffix(" (deleted)")
+        except OSError as error:
+            reason = reason or error
+    msg = f"its program cannot be seen: {reason and reason.strerror}"
+    raise UnreadableError(msg) from reason
+
+
+def _tids(pid: int) -> "Iterator[int]":
+    yield pid
+    try:
+        yield from map(int, os.listdir(f"/proc/{pid}/task"))
+    except OSError:
+        pass
 
 
 def _stacks(first: int, python: Reader) -> dict[int, list[Frame]]:
