@@ -676,6 +676,20 @@ def test_code_that_changes_is_read_again():
         reader._code(code)
 
 
+def test_few_functions_are_remembered(monkeypatch):
+    """A program that makes up as many as it likes does not fill PID 1's memory."""
+    monkeypatch.setattr(frames, "MOST_CODES", 2)
+    image = Image()
+    frame = 0
+    for name in "abcde":
+        frame = image.frame(image.code(name), previous=frame)
+    reader = image.reader()
+    thread = image.new(thread_frame=frame)
+
+    assert list("edcba") == [each.function for each in reader.stack([thread], is_first=True)]
+    assert len(reader._codes) <= 2
+
+
 def test_table_of_lines_that_is_another_codes():
     """It has no line then; the function is told."""
     image = Image()

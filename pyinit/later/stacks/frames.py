@@ -11,6 +11,7 @@ from pyinit.later.stacks.tables import DISTANCES, FIXED, PLACES
 
 MOST_INTERPRETERS, MOST_THREADS, MOST_FRAMES = 16, 512, 128
 MOST_CHARACTERS = 1024
+MOST_CODES = 512  # that are remembered: a program may have more made for us
 LONGEST_TABLE = 1 << 15  # of the locations in one function
 UNIT = 2  # bytes of code
 LAST_LINE = (1 << 31) - 1  # a line is an int of C
@@ -295,6 +296,8 @@ class Reader:
         found.arguments = values["code_arguments"]
         found.units = values["object_size"]
         found.is_sure = known is not None and found.is_like(known)
+        if len(self._codes) >= MOST_CODES:
+            self._codes.clear()
         self._codes[address] = found
         return found
 
