@@ -30,14 +30,7 @@ if TYPE_CHECKING:
 UNKNOWN_STATUS = UNKNOWN_CODE << 8  # of waitpid(2), where it was never told
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
 OUT_OF_MEMORY = "out of memory, as the cgroup tells"
-OF_SHELLS = (
-    "&&",
-    "||",
-    "$",
-    "~",
-    "|",
-    ">",
-)  # in arguments: only a shell would have understood them
+OF_SHELLS = ("&&", "||", "$", "~", "|", ">")  # in arguments: they mean something to shells
 NOBODY_LATER = float("inf"), signals.SIGTERM  # when a drain asked, and with what
 LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
 
