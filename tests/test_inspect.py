@@ -616,7 +616,7 @@ POOR_KERNELS = {
 def test_what_the_kernel_does_not_tell_is_not_known(tmp_path, monkeypatch, name):
     """A /proc without some of its files costs what is in them, and nothing else."""
     files, waits = POOR_KERNELS[name]
-    status = f"Tgid:\t{1 << 30}\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t1\n"
+    status = f"Pid:\t{1 << 30}\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t1\n"
     (tmp_path / "status").write_text(status)
     for file in files.keys() - {"machine"}:
         if files[file] is not None:

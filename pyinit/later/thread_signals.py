@@ -137,7 +137,7 @@ def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] 
         number = SIGTIMEDWAIT.get(os.uname().machine)
         if number is None or words[0] != str(number):
             return (None, None) if number is None else (False, frozenset())
-        return True, _set_at(int(fields["Tgid"]), int(words[1], 16))
+        return True, _set_at(int(fields["Pid"]), int(words[1], 16))
     return _waiting_by_function(place, fields)
 
 
