@@ -571,8 +571,15 @@ def test_suspended_job_is_continued(terminal, init):
 
 
 STOPS_ITSELF = """
-import os, signal
-signal.signal(signal.SIGTSTP, lambda *_: os.kill(os.getpid(), signal.SIGSTOP))
+import os, signal, threading
+
+def stop():
+    while True:
+        signal.sigwait({signal.SIGTSTP})  # a handler would run after the next line, if it comes now
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
+threading.Thread(target=stop, daemon=True).start()
 print("ready", flush=True)
 while True:
     print(input(), flush=True)
