@@ -13,8 +13,14 @@ Rules, whatever comes in and in whatever order:
    knows how to reach these, wants another one.
 6. When a stop is slow, and before an EXPIRE and a KILL, there is a PEEK at those that do not stop.
    EXPLAIN tells what it has found, as soon as it is over or EXPLAIN_SECONDS later. SIGKILL does
-   not wait for it.
+   not wait for it. There is one before a TIME_OUT, too, where nobody asked to stop before.
 7. A drain ends: when nobody is left, or LAST_SECONDS after its SIGKILL.
+8. TIME_OUT is a SIGTERM that nobody has sent: rewritten, aimed, and starting the clocks as one that
+   came in. It is due once, ``timeout`` seconds after the child began. A request to stop that came
+   before takes its place where there is a kill-after, which ends the child as surely.
+9. The kill-after may have steps. The first begins with the first request to stop, and its signal is
+   sent in place of that; 0 is the request itself. Each step has all of its time from when it
+   begins, then ESCALATE sends the next one's signal, and after the last EXPIRE sends SIGKILL.
 
 Every time that pyinit waits for is here: one for each step that is still to come, and one to reap.
 """
@@ -31,8 +37,10 @@ if TYPE_CHECKING:
 
 RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)
-EXPLAIN, EXPIRE, ASK, ASK_AGAIN, LOOK, PEEK, KILL, KILL_AGAIN, GIVE_UP = range(9)
-SIGNALS = {
+TIME_OUT, EXPLAIN, ESCALATE, EXPIRE, ASK, ASK_AGAIN, LOOK, PEEK, KILL, KILL_AGAIN, GIVE_UP = range(
+    11
+)
+SIGNALS = {  # of TIME_OUT and ESCALATE they are the user's
     EXPIRE: (SIGKILL,),
     ASK: (SIGTERM, SIGCONT),
     ASK_AGAIN: (SIGTERM, SIGCONT),
@@ -40,6 +48,7 @@ SIGNALS = {
     KILL_AGAIN: (SIGKILL,),
 }
 ASKING = frozenset({ASK, ASK_AGAIN})
+PEEKED_BEFORE = (KILL, EXPIRE, TIME_OUT)
 REPEATED = frozenset({ASK_AGAIN, KILL_AGAIN})
 ASK_SECONDS = 0.1  # until those are asked that could not be found when it was time
 LOOK_SECONDS = 0.05  # by then a process that ends at once has ended
@@ -59,6 +68,7 @@ class Lifecycle:
         status: the child's, once it is dead; None before.
         stopping: whether the end has begun: the child was asked to stop, or is dead.
         asked: when the child was first asked to stop, and the signal that was sent; None before.
+        timed_out: whether it was asked because it had run for as long as it may.
         reap_at: when there may be more to reap although no signal will tell; None if not.
     """
 
@@ -68,13 +78,16 @@ class Lifecycle:
         "_drain",
         "_explain_after",
         "_kill_after",
+        "_ladder",
         "_pause",
         "_rewrite",
+        "_timeout",
         "asked",
         "reap_at",
         "state",
         "status",
         "stopping",
+        "timed_out",
     )
 
     def __init__(self, settings: "Settings", *, may_drain: bool) -> None:
@@ -86,7 +99,9 @@ class Lifecycle:
         """
         self._aim = EVERYONE if settings.forward_all else GROUP if settings.group else CHILD
         self._rewrite = settings.rewrite
+        self._timeout = settings.timeout
         self._kill_after = settings.kill_after
+        self._ladder = settings.ladder or (((0, self._kill_after),) if self._kill_after else ())
         self._explain_after = settings.explain_after
         self._drain = settings.drain if may_drain else 0.0
         self._pause = LOOK_SECONDS  # until the next look
@@ -95,6 +110,7 @@ class Lifecycle:
         self.status: int | None = None
         self.stopping = False
         self.asked: tuple[float, int] | None = None
+        self.timed_out = False
         self.reap_at: float | None = None
 
     def patience(self, now: float) -> float | None:
@@ -103,6 +119,12 @@ class Lifecycle:
         if self.reap_at is not None:
             times.append(self.reap_at)
         return max(0.0, min(times) - now) if times else None
+
+    def child_began(self, now: float) -> None:
+        """Note that the child runs: its time begins."""
+        if self._timeout and not self.stopping:
+            self._clocks[TIME_OUT] = now + self._timeout
+            self._plan_peek(now)
 
     def receive(self, signum: int, now: float) -> "tuple[int, int] | None":
         """Return target and signal for a signal that came in; None to drop it.
@@ -115,15 +137,49 @@ class Lifecycle:
         if self.state == DRAINING:
             # ^Z would stop those that are to end, and they would be killed for it.
             return None if send in JOB_CONTROL else (EVERYONE, send)
-        if signum in REQUESTS_TO_STOP and not self.stopping:
-            self.stopping = True
-            self.asked = now, send
-            self._begin_to_stop(now)
+        send = self._ask(signum, send, now)
+        if EXPIRE in self._clocks:
+            self._clocks.pop(TIME_OUT, None)
         return self._aim, send
 
-    def _begin_to_stop(self, now: float) -> None:
-        if self._kill_after:
-            self._clocks[EXPIRE] = now + self._kill_after
+    def _ask(self, signum: int, send: int, now: float) -> int:
+        """Begin to stop, if a signal asks for that first; return what to send."""
+        if signum not in REQUESTS_TO_STOP or self.stopping:
+            return send
+        if self._ladder and EXPIRE not in self._clocks:  # it is where an error came between
+            send = self._climb(now) or send
+        self._plan_to_explain(now)
+        self.asked = now, send
+        self.stopping = True
+        return send
+
+    def _climb(self, now: float) -> int:
+        """Begin the next step of the kill-after; return its signal, 0 for the request itself."""
+        (signum, seconds), *rest = self._ladder
+        clocks = {**self._clocks, EXPIRE: now + seconds + sum(each for _, each in rest)}
+        clocks.pop(ESCALATE, None)
+        if rest:
+            clocks[ESCALATE] = now + seconds
+        self._ladder, self._clocks = tuple(rest), clocks
+        return signum
+
+    def _escalate(self, now: float) -> int:
+        """Begin the next step; return its signal."""
+        signum = self._climb(now)
+        self._plan_peek(now)
+        return signum
+
+    def _time_out(self, now: float) -> int:
+        """Ask the child to stop as a SIGTERM does; return what to send, 0 for nothing."""
+        self.timed_out = True
+        send = self._ask(SIGTERM, self._rewrite.get(SIGTERM, SIGTERM), now)
+        del self._clocks[TIME_OUT]
+        self._plan_peek(now)
+        return send
+
+    def _plan_to_explain(self, now: float) -> None:
+        """Have it told if the stop is slow, and a PEEK before."""
+        self._clocks.pop(PEEK, None)
         if self._explain_after:
             wait, most = self._explain_after, EXPLAIN_SECONDS
             if self._kill_after:
@@ -131,19 +187,26 @@ class Lifecycle:
                 most = min(most, self._kill_after / 4)
             self._clocks = {PEEK: now + wait, EXPLAIN: now + wait + most, **self._clocks}
         else:
-            self._peek_before(EXPIRE, now)
+            self._plan_peek(now)
 
-    def _peek_before(self, step: int, now: float) -> None:
-        """Have a PEEK before a step, if that is to come."""
-        if step in self._clocks:
+    def _plan_peek(self, now: float) -> None:
+        """Have a PEEK before the KILL, EXPIRE or TIME_OUT that is to come.
+
+        Not yet where there is an EXPLAIN to come, which has one of its own.
+        """
+        if EXPLAIN in self._clocks:
+            return
+        self._clocks.pop(PEEK, None)
+        step = next((each for each in PEEKED_BEFORE if each in self._clocks), None)
+        if step is not None:
             at = self._clocks[step]
             peek = at - min(PEEK_SECONDS, (at - now) / 2)
             self._clocks = {PEEK: peek, **self._clocks}  # of two at one time the first
 
     def until(self) -> float | None:
         """Return when what is found in a PEEK is wanted; None where nothing wants it."""
-        times = [self._clocks[step] for step in (EXPLAIN, EXPIRE, KILL) if step in self._clocks]
-        return min(times, default=None)
+        steps = (EXPLAIN, *PEEKED_BEFORE)
+        return min((self._clocks[step] for step in steps if step in self._clocks), default=None)
 
     def peeked(self, now: float) -> None:
         """Note that a PEEK is over, so that there is nothing more to wait for before it is told."""
@@ -184,12 +247,16 @@ class Lifecycle:
             self._kill(step, now)
         elif step == GIVE_UP:
             self._finish()
+        elif step in {TIME_OUT, ESCALATE}:
+            signum = self._time_out(now) if step == TIME_OUT else self._escalate(now)
+            # As in a drain: one that is stopped could do nothing about the signal.
+            return step, self._aim, (signum, SIGCONT) if signum else ()
         else:
             if step == LOOK:
                 self._pause *= 2
             del self._clocks[step]
             if step == EXPLAIN:
-                self._peek_before(EXPIRE, now)
+                self._plan_peek(now)
         return step, self._aim if self.status is None else EVERYONE, SIGNALS.get(step, ())
 
     def sent(self, step: int, error: int, now: float) -> None:
@@ -222,7 +289,7 @@ class Lifecycle:
         self._pause = LOOK_SECONDS
         first = now + min(self._pause, self._drain)
         self._clocks = {LOOK: first, KILL: now + self._drain}
-        self._peek_before(KILL, now)
+        self._plan_peek(now)
 
     def _kill(self, step: int, now: float) -> None:
         end = now + LAST_SECONDS if step == KILL else self._clocks[GIVE_UP]

@@ -24,11 +24,16 @@ class Settings:
         forward_all: ``-a``: forward to every process pyinit answers for.
         rewrite: ``-r``: what to forward in place of which signal; 0 for nothing.
         drain: ``-d``: seconds that what the child left behind gets to end; 0 to leave at once.
+        timeout: ``-t``: seconds until the child is asked to stop, from when it began; 0 for never.
         kill_after: ``-k``: seconds from the first request to stop to SIGKILL; 0 for never.
+        ladder: ``-k`` with steps: a signal, 0 for the request itself, and seconds until the next
+            step or, behind the last, SIGKILL; ``kill_after`` in all. Empty where it has none.
         explain_after: ``--explain-after``: seconds from the first request to stop until it is told
             why the child has not stopped; 0 for never.
         stacks: whether stacks of Python processes may be read for that (``PYINIT_STACKS``).
-        expected_codes: ``-e``: codes of the child that become 0.
+        expected_codes: ``-e``: codes that become 0.
+        leftovers: ``--leftovers``: the code in place of 0 where the child left a process behind;
+            0 for none.
         log_format: ``auto``, ``console`` or ``json``.
         termination_log: the file for the last words; empty for the usual one, if it is there.
         unknown: variables called PYINIT_... that pyinit does not have.
@@ -43,10 +48,13 @@ class Settings:
     forward_all = False
     rewrite: "dict[int, int]" = {}  # noqa: RUF012 - never changed, and ClassVar would be an import
     drain = 5.0
+    timeout = 0.0
     kill_after = 0.0
+    ladder: "tuple[tuple[int, float], ...]" = ()
     explain_after = 5.0
     stacks = True
     expected_codes: "frozenset[int]" = frozenset()
+    leftovers = 0
     log_format = "auto"
     termination_log = ""
     unknown: tuple[str, ...] = ()

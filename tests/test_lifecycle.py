@@ -15,6 +15,7 @@ from pyinit.settings import Settings
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 ASKED = (lifecycle.ASK, EVERYONE, (signal.SIGTERM, signal.SIGCONT))
 EXPIRE = (lifecycle.EXPIRE, CHILD, (signal.SIGKILL,))
+TIME_OUT = (lifecycle.TIME_OUT, CHILD, (signal.SIGTERM, signal.SIGCONT))
 EXPLAIN = (lifecycle.EXPLAIN, CHILD, ())
 LOOK = (lifecycle.LOOK, EVERYONE, ())
 KILL = (lifecycle.KILL, EVERYONE, (signal.SIGKILL,))
@@ -30,6 +31,19 @@ def due(life: Lifecycle, now: float) -> "lifecycle.Step | None":
     """Return what is due but for a PEEK, of which there is one before others."""
     step = life.due(now)
     return life.due(now) if step and step[0] == lifecycle.PEEK else step
+
+
+def escalate(signum: int, target: int = CHILD) -> "lifecycle.Step":
+    """Return what a step of the kill-after is."""
+    return lifecycle.ESCALATE, target, (signum, signal.SIGCONT)
+
+
+def taken(life: Lifecycle, *, peeks: bool = False) -> "list[tuple[float, lifecycle.Step]]":
+    """Return all that is due although nothing else happens, and when, with or without each PEEK."""
+    steps = []
+    while (now := deadline(life)) is not None:
+        steps.append((now, life.due(now)))
+    return [step for step in steps if peeks or step[1][0] != lifecycle.PEEK]
 
 
 def deadline(life: Lifecycle) -> float | None:
@@ -358,6 +372,176 @@ def test_look_ends_with_the_child():
     assert (lifecycle.DONE, None) == (life.state, deadline(life))
 
 
+def test_time_is_over_once():
+    """The child is asked as by SIGTERM, with a look before it, and then the kill-after follows."""
+    life = new(timeout=5.0, kill_after=3.0)
+    assert deadline(life) is None
+    life.child_began(10.0)
+    peek = (lifecycle.PEEK, CHILD, ())
+    look = 15.0 - lifecycle.PEEK_SECONDS
+    assert [None, peek] == [life.due(now) for now in (look - 0.1, look)]
+    assert (15.0, False, None) == (life.until(), life.timed_out, life.asked)
+    assert [None, TIME_OUT, None] == [life.due(now) for now in (14.9, 15.0, 15.0)]
+
+    assert (True, True, (15.0, signal.SIGTERM)) == (life.timed_out, life.stopping, life.asked)
+    assert [(18.0, EXPIRE)] == taken(life)
+
+
+def test_little_time_is_half_for_the_look():
+    """Whatever it finds by then is told; to ask does not wait for it."""
+    life = new(timeout=0.2)
+    life.child_began(1.0)
+
+    assert [(1.1, lifecycle.PEEK), (1.2, lifecycle.TIME_OUT)] == [
+        (pytest.approx(now), step[0]) for now, step in taken(life, peeks=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "target", "sent"),
+    [
+        ({"group": True}, GROUP, 15),
+        ({"forward_all": True}, EVERYONE, 15),
+        ({"rewrite": {15: 3}}, CHILD, 3),
+        ({"rewrite": {15: 0}}, CHILD, 0),
+        ({"rewrite": {15: 0}, "ladder": ((2, 4.0),), "kill_after": 4.0}, CHILD, 2),
+        ({"ladder": ((0, 4.0),), "kill_after": 4.0}, CHILD, 15),
+    ],
+)
+def test_end_of_time_is_aimed_and_rewritten(settings, target, sent):
+    """As a SIGTERM that came in; where that is dropped only the clock of kill-after starts."""
+    life = new(timeout=5.0, **{"kill_after": 4.0, **settings})
+    life.child_began(0.0)
+    signums = (sent, signal.SIGCONT) if sent else ()
+
+    assert (lifecycle.TIME_OUT, target, signums) == due(life, 5.0)
+    assert [(9.0, (lifecycle.EXPIRE, target, (signal.SIGKILL,)))] == taken(life)
+
+
+def test_request_to_stop_takes_the_place_of_the_end_of_time():
+    """Where there is a kill-after: it ends the child as surely, and asks it but once."""
+    life = new(timeout=5.0, kill_after=3.0)
+    life.child_began(0.0)
+    life.receive(signal.SIGHUP, 1.0)
+    assert 5.0 - lifecycle.PEEK_SECONDS == deadline(life)
+    life.receive(signal.SIGTERM, 4.5)
+
+    assert [(7.5, EXPIRE)] == taken(life)
+    assert not life.timed_out
+
+
+@pytest.mark.parametrize("explain_after", [0.0, 0.5, 9.0])
+def test_time_ends_without_a_kill_after(explain_after):
+    """It is all that bounds a child then, which may have gone on after a SIGINT."""
+    life = new(timeout=5.0, explain_after=explain_after)
+    life.child_began(0.0)
+    life.receive(signal.SIGINT, 1.0)
+    steps = taken(life)
+
+    assert (5.0, TIME_OUT) in steps
+    assert {TIME_OUT, *([EXPLAIN] if explain_after else [])} == {step for _, step in steps}
+    assert life.asked == (1.0, signal.SIGINT)
+
+
+def test_time_ends_with_the_child():
+    """Who ended in time has not timed out, and in a drain there is no such clock."""
+    life = new(timeout=5.0, drain=9.0)
+    life.child_began(0.0)
+    life.child_died(0, 4.0)
+
+    assert lifecycle.TIME_OUT not in {step[0] for _, step in taken(life)}
+    assert not life.timed_out
+
+
+@pytest.mark.parametrize("begin", [lambda life: life.receive(15, 1.0), Lifecycle.nobody_left])
+def test_time_begins_late_where_an_error_came_between(begin):
+    """But not for a child that is asked to stop already."""
+    life = new(timeout=5.0, kill_after=3.0)
+    begin(life)
+    life.child_began(0.0)
+
+    assert life.stopping == (lifecycle.TIME_OUT not in {step[0] for _, step in taken(life)})
+
+
+def test_end_of_time_that_an_error_came_between_is_still_due(monkeypatch):
+    """Then the child is asked, with the clock that was started."""
+    life = new(timeout=5.0, ladder=((2, 1.0), (3, 1.0)), kill_after=2.0)
+    life.child_began(0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lifecycle, "_plan_to_explain", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            due(life, 5.0)
+
+    assert TIME_OUT == due(life, 5.0)
+    assert [escalate(3), EXPIRE] == [step for _, step in taken(life)]
+
+
+LADDER = {"ladder": ((2, 5.0), (15, 4.0), (6, 2.0)), "kill_after": 11.0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "target"), [({}, CHILD), ({"group": True}, GROUP), ({"forward_all": True}, 2)]
+)
+def test_steps_follow_each_other(settings, target):
+    """The first signal is sent in place of the request; the last is SIGKILL; all to one target."""
+    life = new(**LADDER, **settings)
+    assert (target, signal.SIGINT) == life.receive(signal.SIGTERM, 1.0)
+    assert (1.0, signal.SIGINT) == life.asked
+    assert (target, signal.SIGTERM) == life.receive(signal.SIGTERM, 2.0)  # that is forwarded
+
+    assert [
+        (6.0, escalate(15, target)),
+        (10.0, escalate(6, target)),
+        (12.0, (lifecycle.EXPIRE, target, (signal.SIGKILL,))),
+    ] == taken(life)
+
+
+def test_first_step_may_be_the_request_itself():
+    """A number without a signal leaves it as it came, or as it was rewritten."""
+    life = new(ladder=((0, 5.0), (6, 2.0)), kill_after=7.0, rewrite={15: 3})
+
+    assert (CHILD, signal.SIGQUIT) == life.receive(signal.SIGTERM, 1.0)
+    assert [(6.0, escalate(6)), (8.0, EXPIRE)] == taken(life)
+
+
+def test_first_step_counts_more_than_rewriting():
+    """What is dropped begins nothing, though."""
+    life = new(**LADDER, rewrite={15: 3, 3: 0})
+
+    assert life.receive(signal.SIGQUIT, 1.0) is None
+    assert (CHILD, signal.SIGINT) == life.receive(signal.SIGTERM, 1.0)
+
+
+def test_each_step_has_all_of_its_time():
+    """Where pyinit is late with one, as after ^Z, the next ones are as late."""
+    life = new(**LADDER)
+    life.receive(signal.SIGTERM, 1.0)
+    assert escalate(15) == due(life, 9.0)
+
+    assert [(13.0, escalate(6)), (15.0, EXPIRE)] == taken(life)
+
+
+@pytest.mark.parametrize("explain_after", [0.0, 1.0, 6.0])
+def test_look_comes_before_the_kill_behind_steps(explain_after):
+    """Whatever is told in between, the look before SIGKILL comes after the last step."""
+    life = new(**LADDER, explain_after=explain_after)
+    life.receive(signal.SIGTERM, 0.0)
+    steps = [step[0] for _, step in taken(life, peeks=True)]
+
+    assert [lifecycle.ESCALATE, lifecycle.PEEK, lifecycle.EXPIRE] == steps[-3:]
+    assert (lifecycle.EXPLAIN in steps) == bool(explain_after)
+
+
+def test_steps_end_with_the_child():
+    """What it left gets SIGTERM, whatever signal it died of."""
+    life = new(**LADDER, drain=5.0)
+    life.receive(signal.SIGTERM, 0.0)
+    assert escalate(15) == due(life, 5.0)
+    life.child_died(15, 6.0)
+
+    assert [ASKED, LOOK, KILL] == [step for _, step in taken(life)][:3]
+
+
 def test_status_that_is_known_better_counts():
     """What is told when the child is reaped replaces what was told before."""
     life = new(drain=5.0)
@@ -370,6 +554,7 @@ def test_status_that_is_known_better_counts():
 
 SECONDS = st.floats(0, 20) | st.sampled_from([0.0, 1.0])
 SIGNALS = st.integers(1, 64)
+SIGNALS_OF_STEPS = st.integers(0, 64).filter(lambda signum: signum != signal.SIGKILL)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -379,12 +564,16 @@ class AnyOrder(RuleBasedStateMachine):
         group=st.booleans(),
         forward_all=st.booleans(),
         drain=SECONDS,
+        timeout=SECONDS,
         kill_after=SECONDS,
+        ladder=st.lists(st.tuples(SIGNALS_OF_STEPS, st.floats(0.1, 9)), max_size=3).map(tuple),
         explain_after=SECONDS,
         rewrite=st.dictionaries(SIGNALS, st.integers(0, 64)),
         may_drain=st.booleans(),
     )
     def begin(self, *, may_drain, **settings):
+        if settings["ladder"]:
+            settings["kill_after"] = sum(seconds for _, seconds in settings["ladder"])
         self.life = new(may_drain=may_drain, **settings)
         self.now = 100.0
         self.gone = None  # since when the child is
@@ -394,12 +583,14 @@ class AnyOrder(RuleBasedStateMachine):
         self.steps = []
         self.states = [self.life.state]
         self.settings = settings
+        self.life.child_began(self.now)
 
     @rule(signum=SIGNALS)
     def signal_comes(self, signum):
         sent = self.settings["rewrite"].get(signum, signum)
         if signum in STOP and sent and self.request is None and self.life.state == 0:
             self.request = self.now
+            sent = self.first_step() or sent
         order = self.life.receive(signum, self.now)
         if order is None:
             is_dropped = {lifecycle.DONE: True, lifecycle.DRAINING: sent in signals.JOB_CONTROL}
@@ -407,6 +598,9 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             assert sent == order[1]
             self.check_target(order[0])
+
+    def first_step(self):
+        return self.settings["ladder"][0][0] if self.settings["ladder"] else 0
 
     @rule()
     def child_goes(self):
@@ -480,6 +674,13 @@ class AnyOrder(RuleBasedStateMachine):
         assert before != lifecycle.DONE
         self.check_target(target)
         self.steps.append(why)
+        if why == lifecycle.TIME_OUT:
+            self.check_end_of_time(signums)
+        if why == lifecycle.ESCALATE:
+            nth = self.steps.count(lifecycle.ESCALATE)
+            assert (self.settings["ladder"][nth][0], signal.SIGCONT) == signums
+            before = sum(seconds for _, seconds in self.settings["ladder"][:nth])
+            assert self.now >= self.request + before - 1e-9
         if why == lifecycle.EXPLAIN:
             assert self.now >= self.request + min(
                 self.settings["explain_after"], self.settings["kill_after"] / 2 or 99.0
@@ -487,14 +688,28 @@ class AnyOrder(RuleBasedStateMachine):
         if why in {lifecycle.EXPLAIN, lifecycle.EXPIRE, lifecycle.KILL}:
             assert lifecycle.PEEK in self.steps
         if why == lifecycle.EXPIRE:
-            assert self.now >= self.request + self.settings["kill_after"]
+            assert self.now >= self.request + self.settings["kill_after"] - 1e-9
+            assert self.steps.count(lifecycle.ESCALATE) == len(self.settings["ladder"][1:])
         if why == lifecycle.KILL:
             assert self.now >= (self.asked or self.gone) + self.settings["drain"]
             assert lifecycle.LOOK in self.steps
             self.killed = self.now
-        assert (signal.SIGKILL in signums) == (
-            why in {lifecycle.EXPIRE, lifecycle.KILL, lifecycle.KILL_AGAIN}
-        )
+        kills = {lifecycle.EXPIRE, lifecycle.KILL, lifecycle.KILL_AGAIN}
+        if self.settings["rewrite"].get(signal.SIGTERM) == signal.SIGKILL:
+            kills |= {lifecycle.TIME_OUT} - {why} if signal.SIGKILL not in signums else {why}
+        assert (signal.SIGKILL in signums) == (why in kills)
+
+    def check_end_of_time(self, signums):
+        assert self.now >= 100.0 + self.settings["timeout"]
+        assert self.life.timed_out
+        sent = self.settings["rewrite"].get(signal.SIGTERM, signal.SIGTERM)
+        if self.request is None:
+            assert lifecycle.PEEK in self.steps
+            self.request = self.now
+            sent = self.first_step() or sent
+        else:
+            assert not self.settings["kill_after"]
+        assert signums == ((sent, signal.SIGCONT) if sent else ())
 
     def check_target(self, target):
         if target in {CHILD, GROUP}:
@@ -512,9 +727,10 @@ class AnyOrder(RuleBasedStateMachine):
             lifecycle.ASK_AGAIN not in self.steps[first_kill:]
         )  # before that it may follow a look
         at_any_time = {lifecycle.ASK_AGAIN, lifecycle.PEEK}
+        at_any_time |= {lifecycle.TIME_OUT, lifecycle.ESCALATE}
         in_order = [step for step in self.steps if step not in at_any_time]
         assert in_order == sorted(in_order)
-        often = {*at_any_time, lifecycle.LOOK, lifecycle.KILL_AGAIN}
+        often = {*at_any_time, lifecycle.LOOK, lifecycle.KILL_AGAIN} - {lifecycle.TIME_OUT}
         once = [step for step in self.steps if step not in often]
         assert len(once) == len(set(once))
 
