@@ -3,12 +3,12 @@
 import posix
 import sys
 
-from pyinit.signals import NEVER_RECEIVED, OF_C_LIBRARY, SIGCHLD, SIGKILL
+from pyinit.signals import NEVER_RECEIVED, OF_C_LIBRARY, SIGCHLD, SIGKILL, SIGTERM
 from pyinit.settings import DEBUG, WARNING, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from pyinit.before.errors import UsageError
@@ -37,8 +37,11 @@ VALUES = {
     "--rewrite": "rewrite",
     "-d": "drain",
     "--drain": "drain",
+    "-t": "timeout",
+    "--timeout": "timeout",
     "-k": "kill_after",
     "--kill-after": "kill_after",
+    "--leftovers": "leftovers",
     "--explain-after": "explain_after",
     "--log-format": "log_format",
     "--termination-log": "termination_log",
@@ -51,7 +54,9 @@ SWITCHES = {  # by the variable that turns them on
 }
 VARIABLES = {  # of pyinit's own, and what they are about
     "PYINIT_DRAIN": "drain",
+    "PYINIT_TIMEOUT": "timeout",
     "PYINIT_KILL_AFTER": "kill_after",
+    "PYINIT_LEFTOVERS": "leftovers",
     "PYINIT_EXPLAIN_AFTER": "explain_after",
     "PYINIT_STACKS": "stacks",
     "PYINIT_REWRITE": "rewrite",
@@ -70,6 +75,7 @@ ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
 
+IMPLIED_KILL_AFTER = 10.0  # seconds, where there is a timeout
 LONGEST_COUNT = 9  # digits, and so few that nothing needs long to read them
 
 
@@ -197,22 +203,14 @@ def _out_of_place(word: str, at: int) -> "UsageError":
 
 
 def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
-    if topic == "parent_death_signal":
-        found[topic] = _at_parent_death(option, value)
+    if topic in READERS:
+        found[topic] = READERS[topic](option, value)
     elif topic == "expected_codes":
-        found[topic].add(_integer(option, value, MAX_CODE))
+        found[topic].add(_code(option, value))
     elif topic == "rewrite":
         found[topic] |= _rewrite(option, value)
-    elif topic in {"drain", "kill_after", "explain_after"}:
-        found[topic] = _seconds(option, value)
-    elif topic == "log_format":
-        found[topic] = _log_format(option, value)
-    elif topic == "termination_log":
-        found[topic] = _path(option, value)
     elif topic == "verbosity":
         found[topic] += 1
-    elif topic == "inspect":
-        found[topic] = _pid(option, value)
     else:
         found[topic] = not option.startswith("--no-")
 
@@ -232,20 +230,23 @@ def _with_environment(
     verbosity = _verbosity(environment) + found.pop("verbosity")
     for name, topic in SWITCHES.items():
         found.setdefault(topic, _switch(environment, name))
-    for topic, variable, read in (
-        ("drain", "PYINIT_DRAIN", _seconds),
-        ("kill_after", "PYINIT_KILL_AFTER", _seconds),
-        ("explain_after", "PYINIT_EXPLAIN_AFTER", _seconds),
-        ("log_format", "PYINIT_LOG_FORMAT", _log_format),
-        ("termination_log", "PYINIT_TERMINATION_LOG", _path),
-    ):
-        if environment.get(variable):  # where it is wrong that is told, wanted or not
-            found.setdefault(topic, read(variable, environment[variable]))
+    for variable, topic in VARIABLES.items():
+        if topic in READERS and environment.get(variable):  # where it is wrong, wanted or not
+            found.setdefault(topic, READERS[topic](variable, environment[variable]))
     if environment.get("PYINIT_STACKS"):
         found["stacks"] = _switch(environment, "STACKS")
     variable = "PYINIT_REWRITE"
     if environment.get(variable):
         found["rewrite"] = _rewrite(variable, environment[variable]) | found["rewrite"]
+    steps = found.pop("kill_after", None)
+    if found.get("timeout"):
+        steps = ((0, IMPLIED_KILL_AFTER),) if steps is None else steps
+        if not found["rewrite"].get(SIGTERM, SIGTERM) and not (steps and steps[0][0]):
+            expected = "a signal to ask with, and -r drops SIGTERM; name one, as in -k INT:10,KILL"
+            raise _lacking(expected=expected, place="-t")
+    if steps:
+        found["kill_after"] = round(sum(seconds for _, seconds in steps), 6)
+        found["ladder"] = steps if steps[1:] or steps[0][0] else ()
     return Settings(
         command,
         verbosity=min(verbosity, DEBUG),
@@ -283,6 +284,10 @@ def _integer(place: str, value: str, most: int | None) -> int:
         return int(value)
     upper = "up" if most is None else f"to {most}"
     raise _wrong(value, f"a whole number from 0 {upper}", place=place)
+
+
+def _code(place: str, value: str) -> int:
+    return _integer(place, value, MAX_CODE)
 
 
 def _pid(place: str, value: str) -> int:
@@ -339,11 +344,38 @@ def _received(place: str, word: str) -> int:
     return signum
 
 
-def _seconds(place: str, value: str) -> float:
+def _seconds(place: str, value: str, alternative: str = "") -> float:
     whole, _, part = value.partition(".")
     if all(map(_is_count, filter(None, (whole, part)))) and whole + part:
         return float(value)
-    raise _wrong(value, "seconds, as 5 or 0.5", place=place)
+    raise _wrong(value, f"seconds, as 5 or 0.5{alternative}", place=place)
+
+
+def _steps(place: str, value: str) -> "tuple[tuple[int, float], ...]":
+    """Return the signals of ``-k`` and how long each has; none where it is 0.
+
+    The last is KILL, and not among them: a way to stop that may have no end would need no clock.
+    """
+    *timed, last = value.split(",")
+    if not timed and ":" not in last:
+        seconds = _seconds(place, last, ", or steps, as INT:5,TERM:5,KILL")
+        return ((0, seconds),) if seconds else ()
+    if ":" in last or _signal(place, last) != SIGKILL:
+        raise _wrong(last, "KILL as the last step, or the child may never end", place=place)
+    return tuple(_step(place, word, is_first=not at) for at, word in enumerate(timed))
+
+
+def _step(place: str, word: str, *, is_first: bool) -> tuple[int, float]:
+    name, colon, time = word.rpartition(":")
+    if not colon and not is_first:
+        raise _wrong(word, "SIGNAL:SECONDS, as TERM:5", place=place)
+    signum = _sent(place, name) if colon else 0
+    seconds = _seconds(place, time)
+    if not seconds:
+        raise _wrong(word, "more than 0 seconds for a step", place=place)
+    if signum == SIGKILL:
+        raise _wrong(word, "KILL in no other place than the last", place=place)
+    return signum, seconds
 
 
 def _log_format(place: str, value: str) -> str:
@@ -362,3 +394,16 @@ def _path(place: str, value: str) -> str:
 def _is_count(word: str) -> bool:
     """Tell whether ``word`` is a number of plain digits, and of few enough for ``int``."""
     return word.isascii() and word.isdigit() and len(word) <= LONGEST_COUNT
+
+
+READERS: "dict[str, Callable[[str, str], Any]]" = {  # of what has one value, by topic
+    "parent_death_signal": _at_parent_death,
+    "drain": _seconds,
+    "timeout": _seconds,
+    "kill_after": _steps,
+    "explain_after": _seconds,
+    "leftovers": _code,
+    "log_format": _log_format,
+    "termination_log": _path,
+    "inspect": _pid,
+}

@@ -25,6 +25,7 @@ GUESSES = {
     "--group": "-g",
     "--kill-process-group": "-g",
     "--kill": "--kill-after",
+    "--leaks": "--leftovers",
     "--licence": "-l",
     "--license": "-l",
     "--log": "--log-format",
@@ -36,7 +37,7 @@ GUESSES = {
     "--silent": "PYINIT_VERBOSITY=0",
     "--stop-timeout": "--kill-after",
     "--subreaper": "-s",
-    "--timeout": "--kill-after",
+    "--time-limit": "--timeout",
     "--verbose": "-v",
     "--verbosity": "-v",
     "--warn": "-w",
@@ -58,10 +59,17 @@ that is not one.
                  when the child has gone, send SIGTERM to what it left behind
                  and wait this long, then SIGKILL (5; 0: leave at once)
                  (PYINIT_DRAIN)
+  -t, --timeout SECONDS
+                 when COMMAND has run this long, ask it to stop as if SIGTERM
+                 had come, and exit with 124 (0: never); implies -k 10 where
+                 there is no -k (PYINIT_TIMEOUT)
   -k, --kill-after SECONDS
                  SIGKILL for a child that lives this long after the first
                  SIGTERM, SIGINT or SIGQUIT; for all whom signals go to with
                  -g or -a (0: never) (PYINIT_KILL_AFTER)
+  -k SIGNAL:SECONDS,...,KILL
+                 send the first SIGNAL in place of that, then the next one each
+                 time SECONDS have passed, as in INT:5,TERM:5,ABRT:2,KILL
   --explain-after SECONDS
                  warn that the stop is slow, and why, where the child lives this
                  long after the first of these (5, or half of -k where that is
@@ -77,6 +85,10 @@ that is not one.
   --no-group, --no-all
                  do without what a variable of the image turned on
   -e CODE        exit with 0 where the code would be CODE (0-255); repeatable
+  --leftovers CODE
+                 exit with CODE where the code would be 0, but the child left
+                 processes behind; they are named (0: do not look)
+                 (PYINIT_LEFTOVERS)
   -p SIGNAL      get SIGNAL when the parent of pyinit dies
   -s             be a subreaper: adopt orphans although not PID 1; done anyway
                  where pyinit is not PID 1 (PYINIT_SUBREAPER=1)
@@ -103,9 +115,10 @@ that is not one.
 TINI_SUBREAPER, TINI_VERBOSITY and TINI_KILL_PROCESS_GROUP work as well. A
 signal is written TERM, SIGTERM, term, 15 or RTMIN+3.
 
-Exit code: the child's; 128+N where signal N killed it; 127 where COMMAND is
-not found, 126 where it cannot be run; 1 where pyinit could not start. pyinit
-writes to stderr only.
+Exit code: the child's; 128+N where signal N killed it; 124 where its time was
+over (-t), 137 where that took SIGKILL; 127 where COMMAND is not found, 126
+where it cannot be run; 1 where pyinit could not start. pyinit writes to stderr
+only.
 
 In a Dockerfile:
   ENTRYPOINT ["pyinit", "--"]
