@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 BACKLOG = 256
 MOST_ERRORS = 32
-KEPT = frozenset({"exec_failed", "kill_after_expired", "drain_survivor"})  # for the last words
+KEPT = frozenset(  # for the last words
+    {"exec_failed", "timed_out", "kill_after_expired", "drain_survivor", "leftovers"}
+)
 MOST_KEPT = 32
 SHORTAGE = "memory ran out; from now on no more than warnings are told"
 

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     from pyinit.child import Child
     from pyinit.later.last_words import LastWords
+    from pyinit.later.leftovers import Leftovers
     from pyinit.later.look import Look
     from pyinit.later.survivors import Survivors
     from pyinit.settings import Settings
 
 UNKNOWN_STATUS = UNKNOWN_CODE << 8  # of waitpid(2), where it was never told
 REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
+TIMED_OUT_CODE = 124  # as of timeout(1)
 OUT_OF_MEMORY = "out of memory, as the cgroup tells"
 OF_SHELLS = ("&&", "||", "$", "~", "|", ">")  # in arguments: they mean something to shells
 NOBODY_LATER = float("inf"), signals.SIGTERM  # when a drain asked, and with what
@@ -48,9 +50,11 @@ class Supervisor:
         "_child",
         "_code",
         "_ending",
+        "_escalated",
         "_has_begun",
         "_has_killed",
         "_last_words",
+        "_leftovers",
         "_peeked",
         "_settings",
         "_survivors",
@@ -79,6 +83,8 @@ class Supervisor:
         self._asked_by: tuple[struct_siginfo, str | None] | None = None  # to stop; its name
         self._ending: tuple[int, float, str] | None = None  # of the child: status, seconds, reason
         self._has_killed = False  # whether SIGKILL was sent
+        self._escalated = 0  # the signal of the last step of -k, behind the first
+        self._leftovers: Leftovers | None = None
         self._last_words: LastWords | None = None
         if self._has_begun:
             self.report.open()
@@ -106,6 +112,7 @@ class Supervisor:
     def begin(self) -> None:
         """Tell what there is to tell of the start, now that the child runs."""
         self._has_begun = True
+        self.lifecycle.child_began(self._child.began)
         self.report.open()
         self.report.tell(INFO, "child_started", self._child.pid, self._settings.command[0])
         if posix.getpid() != 1:
@@ -326,10 +333,12 @@ class Supervisor:
         """Return why the child ended, where neither its status nor pyinit or memory explain it."""
         command = self._settings.command
         if posix.WIFSIGNALED(status):
+            if posix.WTERMSIG(status) == self._escalated and self._is_crash(status):
+                return "pyinit sent that, a step of -k"
             is_clear = posix.WTERMSIG(status) != signals.SIGKILL or self._has_killed
         else:
             marks = OF_SHELLS if status else OF_SHELLS[:2]  # the others fail where they matter
-            is_clear = self._asked_by is not None or not any(
+            is_clear = self.lifecycle.asked is not None or not any(
                 mark in word for mark in marks for word in command[1:]
             )
         if is_clear:
@@ -361,7 +370,7 @@ class Supervisor:
         if due is None:
             return
         step, target, signums = due
-        self._try(self._tell_step, step, target)
+        self._try(self._tell_step, step, target, signums)
         error = self._send(target, signums) if signums else None
         if error is not None and step not in lifecycle.REPEATED:
             facts = (signums[0], target, self._child.pid, error)
@@ -376,9 +385,16 @@ class Supervisor:
         except BaseException as error:  # noqa: BLE001 - it does not concern what comes after it
             self.report.tell_error(error)
 
-    def _tell_step(self, step: int, target: int) -> None:
+    def _tell_step(self, step: int, target: int, signums: tuple[int, ...]) -> None:
         if step == lifecycle.PEEK:
             self._peek(target)
+        elif step == lifecycle.TIME_OUT:
+            told = (target, self._child.pid, self._settings.timeout, signums[:1])
+            self.report.tell(WARNING, "timed_out", *told, self._peeked)
+        elif step == lifecycle.ESCALATE:
+            self._escalated = signums[0]
+            told = (target, self._child.pid, self._asked()[0], signums[:1])
+            self.report.tell(INFO, "stop_escalated", *told)
         elif step == lifecycle.EXPLAIN:
             self.report.tell(WARNING, "stop_is_slow", self._child.pid, *self._asked(), self._peeked)
             self._try(self._leave_early_word)
@@ -389,6 +405,7 @@ class Supervisor:
             from pyinit.later.survivors import Survivors
 
             self._survivors = Survivors(self.report, self._settings.drain)
+            self._try(self._look_for_leftovers)
         elif step == lifecycle.KILL and self._survivors is not None:
             self._survivors.name_all(self._peeked)
 
@@ -434,17 +451,44 @@ class Supervisor:
         """Tell how it went; return the code to leave with."""
         self._try(self.settle)  # an error came between, perhaps
         self._try(self._end)
-        code = UNKNOWN_CODE if self._code is None else self._code
-        if code in self._settings.expected_codes:
-            code = 0
+        code = self._final_code()
+        if not code and self._settings.leftovers:
+            self._try(self._tell_leftovers)
+            if self._leftovers:
+                code = self._settings.leftovers
         self._try(self._leave_word, code)
         self.report.close()
         if not code:
             return 0
-        terminal = self._child.terminal
-        if terminal is not None and self.lifecycle.status == signals.SIGINT:
+        terminal, life = self._child.terminal, self.lifecycle
+        if terminal is not None and life.status == signals.SIGINT and not life.timed_out:
             self._try(terminal.die_as_child_did)
         return code
+
+    def _final_code(self) -> int:
+        """Return the code to leave with, whoever the child left behind."""
+        code, status = self._code, self.lifecycle.status or 0
+        if code is None:
+            code = UNKNOWN_CODE
+        was_killed = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) == signals.SIGKILL
+        if self.lifecycle.timed_out and not was_killed:  # as timeout(1), of which see there
+            code = TIMED_OUT_CODE
+        return 0 if code in self._settings.expected_codes else code
+
+    def _look_for_leftovers(self) -> None:
+        """Note who is there before they are asked to go, if somebody wants to know."""
+        if self._settings.leftovers:
+            from pyinit.later.leftovers import Leftovers
+
+            self._leftovers = Leftovers(self._child.pid, self._settings.command[0])
+
+    def _tell_leftovers(self) -> None:
+        if self._survivors is None:  # without a drain: they are there still
+            self._look_for_leftovers()
+        if self._leftovers:
+            killed = self._survivors.killed if self._survivors is not None else frozenset()
+            facts = (self._settings.leftovers, self._leftovers, killed)
+            self.report.tell(WARNING, "leftovers", *facts)
 
     def _end(self) -> None:
         if self._survivors is not None:

@@ -107,6 +107,22 @@ def a_kill(start):
     return run.stop()
 
 
+def a_timeout(start):
+    return start(["-t", "0.5"], ["sleep", "1000"]).finish()
+
+
+def steps(start):
+    run = start(
+        ["-v", "-k", "INT:0.2,TERM:1000,KILL", "--explain-after", "0"], victim("listener", 3)
+    )
+    run.ready()
+    return run.stop()
+
+
+def a_leak(start):
+    return start(["--leftovers", "9"], ["sh", "-c", "sleep 1000 >/dev/null & exit 0"]).finish()
+
+
 def a_kill_of_a_shell(start):
     """Its child runs no Python, and is below it."""
     command = ["sh", "-c", "trap : TERM; echo 'ready (pid: 2)'; sleep 1000; :"]
@@ -177,6 +193,12 @@ def an_internal_error(start):
         (a_shell_around_it, {"shell_is_pid1"}),
         (a_deaf_nested_init, {"drain_survivor"}),
         (a_kill, {"stop_is_slow", "kill_after_expired", "child_exited"}),
+        (a_timeout, {"timed_out"}),
+        (
+            steps,
+            {"child_started", "signal_forwarded", "stop_escalated", "child_exited"},
+        ),
+        (a_leak, {"leftovers"}),
         (a_kill_of_a_shell, {"stop_is_slow", "kill_after_expired", "child_exited"}),
         (a_refused_kill, {"stop_is_slow", "kill_after_expired", "kill_refused"}),
         (
@@ -241,3 +263,12 @@ def test_keys_without_python_prctl_are_those_of_the_page(run, sabotage):
     (event,) = run(["-vv"], wrap=wrap, namespace=False).named("python_prctl_unavailable")
 
     assert DOCUMENTED["python_prctl_unavailable"] | COMMON - {"message"} == set(event)
+
+
+def test_processes_that_were_left_behind_have_the_keys_of_the_page(start):
+    """Each object in the list."""
+    (event,) = a_leak(start).events
+    (section,) = (section for section in SECTIONS if section.startswith("leftovers\n"))
+    (row,) = (row for row in section.splitlines() if row.startswith("| `processes`"))
+
+    assert set(event["processes"][0]) == set(re.findall(r"`(\w+)`", row)) - {"processes"}

@@ -155,3 +155,120 @@ def test_refused_kill_is_told(start, options, namespace):
 
     assert ("SIGKILL", "EPERM") == (event["signal"], event["error"])
     assert 7 == run.finish().code
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_steps_follow_each_other(start, namespace, how):
+    """The first signal comes in place of the request, SIGCONT behind the others; the last kills."""
+    steps = "INT:0.3,TERM:0.3,USR1:0.3,KILL"
+    options, wrap = ["-v", "-k", steps], []
+    if how == "variable":
+        options, wrap = ["-v"], ["env", f"PYINIT_KILL_AFTER={steps}"]
+    run = start(options, victim("listener"), wrap=wrap, namespace=namespace)
+    pid = run.ready()
+    result = run.stop()
+    got = [int(line.split()[1]) for line in result.out.splitlines()]
+    (forwarded,) = result.named("signal_forwarded")
+    escalated = [(each["signal"], each["seconds"]) for each in result.named("stop_escalated")]
+    (expired,) = result.named("kill_after_expired")
+
+    assert 128 + signal.SIGKILL == result.code
+    assert [signal.SIGINT, signal.SIGTERM, signal.SIGCONT] == got[:3]
+    assert {signal.SIGUSR1, signal.SIGCONT} == set(got[3:])
+    assert ("SIGTERM", "SIGINT") == (forwarded["signal"], forwarded["sent"])
+    assert ["SIGTERM", "SIGUSR1"] == [name for name, _ in escalated]
+    assert 0.3 <= escalated[0][1] < escalated[1][1]
+    assert (0.9, f"process {pid}") == (expired["seconds"], expired["target"])
+
+
+def test_later_request_changes_no_step(start):
+    """It is forwarded as it came."""
+    run = start(["-k", "INT:1000,KILL"], victim("listener", 5))
+    run.ready()
+    run.send(signal.SIGTERM)
+    assert f"got {int(signal.SIGINT)}" == run.line()
+
+    assert 5 == run.stop().code
+
+
+@BOTH
+def test_stopped_child_ends_by_a_step(start, namespace):
+    """It could not act on the request, which is pending until it is continued."""
+    run = start(["-k", "0.1,TERM:1000,KILL"], ["sh", "-c", STOPPED], namespace=namespace)
+    assert "ready" == run.line()
+
+    assert 128 + signal.SIGTERM == run.stop().code
+
+
+STOPPED = "echo ready; kill -STOP $$"
+
+
+def test_dump_before_the_end(start):
+    """SIGABRT has faulthandler write where the program is, and it is said who sent it."""
+    command = [*PYTHON, "-X", "faulthandler", victim("listener")[-1]]
+    run = start(["-k", "0.2,ABRT:1000,KILL"], [*command[:-1], "-c", HANGS])
+    run.ready()
+    result = run.stop()
+    *dump, told = result.err.splitlines()
+
+    assert 128 + signal.SIGABRT == result.code
+    assert "Fatal Python error: Aborted" == dump[0]
+    assert '"event": "child_exited"' in told
+    assert "pyinit sent that, a step of -k" in told
+
+
+HANGS = """
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(f"ready (pid: {os.getpid()})", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def test_plain_stop_by_a_step_is_no_crash(start):
+    """A step that ends the child as SIGTERM would is as good as that."""
+    run = start(["-k", "INT:0.1,TERM:1000,KILL", "--explain-after", "0"], [*PYTHON, "-c", DEAF])
+    run.ready()
+    result = run.stop()
+
+    assert (128 + signal.SIGTERM, "") == (result.code, result.err)
+
+
+DEAF = HANGS.replace("SIGTERM", "SIGINT")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("option", "target"), [("-g", "process group "), ("-a", "every ")], ids=["-g", "-a"]
+)
+def test_steps_go_where_signals_go(start, namespace, option, target):
+    """To the group or to everyone, as what was forwarded did."""
+    script = "trap : TERM; sh -c 'trap \"exit 5\" INT; trap : TERM; echo ready; wait_for_it' & "
+    script = script.replace("wait_for_it", "while :; do :; done") + "while ! wait $!; do :; done"
+    run = start(
+        [option, "-v", "-k", "0.2,INT:1000,KILL"], ["sh", "-c", script], namespace=namespace
+    )
+    assert "ready" == run.line()
+    result = run.stop()
+    (escalated,) = result.named("stop_escalated")
+
+    assert 128 + signal.SIGINT == result.code
+    assert ("SIGINT", True) == (escalated["signal"], escalated["target"].startswith(target))
+
+
+@pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
+@BOTH
+def test_refused_step_is_told(start, namespace):
+    """As a refused SIGKILL is; the steps go on."""
+    command = [*OTHER_USER, "sh", "-c", "echo 'ready (pid: 2)'; read x; exit 7"]
+    options = ["-k", "0.1,INT:0.1,KILL", "--explain-after", "0"]
+    run = start(options, command, wrap=MAY_NOT_KILL, namespace=namespace, stdin=subprocess.PIPE)
+    run.ready()
+    run.send(signal.SIGTERM)
+    refused = [run.event("kill_refused") for _ in range(2)]
+    run.close_stdin()
+
+    assert ["SIGINT", "SIGKILL"] == [event["signal"] for event in refused]
+    assert 7 == run.finish().code

@@ -83,6 +83,47 @@ SENTENCES = [
         "raise -k if it needs more time"),
     ),
     (
+        "timed_out",
+        {**SH, "signal": "SIGTERM", "waits_for": "wait4 for sleep (pid 8)"},
+        ("sh (pid 7) has run for 5 s (-t), so pyinit asks it to stop; "
+        "it was in wait4 for sleep (pid 8)"),
+    ),
+    (
+        "timed_out",
+        {**SH, "waits_for": "nothing, it runs"},
+        "sh (pid 7) has run for 5 s (-t), so pyinit asks it to stop; it was running",
+    ),
+    (
+        "timed_out",
+        {**SH, "seconds": 0.25, "stack": ["app.py:3 main", "app.py:9 <module>"], "waits_for": "x"},
+        ("sh (pid 7) has run for 0.2 s (-t), so pyinit asks it to stop; "
+        "it was at app.py:3 main"),
+    ),
+    (
+        "timed_out",
+        {**SH, "name": None},
+        ("process 7 has run for 5 s (-t), so pyinit asks it to stop; "
+        "raise -t if it needs more time"),
+    ),
+    (
+        "leftovers",
+        {"code": 99, "count": 1, "processes": [SH]},
+        ("the child left 1 process behind, sh (pid 7), so pyinit exits with 99 (--leftovers): "
+        "let the command stop it and wait for it"),
+    ),
+    (
+        "leftovers",
+        {"code": 99, "count": 5, "processes": [SH] * 5},
+        ("the child left 5 processes behind, sh (pid 7), sh (pid 7), sh (pid 7), sh (pid 7), ..., "
+        "so pyinit exits with 99 (--leftovers): let the command stop them and wait for them"),
+    ),
+    (
+        "leftovers",
+        {"code": 99, "count": None, "processes": []},
+        ("the child left processes behind that /proc does not show, "
+        "so pyinit exits with 99 (--leftovers)"),
+    ),
+    (
         "drain_survivor",
         SH,
         ("sh (pid 7), left behind, did not end within 5 s of SIGTERM, so pyinit kills it; "
@@ -210,7 +251,7 @@ SENTENCES = [
 def test_sentence(event, keys, sentence):
     """It says what happened, with the name and the pid, why, and what to do, in one sentence."""
     assert sentence == messages.of(event, keys)
-    assert len(sentence) < LONGEST
+    assert len(sentence) < LONGEST + 20 * len(keys.get("processes", ()))
     assert not re.search(r"[.\n](\s|$)", sentence.replace("...", ""))
     assert event == "shell_is_pid1" or str(keys.get("pid", "")) in sentence
 
@@ -301,6 +342,27 @@ def test_stacks_stand_below_the_message(plain):
         "  'a b' (pid 8): read on a pipe",
         "    x\\x1b.py:9 h",
         "  'c\\nd' (pid 8): sleeping",
+    ]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_processes_stand_below_the_message(plain):
+    """Each has its age, and its parent, or the process group that it was in."""
+    orphan = {"parent": None, "parent_pid": None, "group": 2, "group_leader": "a b"}
+    left = [
+        {**SH, **orphan},
+        {**SH, **orphan, "pid": 8, "name": "c\nd", "group_leader": None},
+        {**SH, **orphan, "pid": 9, "group": 9, "group_leader": "sh"},
+        {**SH, **orphan, "pid": 10, "parent": "x", "parent_pid": 9},
+    ]
+    keys = {"code": 99, "count": 4, "processes": left}
+    (text,) = lines("console", (WARNING, 0.0, "leftovers", keys), plain=plain)
+
+    assert [line.rstrip() for line in text.split("\n")[1:]] == [
+        "  sh (pid 7): 5 s old, its parent has exited, in the process group of 'a b'",
+        "  'c\\nd' (pid 8): 5 s old, its parent has exited",
+        "  sh (pid 9): 5 s old, its parent has exited",
+        "  sh (pid 10): 5 s old, a child of x (pid 9)",
     ]
 
 

@@ -14,9 +14,11 @@ from pyinit.signals import UNKNOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from resource import struct_rusage
     from signal import struct_siginfo
 
+    from pyinit.later.leftovers import Leftovers
     from pyinit.later.look import Look
 
     Keys = dict[str, object]
@@ -40,6 +42,11 @@ def subreaper_refused(error: Exception) -> "Keys":
 def python_prctl_unavailable(error: BaseException) -> "Keys":
     """It is missing or broken, and ctypes does instead."""
     return {"error": repr(error)}
+
+
+def leftovers(code: int, found: "Leftovers", killed: "Collection[int]") -> "Keys":
+    """The child left processes behind, and somebody wants to know."""
+    return {"code": code, "count": found.count, "processes": found.keys(killed)}
 
 
 def nothing_to_drain() -> "Keys":
@@ -101,6 +108,27 @@ def stop_is_slow(child: int, seconds: float, sent: int, look: "Look | None") -> 
         "seconds": seconds,
         "signal": signal_name(sent),
         **_seen(look, child),
+    }
+
+
+def timed_out(
+    target: int, child: int, seconds: float, sent: tuple[int, ...], look: "Look | None"
+) -> "Keys":
+    """The child has run for as long as it may, and is asked to stop in a moment."""
+    seen = _seen(look, child)
+    seen.pop("reason", None)  # that is why it does not stop, and it was not asked yet
+    return {**stop_escalated(target, child, seconds, sent), **seen}
+
+
+def stop_escalated(target: int, child: int, seconds: float, sent: tuple[int, ...]) -> "Keys":
+    """The child did not stop in the time of a step of ``-k``, and gets the next one's signal."""
+    return {
+        "pid": child,
+        "name": proc.name(child),
+        "state": proc.state(child),
+        "seconds": seconds,
+        "signal": signal_name(sent[0]) if sent else None,
+        "target": _target(target, child),
     }
 
 
@@ -179,7 +207,7 @@ def drain_finished(finished: int | None, killed: int, left: int | None, seconds:
 
 def _seen(look: "Look | None", pid: int) -> "Keys":
     """Tell what was found out by now about a process that does not stop."""
-    return look.keys(pid) if look is not None else {}
+    return dict(look.keys(pid)) if look is not None else {}
 
 
 def _target(kind: int, child: int) -> str:

@@ -183,14 +183,23 @@ def trouble(event: str, keys: "Keys") -> "Part":
     why = f": {keys['reason']}" if keys.get("reason") else ""
     if event == "exec_failed":
         return f"{keys['command']} could not be run{why}.", []
-    who = f"{keys['name'] or 'a process'} (pid {keys['pid']})"
+    if event == "leftovers":
+        left = keys["processes"]
+        names = ", ".join(map(_who, left)) if isinstance(left, list) else ""
+        return f"it left processes behind (code {keys['code']}): {names or 'hidden'}.", []
     if event == "stop_is_slow":
-        told = f"{who} has not ended{why}."
+        told = f"{_who(keys)} has not ended{why}."
+    elif event == "timed_out":
+        told = f"{_who(keys)} had run for {keys['seconds']:.1f} s (-t) and was asked to stop."
     else:
-        told = f"{who} had not ended after {keys['seconds']:.1f} s and was killed{why}."
+        told = f"{_who(keys)} had not ended after {keys['seconds']:.1f} s and was killed{why}."
     details = [f"it was at: {keys['waits_for']}"] if keys.get("waits_for") else []
     stack = keys.get("stack")
     return told, details + (list(map(str, stack)) if isinstance(stack, list) else [])
+
+
+def _who(keys: "Keys") -> str:
+    return f"{keys['name'] or 'a process'} (pid {keys['pid']})"
 
 
 def _text(parts: "list[Part]") -> str:

@@ -5,6 +5,7 @@ made. The thread that writes calls them, so they cost PID 1 nothing.
 """
 
 from pyinit.later.proc import called, quoted
+from pyinit.later.waits import RUNS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     Keys = dict[str, Any]
 
+MOST_NAMED = 4
 LONGEST_WORD = 80  # of a command or an error; its key has more of it
 FAULTS = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"}
 
@@ -37,6 +39,30 @@ def stop_is_slow(keys: "Keys") -> str:
     what = f"{_who(keys)} still runs {_time(keys['seconds'])} after {keys['signal']}"
     inspect = f"pyinit --inspect={keys['pid']} shows what it does with that"
     return _because(what, keys, str(keys.get("no_stack", inspect)))
+
+
+def timed_out(keys: "Keys") -> str:
+    """The child has run for as long as it may."""
+    what = f"{_who(keys)} has run for {_time(keys['seconds'])} (-t), so pyinit asks it to stop"
+    if keys.get("stack"):
+        return f"{what}; it was at {_short(str(keys['stack'][0]))}"
+    waits_for = str(keys.get("waits_for", ""))
+    if waits_for == RUNS:
+        return f"{what}; it was running"
+    was = f"it was in {_short(waits_for)}" if waits_for else "raise -t if it needs more time"
+    return f"{what}; {was}"
+
+
+def leftovers(keys: "Keys") -> str:
+    """The child left processes behind."""
+    count, code = keys["count"], f"so pyinit exits with {keys['code']} (--leftovers)"
+    if count is None:
+        return f"the child left processes behind that /proc does not show, {code}"
+    named = ", ".join(_who(each) for each in keys["processes"][:MOST_NAMED])
+    more = ", ..." if count > MOST_NAMED else ""
+    processes, them = ("process", "it") if count == 1 else ("processes", "them")
+    advice = f"let the command stop {them} and wait for {them}"
+    return f"the child left {count} {processes} behind, {named}{more}, {code}: {advice}"
 
 
 def kill_after_expired(keys: "Keys") -> str:

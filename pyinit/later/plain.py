@@ -77,4 +77,18 @@ def unfolded(keys: "Mapping[str, Any]") -> list[str]:
         what = each["waits_for"] or each["state"]
         lines.append(f"  {shown(called(each['name'], each['pid']))}: {shown(what)}")
         lines += [f"    {shown(frame)}" for frame in each.get("stack", ())]
+    for each in keys.get("processes", ()):
+        lines.append(f"  {shown(_whence(each))}")
     return lines
+
+
+def _whence(left: "Mapping[str, Any]") -> str:
+    """Tell of a process that was left behind how old it is, and where it comes from."""
+    from pyinit.later.proc import called, quoted
+
+    who = f"{called(left['name'], left['pid'])}: {left['seconds']:g} s old"
+    if left["parent_pid"] is not None:
+        return f"{who}, a child of {called(left['parent'], left['parent_pid'])}"
+    leader = left["group_leader"] if left["group"] != left["pid"] else None
+    of = f", in the process group of {quoted(leader)}" if leader is not None else ""
+    return f"{who}, its parent has exited{of}"

@@ -63,6 +63,11 @@ class Survivors:
             found = pids()  # nobody: they are hidden (hidepid), for somebody remains
             self._known = set(found) if found else None
 
+    @property
+    def killed(self) -> "frozenset[int]":
+        """Who got SIGKILL, as far as it was told."""
+        return frozenset(self._killed)
+
     def asked(self) -> None:
         """Tell that they were asked to go, just now."""
         self._began = monotonic()

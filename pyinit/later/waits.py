@@ -21,6 +21,7 @@ io_uring_enter 426 426, epoll_pwait2 441 441, futex_waitv 449 449, clone 56 220,
 clone3 435 435, execve 59 221, stat 4 -, lstat 6 -, newfstatat 262 79, statx 332 291,
 getdents64 217 61, unlinkat 263 35, sync 162 81, exit_group 231 94
 """
+RUNS = "nothing, it runs"  # what it waits for
 ON_DESCRIPTOR = {
     "read", "write", "readv", "writev", "preadv", "ioctl", "connect", "accept", "accept4", "sendto",
     "recvfrom", "sendmsg", "recvmsg", "recvmmsg", "fcntl", "flock", "fsync", "fdatasync", "splice",
@@ -64,7 +65,7 @@ class Wait:
     def __str__(self) -> str:
         """Return it as it is told."""
         if self.is_running:
-            return "nothing, it runs"
+            return RUNS
         return f"{self.call} on {self.on}" if self.on else self.call
 
 
