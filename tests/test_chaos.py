@@ -54,7 +54,12 @@ S 1 4 15 0 0 9
 S 2 5 15 0 0 9
 G 1 4 1 0 3 10
 """
-LEVELS = {"drain_survivor": "warning", "orphan_reaped": "debug"}
+LEVELS = {
+    "timed_out": "warning",
+    "leftovers": "warning",
+    "drain_survivor": "warning",
+    "orphan_reaped": "debug",
+}
 WISHES = Wishes(
     verbosity=3,
     style="json",
@@ -180,6 +185,34 @@ def test_nothing_is_wrong_with_a_console(record, line):
     assert [] == record.judge()
 
 
+def test_nothing_is_wrong_with_a_signal_of_a_step(record):
+    """The kernel dropped what was sent to pyinit, and the root got the same from a step."""
+    record.drop("signal_forwarded", signal="SIGRTMIN+10")
+    record.wish(ladder=((0, 0.1), (44, 0.1)), kill_after=0.2)
+
+    assert [] == record.judge()
+
+
+def test_nothing_is_wrong_with_limits(record):
+    """A command that is late, whose request is the first of two steps, and that leaves somebody."""
+    record.wish(timeout=0.1, ladder=((12, 0.1), (2, 0.1)), kill_after=0.2, leftovers=99)
+    record.find("signal_forwarded", signal="SIGTERM").update(sent="SIGUSR2")
+    for line in (LATE, STEP):
+        record.add(line)
+    record.seen.code = 124
+    assert [] == record.judge()
+
+    record.seen.stderr = ""
+    record.wish(expected=(7,))
+    record.drop("timed_out")
+    record.add(LEFT)
+    record.seen.code = 99
+    assert [] == record.judge()
+
+
+LATE = 'timed_out pid=2 name=x state=x seconds=1 signal=SIGTERM target="process 2"'
+STEP = 'stop_escalated pid=2 name=x state=x seconds=1 signal=SIGINT target="process 2"'
+LEFT = "leftovers code=99 count=1 processes=[]"
 DOCTORED = {
     "code": (lambda r: setattr(r.seen, "code", 8), "expected code [7], seen 8"),
     "code is not made 0": (lambda r: r.wish(expected=(7,)), "expected code [0], seen 7"),
@@ -234,6 +267,49 @@ DOCTORED = {
     "patience": (
         lambda r: r.add("kill_after_expired pid=2 name=x state=x seconds=1 target=x"),
         "told of patience that nobody lost",
+    ),
+    "late too early": (
+        lambda r: (r.wish(timeout=50), r.add(LATE)),
+        "told of a time that is not over",
+    ),
+    "late without a limit": (lambda r: r.add(LATE), "told of a time that is not over"),
+    "late twice": (
+        lambda r: (r.wish(timeout=0.1), r.add(LATE), r.add(LATE)),
+        "told of a time that is not over",
+    ),
+    "late with another code": (
+        lambda r: (r.wish(timeout=0.1), r.add(LATE)),
+        "late, and left with 7",
+    ),
+    "late untold": (
+        lambda r: (r.wish(timeout=0.1), setattr(r.seen, "code", 124)),
+        "nothing is told of why the code is 124",
+    ),
+    "late and 0": (
+        lambda r: (r.wish(timeout=50, expected=(124,)), setattr(r.seen, "code", 0)),
+        "expected code [7], seen 0",
+    ),
+    "steps of nobody": (lambda r: r.add(STEP), "expected the steps of (), seen [2]"),
+    "steps in another order": (
+        lambda r: (r.wish(ladder=((0, 0.1), (3, 0.1), (2, 0.1)), kill_after=0.3), r.add(STEP)),
+        "seen [2]",
+    ),
+    "first step of nobody": (
+        lambda r: (r.wish(ladder=((2, 0.1),)), r.edit("signal_forwarded", sent="SIGINT")),
+        "expected to be forwarded as 12",
+    ),
+    "leftovers unasked": (lambda r: r.add(LEFT), "told of leftovers, and left with 7"),
+    "leftovers of another code": (
+        lambda r: (r.wish(leftovers=99, expected=(7,)), r.add(LEFT), setattr(r.seen, "code", 9)),
+        "expected code [99], seen 9",
+    ),
+    "leftovers and 0": (
+        lambda r: (r.wish(leftovers=99, expected=(7,)), setattr(r.seen, "code", 0)),
+        "expected code [99], seen 0",
+    ),
+    "leftovers untold": (
+        lambda r: (r.wish(leftovers=99, expected=(7,)), setattr(r.seen, "code", 99)),
+        "nothing is told of why the code is 99",
     ),
     "forward of nothing": (lambda r: r.repeat("signal_forwarded"), "sent 1 times, told 2"),
     "forward untold": (
@@ -330,6 +406,7 @@ def broken(folder: Path, module: str, right: str, wrong: str) -> Path:
 
 
 SEED = 837  # one that has time to ask, and whose child leaves with a code of its own
+LATE_SEED, STEPS_SEED, LEAK_SEED = 357, 337, 1773  # a limit, steps, and a code for leftovers
 MAIN = """
 from pyinit import signals
 mask = signals.block_all()
@@ -340,19 +417,44 @@ BREAKS = {
     "asks nobody": (
         ("lifecycle.py", "(SIGTERM, SIGCONT)", "(SIGCONT,)"),
         "saw no SIGTERM",
+        SEED,
     ),
     "drains nobody": (
         ("lifecycle.py", "settings.drain if may_drain else 0.0", "0.0"),
         "saw no SIGTERM",
+        SEED,
     ),
-    "loses codes": (("child.py", "code if code >= 0 else 128 - code", "1"), "expected code"),
+    "loses codes": (
+        ("child.py", "code if code >= 0 else 128 - code", "1"),
+        "expected code",
+        SEED,
+    ),
+    "leaves with the code of who was late": (
+        ("supervisor.py", "TIMED_OUT_CODE = 124", "TIMED_OUT_CODE = 125"),
+        "expected code",
+        LATE_SEED,
+    ),
+    "takes the steps in another order": (
+        (
+            "lifecycle.py",
+            "(signum, seconds), *rest = self._ladder",
+            "*rest, (signum, seconds) = self._ladder",
+        ),
+        "expected the steps",
+        STEPS_SEED,
+    ),
+    "looks for no leftovers": (
+        ("later/leftovers.py", "return self.count != 0", "return False"),
+        "expected code",
+        LEAK_SEED,
+    ),
 }
 
 
-@pytest.mark.parametrize(("change", "failure"), BREAKS.values(), ids=BREAKS)
-def test_what_is_wrong_with_pyinit_is_found(folder, change, failure):
+@pytest.mark.parametrize(("change", "failure", "seed"), BREAKS.values(), ids=BREAKS)
+def test_what_is_wrong_with_pyinit_is_found(folder, change, failure, seed):
     """A pyinit that was broken fails within a few runs, and it is told which and how to see it."""
-    done = chaos("--jobs", 1, "--runs", 1, "--seed", SEED, "--init", broken(folder, *change))
+    done = chaos("--jobs", 1, "--runs", 1, "--seed", seed, "--init", broken(folder, *change))
 
     assert 1 == done.returncode
     assert failure in done.stdout

@@ -35,20 +35,25 @@ LONGEST = 4  # lines of a change that are shown
 DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
 KILLS = (
     "is_over forward _send reap _is_quiet _take _take_child _note_dead _note_child _reap_unseen "
-    "_note_no_children settle take_step _note_step leave"
+    "_note_no_children settle take_step _note_step leave "
+    "_final_code _look_for_leftovers _tell_leftovers"
 )
 WAITS = "_live _wait _forward _reap _code_of_child"
 
 # Of each module the tests that matter, the fastest first, and the functions; none for all.
 SUBJECTS = {
-    "lifecycle": (("test_lifecycle", *DRAIN), ""),
+    "lifecycle": (("test_lifecycle", *DRAIN, "test_timeout"), ""),
     "processes": (
         ("test_reaping", "test_loop", "test_descendants", *DRAIN, "test_exit_codes", "test_traps"),
         "",
     ),
     "later/descendants": (("test_descendants", "test_rewrite", "test_drain", "test_subreaper"), ""),
-    "supervisor": (("test_loop", "test_exit_codes", *DRAIN, "test_traps"), KILLS),
+    "supervisor": (
+        ("test_loop", "test_exit_codes", *DRAIN, "test_traps", "test_leftovers", "test_timeout"),
+        KILLS,
+    ),
     "init": (("test_loop", "test_exit_codes", "test_forwarding", "test_reaping"), WAITS),
+    "later/leftovers": (("test_leftovers",), ""),
     "before/names": (
         ("test_command_line", "test_rewrite", "test_lifecycle"),
         "number name _is_count",

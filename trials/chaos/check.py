@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from trials.chaos import log
-from trials.chaos.expected import possible_codes, remaining, swept
+from trials.chaos.expected import final_codes, remaining, swept
 from trials.chaos.plan import AT_ONCE, HASTY, TERM
 from trials.chaos.seen import RUNNER, Seen
 
@@ -28,9 +28,11 @@ def actors(seen: Seen) -> Iterator[str]:
 
 
 def code(seen: Seen) -> Iterator[str]:
-    """The code is the child's: the one that it named, or that of the signal that killed it."""
-    codes = set(possible_codes(seen))
-    expected = {0 if each in seen.plan.wishes.expected else each for each in codes}
+    """The code is the child's, the one that it named or that of the signal that killed it.
+
+    Or the one that says that it was late, or that it left somebody behind.
+    """
+    expected = final_codes(seen)
     if seen.code not in expected:
         yield f"expected code {sorted(expected)}, seen {seen.code}"
 

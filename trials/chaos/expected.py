@@ -7,6 +7,8 @@ from trials.chaos.plan import REQUESTS
 from trials.chaos.seen import Line, Seen
 from trials.chaos.tree import DIES
 
+TOO_LATE = 124
+STARTING = 1000  # milliseconds that the root may have needed until it told of itself
 KILLED = 128 + int(signal.SIGKILL)
 
 
@@ -17,9 +19,36 @@ def possible_codes(seen: Seen) -> Iterator[int]:
         yield 128 + end.b if end.b else end.c
     elif seen.plan.root.asked == DIES:
         yield 128 + seen.plan.quit
-    first = min((line.when for line in requests(seen)), default=None)
+    asked = [line.when for line in requests(seen)]
+    if may_be_late(seen):
+        asked.append(began(seen) + int(wishes.timeout * 1000))
+    first = min(asked, default=None)
     if wishes.kill_after and first is not None and seen.ended - first >= wishes.kill_after * 1000:
         yield KILLED
+
+
+def began(seen: Seen) -> int:
+    """Return when the child may have begun at the earliest."""
+    up = seen.position("A", 0)
+    return 0 if up is None else seen.lines[up].when - STARTING
+
+
+def may_be_late(seen: Seen) -> bool:
+    """Tell whether the time of the child may have been over."""
+    limit = seen.plan.wishes.timeout
+    return bool(limit) and seen.ended - began(seen) >= limit * 1000
+
+
+def final_codes(seen: Seen) -> set[int]:
+    """Return what pyinit may leave with."""
+    wishes = seen.plan.wishes
+    codes = set(possible_codes(seen)) | ({TOO_LATE} if may_be_late(seen) else set())
+    codes = {0 if each in wishes.expected else each for each in codes}
+    if 0 in codes and wishes.leftovers:
+        codes.add(wishes.leftovers)
+        if {node for node in stayed(seen) if node < len(seen.plan.nodes)}:  # guests come last
+            codes.remove(0)
+    return codes
 
 
 def requests(seen: Seen) -> Iterator[Line]:

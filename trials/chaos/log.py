@@ -9,8 +9,8 @@ from trials.chaos import leavings
 from trials.chaos.events import (
     DOCUMENTED, LOUD, TROUBLE, Event, fate_code, form, named, number,
 )  # fmt: skip
-from trials.chaos.expected import KILLED, possible_codes
-from trials.chaos.plan import INFO, WARNING
+from trials.chaos.expected import KILLED, TOO_LATE, may_be_late, possible_codes
+from trials.chaos.plan import INFO, REQUESTS, WARNING
 from trials.chaos.seen import RUNNER, Seen
 
 CONSOLE = re.compile(r"\d\d:\d\d:\d\d \[(?P<level>error|warning|info|debug) *\] (?P<name>\w*)")
@@ -36,7 +36,7 @@ def failures(seen: Seen) -> Iterator[str]:
         return
     if seen.is_cut_short:
         return
-    for judge in (beginning, ending, forwards, *leavings.CHECKS):
+    for judge in (beginning, ending, limits, forwards, *leavings.CHECKS):
         yield from judge(seen, events)
 
 
@@ -87,6 +87,25 @@ def ending(seen: Seen, events: list[Event]) -> Iterator[str]:
         yield f"told of patience that nobody lost: {expired}"
 
 
+def limits(seen: Seen, events: list[Event]) -> Iterator[str]:
+    """The end of the child's time, the steps and the leftovers are told where there are any."""
+    wishes, late, left = seen.plan.wishes, named(events, "timed_out"), named(events, "leftovers")
+    steps = [number(str(event["signal"])) for event in named(events, "stop_escalated")]
+    if steps != [signum for signum, _ in wishes.ladder[1:]][: len(steps)]:
+        yield f"expected the steps of {wishes.ladder}, seen {steps}"
+    if len(late) > 1 or (late and not may_be_late(seen)):
+        yield f"told of a time that is not over: {late}"
+    if wishes.verbosity < WARNING:
+        return
+    if left and (not wishes.leftovers or left[0]["code"] != seen.code):
+        yield f"told of leftovers, and left with {seen.code}: {left}"
+    if late and not left and seen.code not in {TOO_LATE, KILLED, 0}:
+        yield f"late, and left with {seen.code}"
+    usual = set(possible_codes(seen))
+    if not late and not left and seen.code not in {0, *usual}:
+        yield f"nothing is told of why the code is {seen.code}"
+
+
 def forwards(seen: Seen, events: list[Event]) -> Iterator[str]:
     """What is told was sent, no more often than that, and went where the options have it."""
     told = named(events, "signal_forwarded", "signal_dropped")
@@ -106,8 +125,11 @@ def forwards(seen: Seen, events: list[Event]) -> Iterator[str]:
 
 def unseen(seen: Seen) -> set[int]:
     """Return the signals that pyinit must have told of: those that the root had to see."""
-    rewrite = seen.plan.wishes.rewrite
-    took = {line.a for line in seen.told("S") if line.node == 0}
+    wishes, rewrite = seen.plan.wishes, seen.plan.wishes.rewrite
+    # What pyinit sends of its own accord is no proof of what came in.
+    own = {signum for signum, _ in wishes.ladder}
+    own |= {seen.plan.quit, int(signal.SIGCONT)} if wishes.ladder or wishes.timeout else set()
+    took = {line.a for line in seen.told("S") if line.node == 0} - own
     return {
         line.a
         for line in seen.told("K")
@@ -130,7 +152,8 @@ def forward(seen: Seen, event: Event, *, after: bool) -> Iterator[str]:
         return
     if event["target"] != (everyone if after or wishes.everyone else aim):
         yield f"expected to go to {everyone if after or wishes.everyone else aim}: {event}"
-    if (number(str(event["sent"])) if "sent" in event else signum) != sends:
+    steps = {wishes.first_step} if wishes.first_step and signum in REQUESTS else set()
+    if (number(str(event["sent"])) if "sent" in event else signum) not in {sends, *steps}:
         yield f"expected to be forwarded as {sends}: {event}"
     pids = {line.pid for line in seen.told("K") if line.a == signum and line.node != RUNNER}
     runners = any(line.a == signum and line.node == RUNNER for line in seen.told("K"))

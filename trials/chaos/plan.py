@@ -16,12 +16,21 @@ DRAINS = {CALM: (5.0, 10.0, 30.0), CLINGING: (0.5, 0.8), HASTY: (0.05, 0.1), AT_
 INSTEAD = tuple(map(int, (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, 35)))
 # One of these takes others of them out of the queue (signal(7)).
 FICKLE = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT}
+SWITCHED_ON = "yes"
+IMPLIED = 10.0  # seconds of a kill-after that a limit brings with it
+NO_TIME = 1000.0  # seconds that no run takes
 REQUESTS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wishes:
-    """What pyinit is told to do."""
+    """What pyinit is told to do.
+
+    Attributes:
+        ladder: the signals of the steps of kill-after, the first 0 where the request itself is
+            sent, and their seconds.
+        leftovers: the code where somebody is left behind; 0 for none.
+    """
 
     verbosity: int
     style: str
@@ -32,6 +41,14 @@ class Wishes:
     drain: float
     rewrite: dict[int, int]
     expected: tuple[int, ...]
+    timeout: float = 0.0
+    ladder: tuple[tuple[int, float], ...] = ()
+    leftovers: int = 0
+
+    @property
+    def first_step(self) -> int:
+        """The signal that is sent in place of the first request to stop; 0 for none."""
+        return self.ladder[0][0] if self.ladder else 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +97,7 @@ class Plan:
     @property
     def quit(self) -> int:
         """What the root gets in place of SIGTERM."""
-        return self.wishes.rewrite.get(TERM, TERM) or TERM
+        return self.wishes.first_step or self.wishes.rewrite.get(TERM, TERM) or TERM
 
     @property
     def may_cling(self) -> bool:
@@ -102,7 +119,8 @@ class Plan:
     @property
     def limit(self) -> float:
         """Within how many seconds of the last signal sent it must be over."""
-        return self.root.lasts / 1000 + self.wishes.kill_after + self.drain_limit
+        limit = self.wishes.timeout if self.wishes.timeout < NO_TIME else 0.0
+        return limit + self.root.lasts / 1000 + self.wishes.kill_after + self.drain_limit
 
     def describe(self) -> str:
         """Return it for a person."""
@@ -125,7 +143,7 @@ def make(seed: int) -> Plan:
     chance = random.Random(seed)
     kind = chance.choices((CALM, CLINGING, HASTY, AT_ONCE), (50, 25, 10, 15))[0]
     namespace = maybe(chance, 0.6)
-    wishes = _wishes(chance, kind)
+    wishes = _with_limits(random.Random(-1 - seed), _wishes(chance, kind))
     stop = maybe(chance, 0.85) and wishes.rewrite.get(TERM) != 0
     may_cling = kind != CALM
     below = tree.grow(chance, may_cling=may_cling)
@@ -144,7 +162,7 @@ def make(seed: int) -> Plan:
         nodes=(root, *below),
         guests=tuple(tree.guest(chance, number, may_cling=may_cling) for number in numbers),
         signals=tuple(chance.choices(tree.SIGNALS, k=chance.randint(0, 12))),
-        one_by_one=maybe(chance, 0.5) and sees,
+        one_by_one=maybe(chance, 0.5) and sees and wishes.timeout in {0.0, NO_TIME},
         early=maybe(chance, 0.4) and kind != CALM,
         stop=stop,
         later=tuple(chance.choices((*tree.SIGNALS, TERM, TERM, TERM), k=chance.randint(0, 4))),
@@ -170,9 +188,29 @@ def _wishes(chance: random.Random, kind: str) -> Wishes:
     )
 
 
+def _with_limits(chance: random.Random, wishes: Wishes) -> Wishes:
+    """Add a limit, steps and a code for leftovers, or some of these; by a chance of their own."""
+    ladder, kill_after = wishes.ladder, wishes.kill_after
+    if maybe(chance, 0.2):
+        first = chance.choice((0, TERM, *INSTEAD))
+        others = chance.choices((TERM, *tree.SIGNALS), k=chance.randint(0, 3))
+        ladder = tuple((signum, 0.1) for signum in (first, *others))
+        kill_after = round(0.1 * len(ladder), 1)
+    has_limit = maybe(chance, 0.25) and wishes.rewrite.get(TERM) != 0
+    timeout = chance.choice((2.0, 2.5, NO_TIME)) if has_limit else 0.0
+    return dataclasses.replace(
+        wishes,
+        ladder=ladder,
+        kill_after=kill_after or (IMPLIED if has_limit else 0.0),
+        timeout=timeout,
+        leftovers=chance.randint(1, 255) if maybe(chance, 0.25) else 0,
+    )
+
+
 def _root(chance: random.Random, wishes: Wishes, *, stop: bool) -> Node:
     asked = chance.choices(range(5), (20, 55, 5, 10, 10))[0]
-    ends = stop and (asked in {DIES, LEAVES} or 0 < wishes.kill_after < 1)
+    is_asked = stop or 0 < wishes.timeout < NO_TIME
+    ends = is_asked and (asked in {DIES, LEAVES} or 0 < wishes.kill_after < 1)
     execs = chance.choices(range(3), (80, 12, 8))[0]
     if execs == EXECS_SLEEP and not (stop and asked == DIES):
         execs = 0
@@ -198,14 +236,19 @@ def _spell(chance: random.Random, wishes: Wishes) -> tuple[tuple[str, ...], dict
     """Return the wishes as options and variables, whichever chance has it."""
     words: list[str] = []
     variables: dict[str, str] = {}
+    steps = [f"{signum}:{seconds}" for signum, seconds in wishes.ladder]
+    after = ",".join([*steps, "KILL"]).removeprefix("0:") if steps else str(wishes.kill_after)
+    is_implied = wishes.timeout and wishes.kill_after == IMPLIED
     pairs = ",".join(f"{origin}:{target}" for origin, target in wishes.rewrite.items())
     for wish, option, variable, value in (
-        (wishes.group, "-g", "KILL_PROCESS_GROUP", "1"),
-        (wishes.everyone, "-a", "FORWARD_ALL", "1"),
-        (wishes.warns, "-w", "", "1"),
-        (maybe(chance, 0.2), "-s", "SUBREAPER", "1"),
+        (wishes.group, "-g", "KILL_PROCESS_GROUP", SWITCHED_ON),
+        (wishes.everyone, "-a", "FORWARD_ALL", SWITCHED_ON),
+        (wishes.warns, "-w", "", SWITCHED_ON),
+        (maybe(chance, 0.2), "-s", "SUBREAPER", SWITCHED_ON),
         (wishes.verbosity != 1, "", "VERBOSITY", str(wishes.verbosity)),
-        (wishes.kill_after, "-k", "KILL_AFTER", str(wishes.kill_after)),
+        (wishes.kill_after and not is_implied, "-k", "KILL_AFTER", after),
+        (wishes.timeout, "-t", "TIMEOUT", str(wishes.timeout)),
+        (wishes.leftovers, "--leftovers", "LEFTOVERS", str(wishes.leftovers)),
         (wishes.drain not in DRAINS[CALM][:1], "--drain", "DRAIN", str(wishes.drain)),
         (wishes.style != "auto", "--log-format", "LOG_FORMAT", wishes.style),
         (pairs, "-r", "REWRITE", pairs),
@@ -215,7 +258,7 @@ def _spell(chance: random.Random, wishes: Wishes) -> tuple[tuple[str, ...], dict
         if variable and (not option or maybe(chance, 0.4)):
             variables[f"PYINIT_{variable}"] = value
         else:
-            words += [option] if value == "1" else [option, value]
+            words += [option] if value == SWITCHED_ON else [option, value]
     for code in wishes.expected:
         words += ["-e", str(code)]
     if maybe(chance, 0.15):

@@ -12,7 +12,7 @@ from testkit.namespaces import ROOT, UNSHARE
 from testkit.processes import children, state
 from testkit.programs import PYINIT, compile_c
 from trials.chaos import proc, tree
-from trials.chaos.plan import FICKLE, TERM, Plan
+from trials.chaos.plan import FICKLE, REQUESTS, TERM, Plan
 from trials.chaos.seen import RUNNER, Line, Seen
 from trials.chaos.watch import Watch
 
@@ -135,6 +135,8 @@ class Run:
         self._send(signum)
         comes = self._plan.wishes.rewrite.get(signum, signum)
         if not self._plan.one_by_one or comes == 0 or {signum, comes} & FICKLE:
+            return
+        if signum in REQUESTS and self._plan.wishes.first_step:  # of several that one becomes it
             return
         if comes == self._plan.quit and not self._plan.root.tells_of_asking:
             return

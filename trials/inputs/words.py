@@ -42,6 +42,14 @@ RULES = st.lists(
     st.one_of(st.builds("{}:{}".format, SIGNALS, SIGNALS | st.just("0")), SIGNALS, ODD_TEXT, TEXT),
     max_size=4,
 ).map(",".join)
+STEPS = st.one_of(
+    NUMBERS,
+    st.builds(
+        lambda steps, last: ",".join([*steps, last]),
+        st.lists(st.builds("{}:{}".format, SIGNALS, NUMBERS) | NUMBERS | TEXT, max_size=4),
+        st.sampled_from(["KILL", "KILL", "9", "TERM", "TERM:5", ""]),
+    ),
+)
 FORMATS = st.sampled_from(["auto", "console", "json", "JSON", "jsno", ""])
 SWITCHES = st.sampled_from(["1", "0", "yes", "No", "TRUE", "off", "2", "yse", "", "\u0131"])
 VALUES = st.one_of(NUMBERS, SIGNALS, RULES, FORMATS).map(str.encode) | ANY
@@ -52,7 +60,9 @@ FITTING = {
     "expected_codes": NUMBERS,
     "rewrite": RULES,
     "drain": NUMBERS,
-    "kill_after": NUMBERS,
+    "timeout": NUMBERS,
+    "kill_after": STEPS,
+    "leftovers": NUMBERS,
     "log_format": FORMATS,
 }
 
@@ -99,7 +109,9 @@ OF_PYINIT = {
     "PYINIT_FORWARD_ALL": SWITCHES,
     "PYINIT_VERBOSITY": NUMBERS,
     "PYINIT_DRAIN": NUMBERS,
-    "PYINIT_KILL_AFTER": NUMBERS,
+    "PYINIT_TIMEOUT": NUMBERS,
+    "PYINIT_KILL_AFTER": STEPS,
+    "PYINIT_LEFTOVERS": NUMBERS,
     "PYINIT_REWRITE": RULES,
     "PYINIT_LOG_FORMAT": FORMATS,
     "TINI_SUBREAPER": SWITCHES,
