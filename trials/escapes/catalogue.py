@@ -1,0 +1,134 @@
+"""The ways to outlive a time limit, and what is to keep the limit."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from testkit.programs import PYINIT
+
+LIMITS = Path(__file__).parent / "limits"
+GRACE = "0.2"  # seconds between the request to stop and SIGKILL
+LIMIT = 1.0  # seconds that a way has to be in place, where the clock alone tells
+CGROUP, HELPER = "a cgroup (v2) to write to, as root", "a helper that becomes root"
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to outlive a time limit.
+
+    Attributes:
+        name: the word for ways.c.
+        label: what is done, as the table has it.
+        needs: CGROUP or HELPER; empty where it takes nothing.
+    """
+
+    name: str
+    label: str
+    needs: str = ""
+
+
+WAYS = (
+    Way("job", "a background job"),
+    Way("session", "setsid"),
+    Way("daemon", "setsid and a double fork"),
+    Way("nohup", "`setsid nohup`"),
+    Way("block", "blocks all signals"),
+    Way("stopped", "is stopped"),
+    Way("relay", "forks and exits at full speed"),
+    Way("relay-in-group", "the same in the command's process group"),
+    Way("relay-of-sessions", "the same, each time in a session of its own"),
+    Way("relays", "30 of these two at once"),
+    Way("drifters", "30 that fork and exit each millisecond, with setsid"),
+    Way("answer", "forks when SIGTERM comes"),
+    Way("threads", "threads that fork again when a child ends"),
+    Way("vfork", "a child by vfork(2) that calls no exec"),
+    Way("subreaper", "a subreaper that replaces what it has adopted"),
+    Way("user", "becomes root by a set-user-ID helper", needs=HELPER),
+    Way("user-namespace", "a user namespace of its own"),
+    Way("pid-namespace", "a PID namespace of its own, with a forker in it"),
+    Way("stopped-parent", "its parent is stopped"),
+    Way("frozen", "its parent is in a frozen cgroup (v2)", needs=CGROUP),
+    Way("traced", "traced, and held at its exit"),
+    Way("hidden", "no command line, and a name to confuse readers of `/proc`"),
+    Way("guards", "pairs that watch and replace each other"),
+    Way("wakers", "the same, and processes that continue all others"),
+    Way("tree", "121 processes, each replaces its children"),
+    Way("thousand", "1,000 sessions"),
+)
+
+
+def _here() -> str:
+    return ""
+
+
+def _has_systemd() -> str:
+    return "" if Path("/run/systemd/system").exists() else "systemd does not run here"
+
+
+def _has_bubblewrap() -> str:
+    return "" if shutil.which("bwrap") else "there is no bwrap"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What is to keep the limit.
+
+    Attributes:
+        name: what it is, as the table has it.
+        words: the command, before that of the way.
+        limit: when it notices by its own clock, in seconds; 0 where SIGTERM tells it.
+        is_pid1: whether it is started as PID 1 of a PID namespace.
+        is_ours: whether it is pyinit.
+        missing: returns why it cannot be tried; nothing where it can.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    limit: float = 0
+    is_pid1: bool = False
+    is_ours: bool = False
+    missing: Callable[[], str] = field(default=_here)
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it is run by an interpreter, which may lie in the home of root."""
+        return bool({PYINIT, sys.executable} & {*self.words})
+
+
+# timeout(1) does at a SIGTERM what it does when its time is over, so that no time has to pass.
+_TIMEOUT = ("timeout", "-k", GRACE, "1000")
+_OWN = (PYINIT, "-k", GRACE, "-d", GRACE, "--explain-after", "0", "--")
+_DIES = 'setpriv --pdeathsig KILL -- "$@"; exit $?'  # and sh, which SIGTERM ends, is the parent
+
+
+def _script(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-P", str(LIMITS / f"{name}.py"), str(LIMIT), GRACE)
+
+
+TOOLS = (
+    Tool("pyinit", _OWN, is_ours=True),
+    Tool("pyinit as PID 1", _OWN, is_pid1=True, is_ours=True),
+    Tool("`timeout -k`", _TIMEOUT),
+    Tool("`tini -s -g`", (*_TIMEOUT, "tini", "-s", "-g", "--")),
+    Tool("`dumb-init`", (*_TIMEOUT, "dumb-init", "--")),
+    Tool("`catatonit`", (*_TIMEOUT, "catatonit", "--")),
+    Tool("`subprocess.run`", _script("run_with_timeout"), limit=LIMIT),
+    Tool("psutil", _script("kill_tree"), limit=LIMIT),
+    Tool(
+        "`bwrap --unshare-pid`",
+        (
+            *_TIMEOUT,
+            *("bwrap", "--unshare-pid", "--die-with-parent", "--dev-bind", "/", "/"),
+            *("--proc", "/proc", "--"),
+        ),
+        missing=_has_bubblewrap,
+    ),
+    Tool("`setpriv --pdeathsig`", ("sh", "-c", _DIES, "-")),
+    Tool(
+        "`systemd-run --scope`",
+        (*_TIMEOUT, "systemd-run", "--quiet", "--scope", "--collect", "--"),
+        missing=_has_systemd,
+    ),
+)

@@ -1,0 +1,96 @@
+"""PID 1 of the namespace in which one attempt takes place: who is left there has got away.
+
+Usage: python referee.py LIMIT INNER COMMAND [ARGUMENT]...
+
+Every orphan becomes PID 1's child, so when waitpid(2) knows of no child (ECHILD) nobody is left,
+and SIGCHLD tells when to look. At the end it prints what it saw as one line of JSON, and with it the
+kernel ends whatever else is in the namespace.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+READY_SECONDS = 30.0  # for the way to be in place
+LEAVING_SECONDS = 10.0  # for the command that is to keep the limit, once that has passed
+QUIET_SECONDS = 0.5  # for the others, once that command has left: for the kernel to end them
+DEAD = {"Z", "X"}
+
+
+def main(limit: float, *, is_inner: bool, command: list[str]) -> None:
+    """Run the command, have its limit come, and see who is left.
+
+    Args:
+        limit: when the command itself is to notice, in seconds; 0 where it is told by SIGTERM.
+        is_inner: whether SIGTERM is for the child of the command, which is unshare(1).
+        command: the words.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    began = time.monotonic()
+    tool = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD}),
+    )
+    assert tool.stdout
+    if tool.stdout.readline() != b"ready\n":
+        sys.exit("the way did not begin")
+    if limit:
+        due = began + limit
+        is_late = time.monotonic() > due
+        if is_late:
+            sys.exit("the limit came before the way was in place")
+    else:
+        os.kill(_child(tool.pid) if is_inner else tool.pid, signal.SIGTERM)
+        due = time.monotonic()
+    seen = _watch(tool.pid, due)
+    left = [] if seen["quiet"] is not None else _living()
+    print(json.dumps({**seen, "survivors": len(left), "names": sorted(set(left))}))
+
+
+def _watch(pid: int, due: float) -> dict[str, float | int | None]:
+    """Reap until nobody is left, or the time is over; tell when what came, in seconds after due."""
+    seen: dict[str, float | int | None] = {"code": None, "left": None, "quiet": None}
+    end = due + LEAVING_SECONDS
+    while time.monotonic() < end:
+        try:
+            dead, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            seen["quiet"] = time.monotonic() - due
+            break
+        if dead == pid:
+            seen["code"] = os.waitstatus_to_exitcode(status)
+            seen["left"] = time.monotonic() - due
+            end = time.monotonic() + QUIET_SECONDS
+        if not dead:
+            signal.sigtimedwait({signal.SIGCHLD}, max(0, end - time.monotonic()))
+    return seen
+
+
+def _child(pid: int) -> int:
+    (child,) = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return child
+
+
+def _living() -> list[str]:
+    """Return the names of all others that live."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and entry != "1":
+            try:
+                text = Path(f"/proc/{entry}/stat").read_text(errors="replace")
+            except OSError:  # it has just gone
+                continue
+            name, _, rest = text.partition("(")[2].rpartition(")")
+            if rest.split()[0] not in DEAD:
+                found.append(name)
+    return found
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]), is_inner=sys.argv[2] == "inner", command=sys.argv[3:])
