@@ -224,6 +224,12 @@ class Supervisor:
             return False
         return self._orphan_level() > self.report.verbosity
 
+    def _wants_name(self, status: int) -> bool:
+        if self._orphan_level() <= self.report.verbosity:
+            return True
+        was_killed = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) == signals.SIGKILL
+        return was_killed and not self._is_quiet()  # thousands more may just have exited
+
     def _orphan_level(self) -> int:
         """Return the level at which orphans are told of; ``-v`` is enough while all are to go."""
         if self._settings.warn_on_reap:
@@ -236,7 +242,7 @@ class Supervisor:
             self.lifecycle.child_died(status, monotonic())  # before anything can go wrong
             name, taken = None, self._take_child(status)
         else:
-            name = None if self._is_quiet() else _name(pid)
+            name = _name(pid) if self._wants_name(status) else None
             taken = processes.take(pid)
         if taken is not None:
             self._note_dead(pid, name, taken)
@@ -442,6 +448,8 @@ class Supervisor:
             return
         if step == lifecycle.ASK:
             self._survivors.asked()
+        elif step == lifecycle.KILL:
+            self._survivors.killed()
         elif step == lifecycle.LOOK and self._survivors.look(self._child.terminal):
             self.lifecycle.look_again(monotonic())
         elif step == lifecycle.GIVE_UP:

@@ -12,10 +12,18 @@ signalled. So:
 kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork, and parents end
 between the look at their children and the look at themselves. So it is repeated until nobody new is
 found. But who was forked by a process that had been asked already is passed over: that may be a
-command which it cleans up with. SIGKILL passes over nobody, and goes to whole process groups as
-well, which reaches at one moment who forks faster than it is found: groups of other sessions than
-pyinit's own, in which nobody is but descendants. Such a number is no other group's while a child of
-pyinit's is in it, be it a zombie.
+command which it cleans up with.
+
+SIGKILL passes over nobody, and comes last: all are stopped first (SIGSTOP), again and again until
+nobody new is found, so that none of them sees another one end, or forks. A process that forks and
+exits without a pause is another one by the time a walk has found it. Two things reach it:
+
+4. A signal to its process group reaches all in it at one moment, and what they fork in that moment
+   (copy_process() in kernel/fork.c). That is for groups of other sessions than pyinit's own, in
+   which nobody is but descendants. Such a number is no other group's while a child of pyinit's is
+   in it, be it a zombie.
+5. When its parent exits it becomes pyinit's own child. The list of these is one file, which is read
+   faster than a process forks; by rule 1 there is nothing more to look at.
 """
 
 import os
@@ -24,7 +32,7 @@ from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 
 from pyinit import processes
 from pyinit.later import proc
-from pyinit.signals import SIGKILL
+from pyinit.signals import SIGKILL, SIGSTOP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,31 +44,50 @@ if TYPE_CHECKING:
     Moment = tuple[int, int]  # in ticks since boot, and the last pid given out by then
 
 WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
+STOPPING_SECONDS = 0.1  # the same for SIGSTOP; what it has not reached by then is killed all the same
+CHASING_SECONDS = 0.02  # for those that become pyinit's own children meanwhile
+CALM = 3  # looks in a row without a new child
 
 
 def send(signums: tuple[int, ...], child: int) -> None:
     """Send signals, in their order, to the child and all others below pyinit, parents first.
 
     Args:
-        signums: the signals.
+        signums: the signals. SIGKILL alone is sent as the module has it, and then again by who
+            calls this, after the dead were reaped: they slow down a walk.
         child: the child's pid while it lives, else 0; it gets them whatever becomes of the others.
 
     Raises:
         OSError: ENOENT where /proc does not tell who they are, EAGAIN where it cannot be read just
             now, ESRCH where there is nobody, EPERM where some may not be signalled.
     """
-    refusal = _send_to_child(signums, child) if child else None
-    sending = Sending(signums, besides=child)
-    # SIGKILL is sent again by who calls this, after the dead were reaped: they slow down a walk.
-    end = monotonic() + (0 if SIGKILL in signums else WALKING_SECONDS)
-    while sending.walk() and monotonic() < end:
-        pass
+    if SIGKILL in signums:
+        sending, refusal = _kill(child)
+    else:
+        refusal = _send_to_child(signums, child) if child else None
+        sending = Sending(signums, besides=child)
+        end = monotonic() + WALKING_SECONDS
+        while sending.walk() and monotonic() < end:
+            pass
     if refusal is not None:
         raise refusal
     if sending.refused:
         raise OSError(EPERM, os.strerror(EPERM))
     if not sending.reached and not child:
         raise OSError(ESRCH, os.strerror(ESRCH))
+
+
+def _kill(child: int) -> "tuple[Sending, OSError | None]":
+    """Stop all, then kill all; return what came of it, and of the child."""
+    stopping, killing = Sending((SIGSTOP,), besides=0), Sending((SIGKILL,), besides=0)
+    end = monotonic() + STOPPING_SECONDS
+    try:
+        while stopping.walk() and monotonic() < end:
+            pass
+    finally:  # whatever became of the others
+        refusal = _send_to_child((SIGKILL,), child) if child else None
+    killing.finish(stopping)
+    return killing, refusal
 
 
 def _send_to_child(signums: tuple[int, ...], child: int) -> OSError | None:
@@ -72,9 +99,9 @@ def _send_to_child(signums: tuple[int, ...], child: int) -> OSError | None:
     return None
 
 
-def stats() -> "dict[int, Stat] | None":
+def stats(seconds: float | None = None) -> "dict[int, Stat] | None":
     """Return what the kernel tells of all below pyinit, zombies too, as `proc.stats` does."""
-    found = proc.stats()
+    found = proc.stats(seconds)
     if found is None:
         return None
     return {pid: found[pid] for pid, _ in _down(os.getpid(), _children_by_parent(found))}
@@ -115,16 +142,32 @@ class Sending:
         refused: how many may not be signalled.
     """
 
-    __slots__ = ("_besides", "_looked", "_met", "_own", "_signums", "reached", "refused")
+    __slots__ = (
+        "_besides",
+        "_groups",
+        "_is_last",
+        "_looked",
+        "_met",
+        "_own",
+        "_parents",
+        "_pids",
+        "_signums",
+        "reached",
+        "refused",
+    )
 
     def __init__(self, signums: tuple[int, ...], besides: int) -> None:
         """Begin with nobody."""
         self._signums = signums
+        self._is_last = bool({SIGSTOP, SIGKILL} & {*signums})  # they pass over nobody
         self._besides = besides
         self._looked = False
         self._own: Known = (os.getpid(), 0)
         # When each was asked. An adopted orphan's parent is unknown: the beginning stands for it.
         self._met: dict[Known, Moment] = {self._own: _now()}
+        self._parents: dict[Known, Known] = {}  # of those that are not pyinit's own children
+        self._pids: set[int] = set()  # of own children that were sent to without a look
+        self._groups: set[int] = set()  # of which a walk found that nobody else is in them
         self.reached = 0
         self.refused = 0
 
@@ -134,23 +177,62 @@ class Sending:
         Raises:
             OSError: ENOENT where /proc does not tell, EAGAIN where it cannot be read just now.
         """
+        if self._is_last:
+            self._chase()
         stats = proc.stats()
         if stats is None:
             raise _unreadable()
         children = _children_by_parent(stats)
-        if SIGKILL in self._signums:
-            self._kill_groups(stats, children)
+        if self._is_last:
+            self._groups = self._own_groups(stats, children)
+            self._send_to_groups()
         is_first = len(self._met) == 1
         # Once: where others are hidden (hidepid) there is always somebody without a parent.
         found = not self._looked and self._lost_a_parent(stats)
         self._looked = True
         for pid, parent in _down(self._own[0], children):
             process = (pid, stats[pid].birth)
-            if process not in self._met and not stats[pid].is_dead():
-                found = True
+            if process not in self._met and pid not in self._pids and not stats[pid].is_dead():
                 above = self._own if parent == self._own[0] else (parent, stats[parent].birth)
-                self._meet(process, above, is_first=is_first)
+                found = self._meet(process, above, is_first=is_first) or found
         return found
+
+    def finish(self, stopping: "Sending") -> None:
+        """Send to all that another one has met, without another walk, and to what turns up."""
+        self._groups = stopping._groups
+        self._send_to_groups()
+        self._chase()
+        for process, parent in stopping._parents.items():
+            self._meet(process, parent, is_first=True)
+        self._chase()
+
+    def _chase(self) -> None:
+        """Send to pyinit's own children, until no new ones come."""
+        end = monotonic() + CHASING_SECONDS
+        calm = 0
+        descriptor = proc.open_children()
+        if descriptor is None:
+            return
+        try:
+            while calm < CALM and monotonic() < end:
+                new = proc.own_children(descriptor) - self._pids
+                new.discard(self._besides)
+                calm = 0 if new else calm + 1
+                for pid in new:
+                    self._send_to_own_child(pid)
+        except OSError:  # it cannot be read just now: a walk finds them
+            pass
+        finally:
+            os.close(descriptor)
+
+    def _send_to_own_child(self, pid: int) -> None:
+        try:
+            for signum in self._signums:
+                processes.send_to(pid, None, signum)
+            self.reached += 1
+        except PermissionError:
+            self.refused += 1
+        self._pids.add(pid)
 
     def _lost_a_parent(self, stats: "dict[int, Stat]") -> bool:
         """Tell whether a parent may have ended during the look, which hides all below it."""
@@ -161,30 +243,38 @@ class Sending:
             if pid != own
         )
 
-    def _kill_groups(self, stats: "dict[int, Stat]", children: dict[int, list[int]]) -> None:
+    def _own_groups(self, stats: "dict[int, Stat]", children: dict[int, list[int]]) -> set[int]:
+        """Return the groups of rule 4."""
         if 1 not in stats:  # the oldest come last: not everybody was seen
-            return
+            return set()
         below = {pid for pid, _ in _down(self._own[0], children)}
         others = {stat.group for pid, stat in stats.items() if pid not in below}
         session = os.getsid(0)
         own_children = (stats[pid] for pid in children.get(self._own[0], ()))
         groups = {stat.group for stat in own_children if stat.session not in {0, session}}
-        for group in groups - others - {0, 1}:  # 0 is one of an outer PID namespace
-            try:
-                processes.send_to_whole_group(group, SIGKILL)
-            except OSError:  # not all may be signalled: each one will be, or be refused
-                pass
+        return groups - others - {0, 1}  # 0 is one of an outer PID namespace
+
+    def _send_to_groups(self) -> None:
+        for group in self._groups:
+            for signum in self._signums:
+                try:
+                    processes.send_to_whole_group(group, signum)
+                except OSError:  # not all may be signalled: each one will be, or be refused
+                    pass
         # They are counted when they are met: as zombies, too, for it is pyinit that reaps them.
 
-    def _meet(self, process: "Known", parent: "Known", *, is_first: bool) -> None:
+    def _meet(self, process: "Known", parent: "Known", *, is_first: bool) -> bool:
+        """Send to a process; return whether that makes another walk worth while."""
         if process[0] == self._besides:
             self._met[process] = self._met[self._own]
-            return
+            return True
         late = not is_first and not _is_older(process, self._met.get(parent, (0, 0)))
-        if late and SIGKILL not in self._signums:
+        if late and not self._is_last:
             self._met[process] = (0, 0)  # and all below it are late, too
-            return
+            return False
         self._met[process] = _now()
+        if parent != self._own:
+            self._parents[process] = parent
         try:
             if self._send(process, parent):
                 self.reached += 1
@@ -194,6 +284,7 @@ class Sending:
             self.refused += 1
         except OSError:  # gone
             pass
+        return True
 
     def _send(self, process: "Known", parent: "Known") -> bool:
         """Return False where the process is not where it was seen."""

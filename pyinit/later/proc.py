@@ -22,6 +22,7 @@ class Stat:
     """Some of /proc/PID/stat.
 
     Attributes:
+        name: as :func:`name` returns it.
         state: a letter (proc(5)).
         parent: the pid of the parent.
         group: its process group.
@@ -39,18 +40,20 @@ class Stat:
         "group",
         "has_terminal",
         "ignored",
+        "name",
         "parent",
         "session",
         "state",
         "threads",
     )
 
-    def __init__(self, fields: list[bytes]) -> None:
+    def __init__(self, fields: list[bytes], name: bytes = b"") -> None:
         """Take them from the fields behind the name.
 
         Raises:
             IndexError, ValueError: that is not a /proc/PID/stat.
         """
+        self.name = _shown(name)
         self.state = fields[0]
         self.parent = int(fields[1])
         self.group = int(fields[2])
@@ -69,6 +72,12 @@ class Stat:
         """Tell whether it is a zombie; not so where the first thread alone has ended."""
         return self.state in {b"Z", b"X"} and self.threads <= 1
 
+    def in_words(self) -> str | None:
+        """Return what it is doing."""
+        if self.state == b"Z" and not self.is_dead():
+            return "running without its first thread"
+        return STATES.get(self.state.decode("ascii", "replace"))
+
 
 def name(pid: int) -> str | None:
     """Return the name (comm) of ``pid``, a zombie's too; None where it cannot be read.
@@ -76,7 +85,7 @@ def name(pid: int) -> str | None:
     It is whatever the process made of it (prctl(2), PR_SET_NAME): at most 15 bytes, any bytes.
     """
     text = _read(f"/proc/{pid}/comm") if is_ours() else None
-    return None if text is None else text.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+    return None if text is None else _shown(text.removesuffix(b"\n"))
 
 
 def quoted(text: str) -> str:
@@ -94,7 +103,7 @@ def called(name: str | None, pid: int) -> str:
 def thread_name(pid: int, tid: int) -> str | None:
     """Return the name of a thread, as :func:`name` does that of a process."""
     text = _read(f"/proc/{pid}/task/{tid}/comm")
-    return None if text is None else text.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+    return None if text is None else _shown(text.removesuffix(b"\n"))
 
 
 def command(pid: int) -> list[bytes]:
@@ -105,10 +114,11 @@ def command(pid: int) -> list[bytes]:
 
 def stat(pid: int) -> Stat | None:
     """Return what the kernel tells of ``pid``; None where it cannot be read."""
-    text = _read(f"/proc/{pid}/stat")
+    text = _read(f"/proc/{pid}/stat") or b""
     try:
-        # The name before these may hold blanks and brackets, too.
-        return Stat((text or b"").rpartition(b")")[2].split())
+        # The name may hold blanks and brackets, too.
+        name, _, rest = text.partition(b"(")[2].rpartition(b")")
+        return Stat(rest.split(), name)
     except (IndexError, ValueError):
         return None
 
@@ -133,23 +143,20 @@ def pid_namespace(pid: int) -> str | None:
 def state(pid: int) -> str | None:
     """Return in words what ``pid`` is doing; None where it cannot be read."""
     found = stat(pid) if is_ours() else None
-    if found is None:
-        return None
-    if found.state == b"Z" and not found.is_dead():
-        return "running without its first thread"
-    return STATES.get(found.state.decode("ascii", "replace"))
+    return None if found is None else found.in_words()
 
 
-def stats() -> dict[int, Stat] | None:
+def stats(seconds: float | None = None) -> dict[int, Stat] | None:
     """Return what the kernel tells of everybody who can be seen; None as for :func:`pids`.
 
-    Takes LOOKING_SECONDS at most, and sees the newest then: where processes fork without end the
-    others are zombies mostly.
+    Args:
+        seconds: how long it may take, LOOKING_SECONDS by default; the newest come first: where
+            processes fork without end the others are zombies mostly.
     """
     found = pids()
     if found is None:
         return None
-    end = monotonic() + LOOKING_SECONDS
+    end = monotonic() + (LOOKING_SECONDS if seconds is None else seconds)
     told: dict[int, Stat] = {}
     for pid in sorted(found, reverse=True):
         each = stat(pid)
@@ -170,6 +177,35 @@ def pids() -> list[int] | None:
         return None
 
 
+def own_children(descriptor: int) -> set[int]:
+    """Return the pids of pyinit's own children, adopted orphans and zombies too.
+
+    Args:
+        descriptor: from :func:`open_children`.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    text, part = b"", b"0"
+    while part:
+        part = os.pread(descriptor, 1 << 16, len(text))
+        text += part
+    return set(map(int, text.split()))
+
+
+def open_children() -> int | None:
+    """Open what lists pyinit's own children; None where there is none (CONFIG_PROC_CHILDREN).
+
+    It is there in the kernels of distributions, and costs one read however many others there are.
+    Orphans become the first thread's children, which forks as well (kernel/exit.c).
+    """
+    try:
+        path = f"/proc/self/task/{os.getpid()}/children"
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC) if is_ours() else None
+    except OSError:
+        return None
+
+
 def last_pid() -> int:
     """Return the pid that was given out last; 0 where /proc does not tell (proc(5), loadavg)."""
     try:
@@ -184,6 +220,10 @@ def is_ours() -> bool:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:
         return False
+
+
+def _shown(name: bytes) -> str:
+    return name.decode("utf-8", "backslashreplace")
 
 
 def _read(path: str) -> bytes | None:

@@ -38,8 +38,10 @@ class Survivors:
         "_is_killing",
         "_killed",
         "_known",
+        "_named",
         "_peeked",
         "_report",
+        "_seconds_named",
         "gave_up",
     )
 
@@ -58,6 +60,8 @@ class Survivors:
         self._deaf: set[int] = set()  # which drop a SIGTERM
         self._is_killing = False  # their time is over: each one that is reaped may be one of them
         self._peeked: Look | None = None
+        self._named: list[tuple[int, Stat]] = []  # of whom is still to be told
+        self._seconds_named = 0.0  # when that was
         self.gave_up = False
         if report.verbosity >= INFO:
             found = pids()  # nobody: they are hidden (hidepid), for somebody remains
@@ -138,8 +142,15 @@ class Survivors:
         """
         self._is_killing = True
         self._peeked = look
-        for pid, _ in alive(NAMING_SECONDS):
-            self._tell_survivor(pid, proc.name(pid), proc.state(pid))
+        self._named = [(pid, stat) for pid, stat in alive(NAMING_SECONDS)]
+        self._seconds_named = self._seconds()
+
+    def killed(self) -> None:
+        """Tell of those that were named, now that SIGKILL was sent, which had not to wait for it."""
+        named, self._named = self._named, []
+        for pid, stat in named:
+            if pid not in self._killed:
+                self._tell_survivor(pid, stat.name, stat.in_words(), self._seconds_named)
 
     def finished(self) -> None:
         """Tell how it ended; who is left may be hidden (hidepid)."""
@@ -151,10 +162,13 @@ class Survivors:
         killed = len(self._killed - left)
         self._report.tell(level, "drain_finished", finished, killed, number, self._seconds())
 
-    def _tell_survivor(self, pid: int, name: str | None, state: str | None) -> None:
+    def _tell_survivor(
+        self, pid: int, name: str | None, state: str | None, seconds: float | None = None
+    ) -> None:
         self._killed.add(pid)
         is_deaf = pid in self._deaf
-        facts = (pid, name, state, self._seconds(), is_deaf, self._peeked)
+        seconds = self._seconds() if seconds is None else seconds
+        facts = (pid, name, state, seconds, is_deaf, self._peeked)
         self._report.tell(WARNING, "drain_survivor", *facts)
 
     def _seconds(self) -> float:
@@ -176,16 +190,16 @@ def alive(seconds: float) -> "Iterator[tuple[int, Stat]]":
     Each comes with what the kernel tells of it.
     """
     end = monotonic() + seconds
-    for pid, stat in _stats():
+    for pid, stat in _stats(seconds):
         if stat is not None and not stat.is_dead():
             yield pid, stat
         if monotonic() > end:
             return
 
 
-def _stats() -> "Iterator[tuple[int, Stat | None]]":
+def _stats(seconds: float) -> "Iterator[tuple[int, Stat | None]]":
     if os.getpid() != 1:
-        yield from sorted((descendants.stats() or {}).items(), reverse=True)
+        yield from sorted((descendants.stats(seconds) or {}).items(), reverse=True)
         return
     for pid in sorted(pids() or (), reverse=True):
         yield pid, proc.stat(pid)

@@ -55,6 +55,8 @@ WAYS = (
     Way("guards", "pairs that watch and replace each other"),
     Way("wakers", "the same, and processes that continue all others"),
     Way("tree", "121 processes, each replaces its children"),
+    Way("bomb", "a bomb: 300 processes, all fork where one of them ends"),
+    Way("chain", "a chain of children that grows at full speed"),
     Way("thousand", "1,000 sessions"),
 )
 

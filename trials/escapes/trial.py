@@ -84,7 +84,7 @@ class Stage:
         become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *may_read)
         with self._place(way) as place:
             command = [
-                *UNSHARE_TIED,
+                *(*UNSHARE_TIED, "--ipc"),
                 *(*PYTHON, str(SOURCES / "referee.py"), str(tool.limit)),
                 "inner" if tool.is_pid1 else "outer",
                 *(UNSHARE if tool.is_pid1 else ()),

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/sem.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@
 #define MANY 30
 #define DEPTH 4
 #define BRANCHES 3
+#define BOMB 300
+#define LONGEST 2000
 #define NODES 121 /* 1 + 3 + 9 + 27 + 81 */
 
 static int ready[2];
@@ -500,6 +503,61 @@ static void root_of_tree(void) { grow(DEPTH); }
 
 static void tree(void) { start(root_of_tree); }
 
+/* As many as a semaphore lets: where one ends its place is free, and another one forks for it. */
+static int places;
+
+static void multiply(void)
+{
+    struct sembuf take = {0, -1, 0}, give = {0, 1, 0};
+    struct sembuf inherit[] = {{0, 1, 0}, {0, -1, SEM_UNDO}}; /* until its end, whatever that is */
+
+    be_deaf();
+    signal(SIGCHLD, SIG_IGN); /* nobody is waited for */
+    for (;;) {
+        if (semop(places, inherit, 2) != 0)
+            _exit(1);
+        setsid();
+        in_place();
+        for (;;) {
+            pid_t pid;
+
+            if (semop(places, &take, 1) != 0)
+                _exit(1);
+            pid = fork();
+            if (pid == 0)
+                break;
+            if (pid < 0)
+                semop(places, &give, 1);
+        }
+    }
+}
+
+static void bomb(void)
+{
+    struct sembuf all = {0, BOMB, 0}, one = {0, -1, 0};
+
+    places = semget(IPC_PRIVATE, 1, 0600);
+    if (places < 0 || semop(places, &all, 1) != 0 || semop(places, &one, 1) != 0)
+        die("semget");
+    start(multiply);
+}
+
+/* Each is the child of the one before. */
+static void lengthen(void)
+{
+    be_deaf();
+    for (int i = 0; i < LONGEST; i++) {
+        setsid();
+        if (i == 100)
+            in_place();
+        if (fork() > 0)
+            stay();
+    }
+    stay();
+}
+
+static void chain(void) { start(lengthen); }
+
 static void thousand(void)
 {
     for (int i = 0; i < THOUSAND; i++)
@@ -536,6 +594,8 @@ static const struct {
     {"guards", guards, 4},
     {"wakers", wakers, 6},
     {"tree", tree, NODES},
+    {"bomb", bomb, BOMB},
+    {"chain", chain, 1},
     {"thousand", thousand, THOUSAND},
 };
 
