@@ -82,11 +82,11 @@ def test_who_is_not_reached_may_be_met_again(family):
 
 
 def test_who_is_alive_is_looked_up_within_a_time(family):
-    """Where /proc is slow not all are named, but the first one is."""
+    """Where /proc is slow not all are named before SIGKILL; others are when they are reaped."""
     found, in_no_time = ([pid for pid, _ in survivors.alive(seconds)] for seconds in (30, -1))
 
     assert set(family) <= set(found)
-    assert found[:1] == in_no_time
+    assert len(in_no_time) <= 1
 
 
 def test_looking_up_who_is_alive_ends_in_time(monkeypatch):
@@ -94,7 +94,7 @@ def test_looking_up_who_is_alive_ends_in_time(monkeypatch):
     times = iter([100.0, 104.0, 106.0, 106.0])
     monkeypatch.setattr(survivors, "monotonic", lambda: next(times))
     own = (os.getpid(), proc.stat(os.getpid()))
-    monkeypatch.setattr(survivors, "_stats", lambda: iter([own] * 3))
+    monkeypatch.setattr(survivors, "_stats", lambda _: iter([own] * 3))
 
     assert 2 == len(list(survivors.alive(5.0)))
 
@@ -234,7 +234,8 @@ def killed_groups(monkeypatch, group: int, session: int, others=()) -> list:
     for pid, other in enumerate(others, 1):
         stats[pid].group = other
     sending = descendants.Sending((signal.SIGKILL,), 0)
-    sending._kill_groups(stats, {os.getpid(): [BEYOND]})
+    sending._groups = sending._own_groups(stats, {os.getpid(): [BEYOND]})
+    sending._send_to_groups()
     return killed
 
 

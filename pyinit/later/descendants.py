@@ -28,7 +28,7 @@ exits without a pause is another one by the time a walk has found it. Two things
 
 import os
 from errno import EAGAIN, ENOENT, EPERM, ESRCH
-from time import CLOCK_BOOTTIME, clock_gettime, monotonic
+from time import CLOCK_BOOTTIME, clock_gettime, monotonic, sleep
 
 from pyinit import processes
 from pyinit.later import proc
@@ -45,8 +45,9 @@ if TYPE_CHECKING:
 
 WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
 STOPPING_SECONDS = 0.1  # the same for SIGSTOP; what it has not reached by then is killed all the same
-CHASING_SECONDS = 0.02  # for those that become pyinit's own children meanwhile
-CALM = 3  # looks in a row without a new child
+CHASING_SECONDS = 0.05  # for those that become pyinit's own children meanwhile
+CALM = 4  # looks in a row without a new child
+CALM_SECONDS = 0.0005  # from one to the next: who was killed has to exit, and leaves its children
 
 
 def send(signums: tuple[int, ...], child: int) -> None:
@@ -84,9 +85,9 @@ def _kill(child: int) -> "tuple[Sending, OSError | None]":
     try:
         while stopping.walk() and monotonic() < end:
             pass
-    finally:  # whatever became of the others
+    finally:  # although not all could be found
         refusal = _send_to_child((SIGKILL,), child) if child else None
-    killing.finish(stopping)
+        killing.finish(stopping)
     return killing, refusal
 
 
@@ -198,7 +199,11 @@ class Sending:
         return found
 
     def finish(self, stopping: "Sending") -> None:
-        """Send to all that another one has met, without another walk, and to what turns up."""
+        """Send to all that another one has met, without another walk, and to what turns up.
+
+        Parents first, as in a walk: to find a new parent for a child the kernel goes through all
+        that are above it, which takes seconds where they are many (find_new_reaper()).
+        """
         self._groups = stopping._groups
         self._send_to_groups()
         self._chase()
@@ -217,9 +222,11 @@ class Sending:
             while calm < CALM and monotonic() < end:
                 new = proc.own_children(descriptor) - self._pids
                 new.discard(self._besides)
-                calm = 0 if new else calm + 1
                 for pid in new:
                     self._send_to_own_child(pid)
+                calm = 0 if new else calm + 1
+                if calm:
+                    sleep(CALM_SECONDS)
         except OSError:  # it cannot be read just now: a walk finds them
             pass
         finally:

@@ -39,8 +39,8 @@ WAYS = (
     Way("relay", "forks and exits at full speed"),
     Way("relay-in-group", "the same in the command's process group"),
     Way("relay-of-sessions", "the same, each time in a session of its own"),
-    Way("relays", "30 of these two at once"),
-    Way("drifters", "30 that fork and exit each millisecond, with setsid"),
+    Way("relays", "30 of the two at once"),
+    Way("drifters", "10 that daemonise anew each 2 ms"),
     Way("answer", "forks when SIGTERM comes"),
     Way("threads", "threads that fork again when a child ends"),
     Way("vfork", "a child by vfork(2) that calls no exec"),
@@ -56,7 +56,7 @@ WAYS = (
     Way("wakers", "the same, and processes that continue all others"),
     Way("tree", "121 processes, each replaces its children"),
     Way("bomb", "a bomb: 300 processes, all fork where one of them ends"),
-    Way("chain", "a chain of children that grows at full speed"),
+    Way("chain", "a chain of children that grows each millisecond"),
     Way("thousand", "1,000 sessions"),
 )
 
@@ -101,7 +101,7 @@ class Tool:
 
 # timeout(1) does at a SIGTERM what it does when its time is over, so that no time has to pass.
 _TIMEOUT = ("timeout", "-k", GRACE, "1000")
-_OWN = (PYINIT, "-k", GRACE, "-d", GRACE, "--explain-after", "0", "--")
+_OWN = (PYINIT, "-k", GRACE, "-d", GRACE, "--")
 _DIES = 'setpriv --pdeathsig KILL -- "$@"; exit $?'  # and sh, which SIGTERM ends, is the parent
 
 

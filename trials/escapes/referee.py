@@ -9,6 +9,7 @@ kernel ends whatever else is in the namespace.
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -16,8 +17,8 @@ import time
 from pathlib import Path
 
 READY_SECONDS = 30.0  # for the way to be in place
-LEAVING_SECONDS = 10.0  # for the command that is to keep the limit, once that has passed
-QUIET_SECONDS = 0.5  # for the others, once that command has left: for the kernel to end them
+LEAVING_SECONDS = 60.0  # for the command that is to keep the limit, once that has passed
+QUIET_SECONDS = 1.0  # for the others, once that command has left: for the kernel to end them
 DEAD = {"Z", "X"}
 
 
@@ -38,7 +39,8 @@ def main(limit: float, *, is_inner: bool, command: list[str]) -> None:
         preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD}),
     )
     assert tool.stdout
-    if tool.stdout.readline() != b"ready\n":
+    is_ready = select.select([tool.stdout], [], [], READY_SECONDS)[0]
+    if not is_ready or os.read(tool.stdout.fileno(), 100) != b"ready\n":
         sys.exit("the way did not begin")
     if limit:
         due = began + limit

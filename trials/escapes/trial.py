@@ -16,7 +16,7 @@ from trials.escapes.catalogue import CGROUP, HELPER, Tool, Way
 
 SOURCES = Path(__file__).parent
 NOBODY = 65534
-SECONDS = 60.0  # for an attempt as a whole; then it is an error
+SECONDS = 120.0  # for an attempt as a whole; then it is an error
 
 
 class FailedError(Exception):

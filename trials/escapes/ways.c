@@ -22,11 +22,12 @@
 #include <unistd.h>
 
 #define THOUSAND 1000
+#define FEW 10
 #define MANY 30
 #define DEPTH 4
 #define BRANCHES 3
 #define BOMB 300
-#define LONGEST 2000
+#define LONGEST 500
 #define NODES 121 /* 1 + 3 + 9 + 27 + 81 */
 
 static int ready[2];
@@ -182,7 +183,7 @@ static void one_relay_in_group(void) { start(relay_in_group); }
 
 static void drift(void)
 {
-    struct timespec millisecond = {0, 1000000};
+    struct timespec time = {0, 2000000};
 
     be_deaf();
     in_place();
@@ -190,13 +191,13 @@ static void drift(void)
         setsid();
         if (fork() > 0)
             _exit(0);
-        nanosleep(&millisecond, NULL);
+        nanosleep(&time, NULL);
     }
 }
 
 static void drifters(void)
 {
-    for (int i = 0; i < MANY; i++)
+    for (int i = 0; i < FEW; i++)
         start(drift);
 }
 
@@ -545,13 +546,15 @@ static void bomb(void)
 /* Each is the child of the one before. */
 static void lengthen(void)
 {
+    struct timespec millisecond = {0, 1000000};
+
     be_deaf();
     for (int i = 0; i < LONGEST; i++) {
         setsid();
-        if (i == 100)
-            in_place();
+        in_place();
+        nanosleep(&millisecond, NULL);
         if (fork() > 0)
-            stay();
+            break;
     }
     stay();
 }
@@ -579,7 +582,7 @@ static const struct {
     {"relay-in-group", one_relay_in_group, 1},
     {"relay-of-sessions", one_relay_of_sessions, 1},
     {"relays", relays, MANY},
-    {"drifters", drifters, MANY},
+    {"drifters", drifters, FEW},
     {"answer", answer, 1},
     {"threads", threads, 4},
     {"vfork", vforked, 1},
@@ -595,7 +598,7 @@ static const struct {
     {"wakers", wakers, 6},
     {"tree", tree, NODES},
     {"bomb", bomb, BOMB},
-    {"chain", chain, 1},
+    {"chain", chain, 20},
     {"thousand", thousand, THOUSAND},
 };
 
