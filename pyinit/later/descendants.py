@@ -24,6 +24,9 @@ exits without a pause is another one by the time a walk has found it. Two things
    in it, be it a zombie.
 5. When its parent exits it becomes pyinit's own child. The list of these is one file, which is read
    faster than a process forks; by rule 1 there is nothing more to look at.
+
+So each process that has got SIGSTOP or SIGKILL is asked for its children at once, by the same kind
+of list: those that it has just forked have had no time yet.
 """
 
 import os
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
 STOPPING_SECONDS = 0.1  # the same for SIGSTOP; what it has not reached by then is killed all the same
+DESCENDING_SECONDS = 0.5  # for those below them: one that grows a chain must not hold us for ever
 CHASING_SECONDS = 0.05  # for those that become pyinit's own children meanwhile
 CALM = 4  # looks in a row without a new child
 CALM_SECONDS = 0.0005  # from one to the next: who was killed has to exit, and leaves its children
@@ -188,6 +192,7 @@ class Sending:
             self._groups = self._own_groups(stats, children)
             self._send_to_groups()
         is_first = len(self._met) == 1
+        end = monotonic() + DESCENDING_SECONDS
         # Once: where others are hidden (hidepid) there is always somebody without a parent.
         found = not self._looked and self._lost_a_parent(stats)
         self._looked = True
@@ -196,6 +201,8 @@ class Sending:
             if process not in self._met and pid not in self._pids and not stats[pid].is_dead():
                 above = self._own if parent == self._own[0] else (parent, stats[parent].birth)
                 found = self._meet(process, above, is_first=is_first) or found
+                if self._is_last:
+                    self._descend(process, end)
         return found
 
     def finish(self, stopping: "Sending") -> None:
@@ -224,6 +231,7 @@ class Sending:
                 new.discard(self._besides)
                 for pid in new:
                     self._send_to_own_child(pid)
+                    self._descend((pid, None), end + DESCENDING_SECONDS)
                 calm = 0 if new else calm + 1
                 if calm:
                     sleep(CALM_SECONDS)
@@ -231,6 +239,29 @@ class Sending:
             pass
         finally:
             os.close(descriptor)
+
+    def _descend(self, process: "tuple[int, int | None]", end: float) -> None:
+        """Send to all below a process at once, which has got the signal and forks no more.
+
+        Args:
+            process: its pid and birth; no birth for pyinit's own child, whose pid is its until it is
+                reaped.
+            end: when to stop, on the monotonic clock.
+        """
+        waiting = [process]
+        while waiting and monotonic() < end:
+            pid, birth = waiting.pop()
+            below = proc.children(pid)
+            above = proc.stat(pid) if below else None
+            if above is None or above.birth != (birth or above.birth):
+                continue
+            for child in below:
+                stat = proc.stat(child)
+                if stat is None or stat.is_dead() or child in self._pids:
+                    continue
+                if (child, stat.birth) not in self._met:
+                    self._meet((child, stat.birth), (pid, above.birth), is_first=True)
+                    waiting.append((child, stat.birth))
 
     def _send_to_own_child(self, pid: int) -> None:
         try:

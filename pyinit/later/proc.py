@@ -193,6 +193,14 @@ def own_children(descriptor: int) -> set[int]:
     return set(map(int, text.split()))
 
 
+def children(pid: int) -> list[int]:
+    """Return the pids of the children of the first thread of ``pid``; none where it is not told."""
+    try:
+        return list(map(int, (_read(f"/proc/{pid}/task/{pid}/children") or b"").split()))
+    except ValueError:  # cut off
+        return []
+
+
 def open_children() -> int | None:
     """Open what lists pyinit's own children; None where there is none (CONFIG_PROC_CHILDREN).
 
