@@ -48,6 +48,8 @@ help:
 	@echo 'make survive            this and other inits in hostile surroundings, as a table'
 	@echo 'make hung               have pyinit explain why programs do not stop, write docs/slow-stops.md;'
 	@echo '                        as root; ARGS="--only asyncio" tries some and prints'
+	@echo 'make escapes            who outlives a time limit, under pyinit and under others, write docs/escapes.md;'
+	@echo '                        as root; ARGS="--runs 5 --only relay" tries some and prints'
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
 	@echo '                        as root; ARGS="apache2 squid" tries some'
 	@echo 'make musl               the tests with the C library of Alpine, and a look at pyinit in Alpine;'
@@ -72,7 +74,8 @@ musl: packages = musl
 arm64: packages = arm64
 programs: packages = programs
 hung: packages = hung
-PREPARED := run lab bench chaos faults soak inputs survive hung programs musl arm64 core test \
+escapes: packages = escapes
+PREPARED := run lab bench chaos faults soak inputs survive hung escapes programs musl arm64 core test \
     test-under-pyinit e2e dist installs check lint
 $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
@@ -111,7 +114,7 @@ do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 do-coverage do-mutants: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
-do-programs do-hung: do-%: $(VENV)/installed-%
+do-programs do-hung do-escapes: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
 do-musl do-arm64: do-%: $(VENV)/installed-test

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
 # to do so in containers, in another Debian or on other platforms, to install it in many ways, or to stop
-# real programs.
-# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung [PYTHON]
+# real programs, or to see who outlives a time limit.
+# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung|escapes [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -63,6 +63,10 @@ find_missing() {
         hung)
             find_missing_for_test
             program java default-jre-headless
+            ;;
+        escapes)
+            find_missing_for_core
+            program bwrap bubblewrap
             ;;
     esac
 }

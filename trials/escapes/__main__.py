@@ -70,8 +70,9 @@ def _try_all(
 ) -> Results:
     as_nobody = USERS[user]
     found: Results = {}
-    with ThreadPoolExecutor(words.jobs) as pool:
+    with ThreadPoolExecutor(words.jobs) as many, ThreadPoolExecutor(1) as one:
         for way in ways:
+            pool = one if way.is_storm else many
             if missing := stage.missing(way, as_nobody=as_nobody):
                 print(f"{way.name} as {user}: not tried, it needs {missing}", file=sys.stderr)
                 continue

@@ -22,11 +22,13 @@ class Way:
         name: the word for ways.c.
         label: what is done, as the table has it.
         needs: CGROUP or HELPER; empty where it takes nothing.
+        is_storm: whether it takes so much of a machine that it is tried alone.
     """
 
     name: str
     label: str
     needs: str = ""
+    is_storm: bool = False
 
 
 WAYS = (
@@ -39,7 +41,7 @@ WAYS = (
     Way("relay", "forks and exits at full speed"),
     Way("relay-in-group", "the same in the command's process group"),
     Way("relay-of-sessions", "the same, each time in a session of its own"),
-    Way("relays", "30 of the two at once"),
+    Way("relays", "30 of the two at once", is_storm=True),
     Way("drifters", "10 that daemonise anew each 2 ms"),
     Way("answer", "forks when SIGTERM comes"),
     Way("threads", "threads that fork again when a child ends"),
@@ -54,10 +56,10 @@ WAYS = (
     Way("hidden", "no command line, and a name to confuse readers of `/proc`"),
     Way("guards", "pairs that watch and replace each other"),
     Way("wakers", "the same, and processes that continue all others"),
-    Way("tree", "121 processes, each replaces its children"),
-    Way("bomb", "a bomb: 300 processes, all fork where one of them ends"),
-    Way("chain", "a chain of children that grows each millisecond"),
-    Way("thousand", "1,000 sessions"),
+    Way("tree", "121 processes, each replaces its children", is_storm=True),
+    Way("bomb", "a bomb: 300 processes, all fork where one of them ends", is_storm=True),
+    Way("chain", "a chain of children that grows each millisecond", is_storm=True),
+    Way("thousand", "1,000 sessions", is_storm=True),
 )
 
 
