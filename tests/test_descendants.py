@@ -234,7 +234,7 @@ def killed_groups(monkeypatch, group: int, session: int, others=()) -> list:
     for pid, other in enumerate(others, 1):
         stats[pid].group = other
     sending = descendants.Sending((signal.SIGKILL,), 0)
-    sending._groups = sending._own_groups(stats, {os.getpid(): [BEYOND]})
+    sending.groups = sending._own_groups(stats, {os.getpid(): [BEYOND]})
     sending._send_to_groups()
     return killed
 

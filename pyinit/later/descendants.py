@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     Moment = tuple[int, int]  # in ticks since boot, and the last pid given out by then
 
 WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
-STOPPING_SECONDS = 0.1  # the same for SIGSTOP; what it has not reached by then is killed all the same
+STOPPING_SECONDS = 0.1  # the same for SIGSTOP; SIGKILL is for all of them all the same
 DESCENDING_SECONDS = 0.5  # for those below them: one that grows a chain must not hold us for ever
 CHASING_SECONDS = 0.05  # for those that become pyinit's own children meanwhile
 CALM = 4  # looks in a row without a new child
@@ -145,18 +145,20 @@ class Sending:
     Attributes:
         reached: how many they were sent to.
         refused: how many may not be signalled.
+        parents: the parents of those that were met and are not pyinit's own children.
+        groups: the process groups that a walk found to be of descendants alone.
     """
 
     __slots__ = (
         "_besides",
-        "_groups",
         "_is_last",
         "_looked",
         "_met",
         "_own",
-        "_parents",
         "_pids",
         "_signums",
+        "groups",
+        "parents",
         "reached",
         "refused",
     )
@@ -170,9 +172,9 @@ class Sending:
         self._own: Known = (os.getpid(), 0)
         # When each was asked. An adopted orphan's parent is unknown: the beginning stands for it.
         self._met: dict[Known, Moment] = {self._own: _now()}
-        self._parents: dict[Known, Known] = {}  # of those that are not pyinit's own children
+        self.parents: dict[Known, Known] = {}
         self._pids: set[int] = set()  # of own children that were sent to without a look
-        self._groups: set[int] = set()  # of which a walk found that nobody else is in them
+        self.groups: set[int] = set()
         self.reached = 0
         self.refused = 0
 
@@ -189,7 +191,7 @@ class Sending:
             raise _unreadable()
         children = _children_by_parent(stats)
         if self._is_last:
-            self._groups = self._own_groups(stats, children)
+            self.groups = self._own_groups(stats, children)
             self._send_to_groups()
         is_first = len(self._met) == 1
         end = monotonic() + DESCENDING_SECONDS
@@ -211,10 +213,10 @@ class Sending:
         Parents first, as in a walk: to find a new parent for a child the kernel goes through all
         that are above it, which takes seconds where they are many (find_new_reaper()).
         """
-        self._groups = stopping._groups
+        self.groups = stopping.groups
         self._send_to_groups()
         self._chase()
-        for process, parent in stopping._parents.items():
+        for process, parent in stopping.parents.items():
             self._meet(process, parent, is_first=True)
         self._chase()
 
@@ -244,8 +246,8 @@ class Sending:
         """Send to all below a process at once, which has got the signal and forks no more.
 
         Args:
-            process: its pid and birth; no birth for pyinit's own child, whose pid is its until it is
-                reaped.
+            process: its pid and birth; no birth for pyinit's own child, which keeps its pid until
+                it is reaped.
             end: when to stop, on the monotonic clock.
         """
         waiting = [process]
@@ -293,7 +295,7 @@ class Sending:
         return groups - others - {0, 1}  # 0 is one of an outer PID namespace
 
     def _send_to_groups(self) -> None:
-        for group in self._groups:
+        for group in self.groups:
             for signum in self._signums:
                 try:
                     processes.send_to_whole_group(group, signum)
@@ -312,7 +314,7 @@ class Sending:
             return False
         self._met[process] = _now()
         if parent != self._own:
-            self._parents[process] = parent
+            self.parents[process] = parent
         try:
             if self._send(process, parent):
                 self.reached += 1

@@ -146,7 +146,7 @@ class Survivors:
         self._seconds_named = self._seconds()
 
     def killed(self) -> None:
-        """Tell of those that were named, now that SIGKILL was sent, which had not to wait for it."""
+        """Tell of those that were named: SIGKILL had not to wait for that."""
         named, self._named = self._named, []
         for pid, stat in named:
             if pid not in self._killed:

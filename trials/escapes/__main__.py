@@ -87,7 +87,7 @@ def _try_all(
                 try:
                     seen = list(pool.map(attempt, range(runs)))
                 except FailedError as error:
-                    print(f"{way.name} as {user} under {tool.name}: {error}", file=sys.stderr)
+                    print(f"as {user}: {error}", file=sys.stderr)
                     continue
                 found[way.name, tool.name] = seen
                 row = (way.name, user, tool.name, _survivors(seen), _seconds(seen))

@@ -3,8 +3,8 @@
 Usage: python referee.py LIMIT INNER COMMAND [ARGUMENT]...
 
 Every orphan becomes PID 1's child, so when waitpid(2) knows of no child (ECHILD) nobody is left,
-and SIGCHLD tells when to look. At the end it prints what it saw as one line of JSON, and with it the
-kernel ends whatever else is in the namespace.
+and SIGCHLD tells when to look. At the end it prints what it saw as one line of JSON, and the kernel
+ends whatever else is in the namespace.
 """
 
 import json
@@ -30,14 +30,9 @@ def main(limit: float, *, is_inner: bool, command: list[str]) -> None:
         is_inner: whether SIGTERM is for the child of the command, which is unshare(1).
         command: the words.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     began = time.monotonic()
-    tool = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD}),
-    )
+    tool = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # the tool shall not inherit it
     assert tool.stdout
     is_ready = select.select([tool.stdout], [], [], READY_SECONDS)[0]
     if not is_ready or os.read(tool.stdout.fileno(), 100) != b"ready\n":

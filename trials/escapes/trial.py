@@ -20,7 +20,11 @@ SECONDS = 120.0  # for an attempt as a whole; then it is an error
 
 
 class FailedError(Exception):
-    """An attempt did not come to its end; the text is what was written."""
+    """An attempt did not come to its end."""
+
+    def __init__(self, way: Way, tool: Tool, text: str) -> None:
+        """Say which, and what was written."""
+        super().__init__(f"{way.name} under {tool.name}: {text}")
 
 
 @dataclass(frozen=True)
@@ -98,9 +102,9 @@ class Stage:
                     timeout=SECONDS, start_new_session=True, cwd="/",
                 )  # fmt: skip
             except subprocess.TimeoutExpired as error:
-                raise FailedError(f"{way.name}, {tool.name}: no end") from error
+                raise FailedError(way, tool, "no end") from error
         if done.returncode:
-            raise FailedError(f"{way.name}, {tool.name}: {done.stderr}")
+            raise FailedError(way, tool, done.stderr)
         return Seen(**json.loads(done.stdout), told=done.stderr)
 
     @contextlib.contextmanager
@@ -116,7 +120,7 @@ class Stage:
 
 
 def _own_cgroup() -> str:
-    """Return the directory of this process's cgroup (v2) if there may be one below; else nothing."""
+    """Return the directory of this process's cgroup (v2); empty where none may be made there."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     roots = [fields[1] for fields in mounts if fields[2] == "cgroup2"]
     for line in Path("/proc/self/cgroup").read_text().splitlines():

@@ -1,0 +1,1 @@
+"""What keeps a limit and takes a few lines of Python."""
