@@ -1,0 +1,32 @@
+"""Leave 60 blocks of shared memory to multiprocessing's resource tracker: SIGKILL ends the program.
+
+Usage: shared_memory.py [NAME]
+
+A worker still runs then, as in a pool. The blocks are called NAME-0, NAME-1 and so on.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from multiprocessing.connection import Connection
+from multiprocessing.shared_memory import SharedMemory
+
+
+def work(ready: Connection) -> None:
+    """Say that the worker has begun, and wait until something ends it."""
+    ready.send("ready")
+    while True:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    name = sys.argv[1] if len(sys.argv) > 1 else "example"
+    blocks = [SharedMemory(f"{name}-{number}", create=True, size=4096) for number in range(60)]
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    context.Process(target=work, args=[there]).start()
+    here.recv()
+    print(f"ready (pid: {os.getpid()})", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+    signal.pause()  # the kernel drops that SIGKILL for a PID 1: only one from outside ends it
