@@ -1,0 +1,35 @@
+"""`exec CONTAINER pyinit ... -- COMMAND`: the command of docs/commands.md, in a container without an init."""
+
+import pytest
+
+WORDS = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]
+
+
+@pytest.fixture
+def container(start):
+    """Return a container whose PID 1 is no init and reaps nothing."""
+    return start("infinity", options=["--entrypoint=sleep"])
+
+
+def test_client_that_is_killed_leaves_the_command(container):
+    """With a client that is killed, as by a time limit of timeout(1), nothing in there ends."""
+    command = ["sh", "-c", "echo ready; exec sleep 1001"]
+    with container.engine.open("exec", container.identity, *command) as client:
+        assert "ready\n" == client.stdout.readline()
+        client.kill()
+
+    assert "sleep 1001" in container.inside(*WORDS)
+
+
+@pytest.mark.parametrize(
+    ("options", "last", "code"),
+    [(["--timeout", "1"], "exec sleep 1002", 124), (["--leftovers", "99"], "exit 0", 99)],
+    ids=["timeout", "leftovers"],
+)
+def test_pyinit_leaves_nothing_of_the_command(container, options, last, code):
+    """Its code is that of the client, and nothing that the command started is left."""
+    command = ["sh", "-c", f"setsid sleep 1002 & {last}"]
+    result = container.engine.do("exec", container.identity, "pyinit", *options, "--", *command)
+
+    assert code == result.code, result.err
+    assert "sleep 1002" not in container.inside(*WORDS)
