@@ -1,4 +1,4 @@
-"""`exec CONTAINER pyinit ... -- COMMAND`: the command of docs/commands.md, in a container without an init."""
+"""`exec CONTAINER pyinit ... -- COMMAND`, as docs/commands.md has it, where no init runs."""
 
 import pytest
 
