@@ -21,6 +21,8 @@ SHARED_MEMORY = [*PYTHON, str(EXAMPLES / "shared_memory.py")]
 BLOCKS = 60
 LEAK = "sleep infinity >/dev/null 2>&1 & echo $!"
 WITH_PYINIT = {**os.environ, "PATH": f"{os.path.dirname(PYINIT)}:{os.environ['PATH']}"}
+for _variable in ("MAKEFLAGS", "MAKELEVEL"):  # of the make that runs the tests
+    WITH_PYINIT.pop(_variable, None)
 
 
 def shown(pattern: str) -> str:
@@ -69,9 +71,9 @@ def test_cron_job(folder, init):
     how = {"env": few, "stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
     done = subprocess.run(["sh", "-c", line], check=True, stdout=subprocess.PIPE, text=True, **how)
     lock = subprocess.run(["flock", "-n", folder / "backup.lock", "true"], check=False)
+    lives = alive(int(done.stdout))  # one line, the pid: pyinit has nothing to say
 
-    assert (0 if init else 1) == lock.returncode
-    assert (not init) == alive(int(done.stdout))  # one line, the pid: pyinit has nothing to say
+    assert ((0, False) if init else (1, True)) == (lock.returncode, lives)
 
 
 @pytest.mark.parametrize("init", [f"{PYINIT} --leftovers 99 -- ", ""], ids=["pyinit", "none"])
@@ -81,8 +83,8 @@ def test_make_in_a_pipeline(folder, init):
     (folder / "Makefile").write_text(f"test:\n\t@{init}sh -c 'sh late go & echo begun'\n")
     (folder / "late").write_text('read line <"$1"; echo late\n')
     with subprocess.Popen(
-        ["make", "-s", "-f", "Makefile", "--no-print-directory"],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        ["make"],
+        cwd=folder, env=WITH_PYINIT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as make:  # fmt: skip
         assert "begun\n" == make.stdout.readline()
         code = make.wait()
@@ -93,15 +95,6 @@ def test_make_in_a_pipeline(folder, init):
     assert ((2, "") if init else (0, "late\n")) == (code, rest)
 
 
-def talk(run) -> bytes:
-    """Say a word to a `cat` and return its answer: nothing where it has gone."""
-    try:
-        run.process.stdin.write(b"word\n")
-    except BrokenPipeError:
-        return b""
-    return run.process.stdout.readline()
-
-
 def test_pyinit_killed_off_pid_1(start):
     """It cannot stop anything any more: so a harness must not kill it by a limit of its own."""
     command = ["sh", "-c", "echo 'ready (pid: 0)'; exec cat"]
@@ -110,7 +103,8 @@ def test_pyinit_killed_off_pid_1(start):
     run.process.kill()
     run.process.wait()
 
-    assert b"word\n" == talk(run)
+    run.process.stdin.write(b"word\n")
+    assert b"word\n" == run.process.stdout.readline()
     run.close_stdin()
     assert "" == run.finish().out
 

@@ -1,7 +1,12 @@
 """`exec CONTAINER pyinit ... -- COMMAND`, as docs/commands.md has it, where no init runs."""
 
 import pytest
+from containers import mounted
 
+from testkit.programs import ROOT_DIRECTORY
+
+WITH_EXAMPLES = mounted(ROOT_DIRECTORY / "examples", "/examples")
+SHARED_MEMORY = ["-I", "/examples/shared_memory.py"]
 WORDS = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"]
 
 
@@ -33,3 +38,20 @@ def test_pyinit_leaves_nothing_of_the_command(container, options, last, code):
 
     assert code == result.code, result.err
     assert "sleep 1002" not in container.inside(*WORDS)
+
+
+@pytest.mark.parametrize(
+    ("options", "command", "left"),
+    [
+        ([], ["python3", *SHARED_MEMORY], 0),
+        (["--init", "--entrypoint=python3"], SHARED_MEMORY, 60),
+    ],
+    ids=["pyinit", "the-engines-own"],
+)
+def test_shared_memory_of_a_python_that_is_killed(start, options, command, left):
+    """Where another container shares /dev/shm the blocks stay, unless the init lets them go."""
+    holder = start("infinity", options=["--entrypoint=sleep", "--ipc=shareable"])
+    sharing = [f"--ipc=container:{holder.identity}", *WITH_EXAMPLES]
+    result = start.to_end(*command, options=[*options, *sharing])
+
+    assert (137, left) == (result.code, int(holder.inside("sh", "-c", "ls /dev/shm | wc -l")))
