@@ -449,7 +449,7 @@ class Supervisor:
         if step == lifecycle.ASK:
             self._survivors.asked()
         elif step == lifecycle.KILL:
-            self._survivors.killed()
+            self._survivors.tell_named()
         elif step == lifecycle.LOOK and self._survivors.look(self._child.terminal):
             self.lifecycle.look_again(monotonic())
         elif step == lifecycle.GIVE_UP:

@@ -145,7 +145,7 @@ class Survivors:
         self._named = [(pid, stat) for pid, stat in alive(NAMING_SECONDS)]
         self._seconds_named = self._seconds()
 
-    def killed(self) -> None:
+    def tell_named(self) -> None:
         """Tell of those that were named: SIGKILL had not to wait for that."""
         named, self._named = self._named, []
         for pid, stat in named:
