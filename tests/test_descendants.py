@@ -182,6 +182,168 @@ def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, pid, parent, aga
     assert [again, False] == [sending.walk(), sending.walk()]
 
 
+KILL_A_FAMILY = """
+import ctypes, subprocess
+from pyinit import processes
+from pyinit.later import descendants, proc
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER, as pyinit is one
+parent = subprocess.Popen(["sh", "-c", "sleep 100 & echo x; wait"], stdout=subprocess.PIPE)
+parent.stdout.read(2)
+(child,) = proc.children(parent.pid)
+names, sent = {parent.pid: "parent", child: "child"}, []
+send = processes.send_to
+def send_to(pid, descriptor, signum):
+    sent.append((int(signum), names[pid]))
+    send(pid, descriptor, signum)
+processes.send_to = send_to
+%s
+try:
+    descendants.send((9,), 0)
+except OSError as error:
+    print("error", error.errno)
+print(sorted(set(sent)))
+print([signum for signum, _ in sent] == sorted((signum for signum, _ in sent), reverse=True))
+print(parent.wait())
+"""
+
+
+def killed_family(lines: str = "") -> list[str]:
+    """Return what is printed where a child and its child are killed in a PID namespace."""
+    command = [*UNSHARE, "sh", "-c", '"$@"; exit $?', "-", *INSTALLED, KILL_A_FAMILY % lines]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
+BOTH_SENT = "[(9, 'child'), (9, 'parent'), (19, 'child'), (19, 'parent')]"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "",
+        "proc.open_children = lambda: None",
+        "proc.children = lambda _: []",
+        "def fail(_): raise OSError\nproc.own_children = fail",
+    ],
+    ids=["as-it-is", "no-list-of-own-children", "no-lists-of-others", "unreadable"],
+)
+def test_all_are_stopped_before_any_is_killed(lines):
+    """Whether the kernel has the lists of children (CONFIG_PROC_CHILDREN) or not."""
+    assert [BOTH_SENT, "True", "-9"] == killed_family(lines)
+
+
+def test_who_was_stopped_is_killed_although_others_cannot_be_found():
+    """Nobody is left stopped where /proc cannot be read any more; the error is told."""
+    lines = "proc.stats = lambda: None"
+
+    assert ["error 11", BOTH_SENT, "True", "-9"] == killed_family(lines)
+
+
+def test_own_children_are_told():
+    """The list has all of them, zombies too, and none that is gone."""
+    descriptor = proc.open_children()
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    before = proc.own_children(descriptor)
+    child.wait()
+    after = proc.own_children(descriptor)
+    os.close(descriptor)
+
+    assert {child.pid} == before - after
+    assert child.pid in before
+
+
+def test_list_of_children_may_be_missing(monkeypatch):
+    """Where /proc is another namespace's, or has no such list, there is none to read."""
+    monkeypatch.setattr(proc, "is_ours", lambda: False)
+    assert proc.open_children() is None
+    monkeypatch.setattr(proc, "is_ours", lambda: True)
+    monkeypatch.setattr(os, "getpid", lambda: BEYOND)
+    assert proc.open_children() is None
+    assert [] == proc.children(BEYOND)
+
+
+def test_list_of_children_that_is_no_list(monkeypatch):
+    """What cannot be understood is nobody."""
+    monkeypatch.setattr(proc, "_read", lambda _: b"1 2x")
+    assert [] == proc.children(1)
+
+
+def test_own_child_is_sent_to_once(family):
+    """The chase passes over who has got it, and over who is left out."""
+    parent, child = family
+    sending = descendants.Sending(ASKING, parent)
+    sending._chase()
+    assert parent not in sending._pids
+    sending = descendants.Sending(ASKING, 0)
+    for _ in range(2):
+        sending._chase()
+
+    assert parent in sending._pids
+    assert child not in sending._pids
+    assert sending.reached >= 1
+
+
+@pytest.mark.parametrize(("state", "refused"), [(b"S", 1), (b"Z", 0), (None, 1)])
+def test_refusal_for_a_zombie_is_none(monkeypatch, family, state, refused):
+    """Another user's zombie may not be signalled, and need not."""
+
+    def refuse(*_arguments):
+        raise PermissionError
+
+    stat = proc.stat(family[0])
+    stat.state = state
+    monkeypatch.setattr(processes, "send_to", refuse)
+    monkeypatch.setattr(proc, "stat", lambda _: stat if state else None)
+    sending = descendants.Sending(ASKING, 0)
+    sending._send_to_own_child(family[0])
+
+    assert refused == sending.refused
+
+
+def met_below(monkeypatch, process: tuple, parents: dict[int, int]) -> list:
+    """Return who is met below a process, where they have these parents."""
+    stats = made_up(parents)
+    below: dict[int, list[int]] = {}
+    for pid, parent in parents.items():
+        below.setdefault(parent, []).append(pid)
+    met = []
+    sending = descendants.Sending((signal.SIGSTOP,), 0)
+    sending._end = float("inf")
+    sending._pids = {9}
+    sending._met[8, 1008] = (0, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(proc, "stat", stats.get)
+        patch.setattr(proc, "children", lambda pid: below.get(pid, []))
+        patch.setattr(descendants.Sending, "_meet", lambda _, *words, **__: met.append(words))
+        sending._descend(process)
+    return met
+
+
+def test_who_is_below_one_that_is_stopped_is_met_at_once(monkeypatch):
+    """All the way down; but not who was met, nor whom the chase has sent to, nor the gone."""
+    parents = {500: 1, 600: 500, 700: 600, 8: 500, 9: 500}
+    met = [((600, 1600), (500, 1500)), ((700, 1700), (600, 1600))]
+
+    assert met == met_below(monkeypatch, (500, None), parents)
+    assert met == met_below(monkeypatch, (500, 1500), parents)
+
+
+def test_who_is_below_a_pid_of_another_is_not_met(monkeypatch):
+    """A process of another age is another one, and its children are nothing to us."""
+    assert [] == met_below(monkeypatch, (500, 1499), {500: 1, 600: 500})
+    assert [] == met_below(monkeypatch, (501, 1501), {500: 1, 600: 501})
+
+
+def test_descent_ends_in_time(monkeypatch):
+    """A chain that grows does not hold it for ever."""
+    monkeypatch.setattr(proc, "children", lambda _: [1])
+    sending = descendants.Sending((signal.SIGSTOP,), 0)
+    sending._descend((1, None))
+
+    assert [sending._own] == list(sending._met)
+
+
 OWN_SESSION = 77
 KILL_THE_NEWEST = """
 import os, signal

@@ -145,12 +145,13 @@ class Sending:
     Attributes:
         reached: how many they were sent to.
         refused: how many may not be signalled.
-        parents: the parents of those that were met and are not pyinit's own children.
+        parents: those that were met in a walk, with their parents, parents first.
         groups: the process groups that a walk found to be of descendants alone.
     """
 
     __slots__ = (
         "_besides",
+        "_end",
         "_is_last",
         "_looked",
         "_met",
@@ -174,6 +175,7 @@ class Sending:
         self._met: dict[Known, Moment] = {self._own: _now()}
         self.parents: dict[Known, Known] = {}
         self._pids: set[int] = set()  # of own children that were sent to without a look
+        self._end = 0.0  # of the time to descend
         self.groups: set[int] = set()
         self.reached = 0
         self.refused = 0
@@ -184,6 +186,7 @@ class Sending:
         Raises:
             OSError: ENOENT where /proc does not tell, EAGAIN where it cannot be read just now.
         """
+        self._end = monotonic() + DESCENDING_SECONDS
         if self._is_last:
             self._chase()
         stats = proc.stats()
@@ -194,7 +197,6 @@ class Sending:
             self.groups = self._own_groups(stats, children)
             self._send_to_groups()
         is_first = len(self._met) == 1
-        end = monotonic() + DESCENDING_SECONDS
         # Once: where others are hidden (hidepid) there is always somebody without a parent.
         found = not self._looked and self._lost_a_parent(stats)
         self._looked = True
@@ -204,7 +206,7 @@ class Sending:
                 above = self._own if parent == self._own[0] else (parent, stats[parent].birth)
                 found = self._meet(process, above, is_first=is_first) or found
                 if self._is_last:
-                    self._descend(process, end)
+                    self._descend(process)
         return found
 
     def finish(self, stopping: "Sending") -> None:
@@ -213,11 +215,13 @@ class Sending:
         Parents first, as in a walk: to find a new parent for a child the kernel goes through all
         that are above it, which takes seconds where they are many (find_new_reaper()).
         """
+        self._end = monotonic() + DESCENDING_SECONDS
         self.groups = stopping.groups
         self._send_to_groups()
         self._chase()
         for process, parent in stopping.parents.items():
-            self._meet(process, parent, is_first=True)
+            if process[0] not in self._pids:
+                self._meet(process, parent, is_first=True)
         self._chase()
 
     def _chase(self) -> None:
@@ -233,7 +237,7 @@ class Sending:
                 new.discard(self._besides)
                 for pid in new:
                     self._send_to_own_child(pid)
-                    self._descend((pid, None), end + DESCENDING_SECONDS)
+                    self._descend((pid, None))
                 calm = 0 if new else calm + 1
                 if calm:
                     sleep(CALM_SECONDS)
@@ -242,16 +246,15 @@ class Sending:
         finally:
             os.close(descriptor)
 
-    def _descend(self, process: "tuple[int, int | None]", end: float) -> None:
+    def _descend(self, process: "tuple[int, int | None]") -> None:
         """Send to all below a process at once, which has got the signal and forks no more.
 
         Args:
             process: its pid and birth; no birth for pyinit's own child, which keeps its pid until
                 it is reaped.
-            end: when to stop, on the monotonic clock.
         """
         waiting = [process]
-        while waiting and monotonic() < end:
+        while waiting and monotonic() < self._end:
             pid, birth = waiting.pop()
             below = proc.children(pid)
             above = proc.stat(pid) if below else None
@@ -270,8 +273,9 @@ class Sending:
             for signum in self._signums:
                 processes.send_to(pid, None, signum)
             self.reached += 1
-        except PermissionError:
-            self.refused += 1
+        except PermissionError:  # for a zombie as well, which is nobody to be told of
+            stat = proc.stat(pid)
+            self.refused += stat is None or not stat.is_dead()
         self._pids.add(pid)
 
     def _lost_a_parent(self, stats: "dict[int, Stat]") -> bool:
@@ -313,8 +317,7 @@ class Sending:
             self._met[process] = (0, 0)  # and all below it are late, too
             return False
         self._met[process] = _now()
-        if parent != self._own:
-            self.parents[process] = parent
+        self.parents[process] = parent
         try:
             if self._send(process, parent):
                 self.reached += 1
