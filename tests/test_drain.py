@@ -673,6 +673,24 @@ def test_who_is_hidden_is_left_all_the_same(monkeypatch):
     assert (INFO, None, 0) == ended(monkeypatch, [], None, gave_up=False)
 
 
+def test_each_one_is_told_once(monkeypatch):
+    """Names are read before SIGKILL and told after it; who is reaped meanwhile is told by then."""
+    seen = proc.stat(os.getpid())
+    monkeypatch.setattr(left_behind, "alive", lambda _: iter([(7, seen), (8, seen)]))
+    report = Report(Settings(("true",), verbosity=WARNING), b"")
+    report.open()
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    found = Survivors(report, 1.0)
+    found.name_all(None)
+    assert [] == report.backlog
+    found.reaped(8, "eight", signal.SIGKILL)
+    found.killed()
+    found.killed()
+    told = [(keys["pid"], keys["name"], keys["state"]) for _, _, _, keys in report.backlog]
+
+    assert [(8, "eight", "dead"), (7, seen.name, seen.in_words())] == told
+
+
 @pytest.mark.parametrize(
     ("letter", "threads", "state"),
     [(b"Z", 1, "zombie"), (b"Z", 2, "running without its first thread"), (b"S", 2, "sleeping")],
