@@ -684,8 +684,8 @@ def test_each_one_is_told_once(monkeypatch):
     found.name_all(None)
     assert [] == report.backlog
     found.reaped(8, "eight", signal.SIGKILL)
-    found.killed()
-    found.killed()
+    found.tell_named()
+    found.tell_named()
     told = [(keys["pid"], keys["name"], keys["state"]) for _, _, _, keys in report.backlog]
 
     assert [(8, "eight", "dead"), (7, seen.name, seen.in_words())] == told

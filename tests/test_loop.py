@@ -199,6 +199,10 @@ class Remaining:
         """Keep it."""
         self._kernel.remaining.append("named")
 
+    def tell_named(self) -> None:
+        """Keep it."""
+        self._kernel.remaining.append("told")
+
     def finished(self) -> None:
         """Keep it."""
         self._kernel.remaining.append("gave up" if self.gave_up else "finished")
@@ -746,7 +750,7 @@ def test_survivors_are_named_once(kernel):
     step_at(kernel, made, DRAIN + lifecycle.AGAIN_SECONDS)
     step_at(kernel, made, DRAIN + lifecycle.LAST_SECONDS - lifecycle.AGAIN_SECONDS)
 
-    assert (["named"], [KILLED] * 3) == (kernel.remaining, kernel.signals)
+    assert (["named", "told"], [KILLED] * 3) == (kernel.remaining, kernel.signals)
 
 
 @pytest.mark.parametrize("seconds", [0.5, lifecycle.LAST_SECONDS])

@@ -196,7 +196,7 @@ MAY_BE_READ = re.compile(
     r"(/etc/ld\.so\.(cache|preload)|/(usr/)?lib(64)?/.*|/usr/(share|local/lib)/.*|/sys/fs/cgroup/.*"
     r"|/proc(/(self|\d+)/(comm|stat|cgroup|environ|task|fd)|/self/maps|/loadavg)?|/proc/sys/.*"
     # Of a process that is to be killed, to tell why.
-    r"|/proc/\d+/(status|maps|mem|pagemap|mountinfo|syscall|fdinfo/\d+|net/\w+|task/\d+/(status|stat|syscall|wchan|schedstat|comm))"
+    r"|/proc/\d+/(status|maps|mem|pagemap|mountinfo|syscall|fdinfo/\d+|net/\w+|task/\d+/(status|stat|syscall|wchan|schedstat|comm|children))"
     r"|/dev/(tty|null|urandom)|/etc/localtime)"
 )
 CHANGES = "mkdir|unlink|rename|link|symlink|f?chmod|[fl]?chown|truncate|mknod|u?mount|utime|creat"
