@@ -10,7 +10,7 @@ from testkit.programs import PYINIT
 
 LIMITS = Path(__file__).parent / "limits"
 GRACE = "0.2"  # seconds between the request to stop and SIGKILL
-LIMIT = 1.0  # seconds that a way has to be in place, where the clock alone tells
+LIMIT = 2.0  # seconds that a way has to be in place, where the clock alone tells
 CGROUP, HELPER = "a cgroup (v2) to write to, as root", "a helper that becomes root"
 
 
