@@ -554,7 +554,14 @@ def test_status_that_is_known_better_counts():
 
 SECONDS = st.floats(0, 20) | st.sampled_from([0.0, 1.0])
 SIGNALS = st.integers(1, 64)
-SIGNALS_OF_STEPS = st.integers(0, 64).filter(lambda signum: signum != signal.SIGKILL)
+OF_STEPS = SIGNALS.filter(lambda signum: signum != signal.SIGKILL)
+STEPS = st.lists(st.tuples(OF_STEPS, st.floats(0.1, 9)), max_size=3)
+# The first may be the request itself.
+LADDERS = st.tuples(STEPS, st.booleans()).map(
+    lambda made: tuple(
+        (0 if made[1] and not at else each[0], each[1]) for at, each in enumerate(made[0])
+    )
+)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -566,7 +573,7 @@ class AnyOrder(RuleBasedStateMachine):
         drain=SECONDS,
         timeout=SECONDS,
         kill_after=SECONDS,
-        ladder=st.lists(st.tuples(SIGNALS_OF_STEPS, st.floats(0.1, 9)), max_size=3).map(tuple),
+        ladder=LADDERS,
         explain_after=SECONDS,
         rewrite=st.dictionaries(SIGNALS, st.integers(0, 64)),
         may_drain=st.booleans(),
