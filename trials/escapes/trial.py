@@ -17,6 +17,8 @@ from trials.escapes.catalogue import CGROUP, HELPER, Tool, Way
 SOURCES = Path(__file__).parent
 NOBODY = 65534
 SECONDS = 120.0  # for an attempt as a whole; then it is an error
+MOST_PROCESSES = 4000  # in an attempt; who fills the machine is felt by all others on it
+ENTER = ("sh", "-c", 'echo 0 >"$0/cgroup.procs"; exec "$@"')
 
 
 class FailedError(Exception):
@@ -86,8 +88,9 @@ class Stage:
         """
         may_read = MAY_READ if tool.is_python else ()
         become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *may_read)
-        with self._place(way) as place:
+        with self._place(way) as place, _bounds() as bounds:
             command = [
+                *((*ENTER, bounds) if bounds else ()),
                 *(*UNSHARE_TIED, "--ipc"),
                 *(*PYTHON, str(SOURCES / "referee.py"), str(tool.limit)),
                 "inner" if tool.is_pid1 else "outer",
@@ -117,6 +120,31 @@ class Stage:
             yield name
         finally:
             os.rmdir(name)  # nobody is in it any more: the namespace has ended
+
+
+@contextlib.contextmanager
+def _bounds() -> Iterator[str]:
+    """Make a cgroup that bounds the number of processes; empty where that is not to be had."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    roots = [
+        fields[1]
+        for fields in mounts
+        if fields[2] == "cgroup2" or (fields[2] == "cgroup" and "pids" in fields[3].split(","))
+    ]
+    made = ""
+    for root in roots if ROOT else ():
+        with contextlib.suppress(OSError):  # it is read-only, say
+            made = tempfile.mkdtemp(prefix="pyinit-escapes-", dir=root)
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                Path(made, "pids.max").write_text(f"{MOST_PROCESSES}\n")
+                break
+            os.rmdir(made)
+            made = ""
+    try:
+        yield made
+    finally:
+        if made:
+            os.rmdir(made)
 
 
 def _own_cgroup() -> str:
