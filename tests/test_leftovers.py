@@ -12,6 +12,7 @@ from testkit.programs import PYTHON
 from testkit.refusals import refusing
 
 from pyinit.later import leftovers
+from pyinit.later.memory import UnreadableError
 
 CODE = 99
 LEAK = ["--leftovers", str(CODE)]
@@ -213,3 +214,16 @@ def test_look_that_is_refused_counts_as_a_leak(run):
 
     assert CODE == result.code
     assert told(result)["count"] is None
+
+
+def refuse(_):
+    raise UnreadableError
+
+
+@pytest.mark.parametrize("mappings", [lambda _: [(4096, 8192)], refuse], ids=["fuse", "refused"])
+def test_command_line_that_may_hang_is_not_read(monkeypatch, mappings):
+    """It is memory of the process: who serves the file behind that could hold pyinit."""
+    monkeypatch.setattr(leftovers, "fuse_mappings", mappings)
+    monkeypatch.setattr(leftovers.proc, "command", lambda _: 1 // 0)
+
+    assert "" == leftovers._command(os.getpid())

@@ -10,6 +10,7 @@ from time import CLOCK_BOOTTIME, clock_gettime
 
 from pyinit import processes
 from pyinit.later import descendants, proc
+from pyinit.later.memory import UnreadableError, fuse_mappings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,6 +71,19 @@ def _is_childless() -> bool:
     return False
 
 
+def _command(pid: int) -> str:
+    """Return the first word of a command line; empty where to read it may hang.
+
+    It lies in the process's memory, which may be a file that nobody serves (FUSE).
+    """
+    try:
+        if fuse_mappings(pid):
+            return ""
+    except UnreadableError:
+        return ""
+    return proc.command(pid)[0].decode("utf-8", "backslashreplace")
+
+
 def _keys(pid: int, alive: "dict[int, Stat]", names: dict[int, str]) -> "Keys":
     """Return what is told of a process.
 
@@ -88,7 +102,7 @@ def _keys(pid: int, alive: "dict[int, Stat]", names: dict[int, str]) -> "Keys":
     return {
         "pid": pid,
         "name": proc.name(pid),
-        "command": proc.command(pid)[0].decode("utf-8", "backslashreplace"),
+        "command": _command(pid),
         "seconds": round(max(0.0, age), 1),
         "parent": None if is_orphan else proc.name(stat.parent),
         "parent_pid": None if is_orphan else stat.parent,
