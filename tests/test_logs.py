@@ -519,6 +519,15 @@ def test_thread_for_which_there_is_no_memory_frees_the_reserve(monkeypatch):
     assert (1, False) == (len(report.backlog), report.verbosity >= INFO)
 
 
+def test_log_that_is_expected_and_cannot_be_had_is_no_error(monkeypatch):
+    """The next event tries again."""
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    report = new_report(verbosity=1)
+    report.expect()
+
+    assert [] == report.backlog
+
+
 def test_backlog_is_bounded(monkeypatch):
     """Where there is never a log, what waits for it does not grow for ever."""
     monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
