@@ -61,8 +61,18 @@ def survivors(seen: Seen, events: list[Event]) -> Iterator[str]:
         missing = [node for node in clinging if seen.pids[node] not in pids]
         if missing:
             yield f"killed and not named: nodes {missing}"
-    if told and seen.plan.kind == CALM:
-        yield f"nobody clings, and yet: {told}"
+    asked = [event for event in told if event["pid"] not in _late(seen)]
+    if asked and seen.plan.kind == CALM:
+        yield f"nobody clings, and yet: {asked}"
+
+
+def _late(seen: Seen) -> set[int]:
+    """Return the guests that came when the child had gone: maybe after all were asked to go."""
+    guests = {node.id for node in seen.plan.guests}
+    gone = [line.when for line in seen.told("G") if not line.node]
+    return {
+        line.pid for line in seen.told("A") if line.node in guests and gone and line.when >= gone[0]
+    }
 
 
 def orphans(seen: Seen, events: list[Event]) -> Iterator[str]:
