@@ -18,6 +18,7 @@ SOURCES = Path(__file__).parent
 NOBODY = 65534
 SECONDS = 120.0  # for an attempt as a whole; then it is an error
 MOST_PROCESSES = 4000  # in an attempt; who fills the machine is felt by all others on it
+LIMITED = ("prlimit", f"--nproc={MOST_PROCESSES}")  # which binds everybody but root
 ENTER = ("sh", "-c", 'echo 0 >"$0/cgroup.procs"; exec "$@"')
 
 
@@ -90,7 +91,7 @@ class Stage:
         become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *may_read)
         with self._place(way) as place, _bounds() as bounds:
             command = [
-                *((*ENTER, bounds) if bounds else ()),
+                *((*ENTER, bounds) if bounds else LIMITED),
                 *(*UNSHARE_TIED, "--ipc"),
                 *(*PYTHON, str(SOURCES / "referee.py"), str(tool.limit)),
                 "inner" if tool.is_pid1 else "outer",
