@@ -20,7 +20,7 @@ QUICK := $(patsubst %,tests/test_%.py,command_line descendants exit_codes forwar
 QUICK_ONES := not twenty_thousand and not storm
 # What Python and the C library have a part in, without other programs than small ones.
 CORE := $(filter-out %_command_line.py %_lifecycle.py,$(QUICK)) $(patsubst %,tests/test_%.py,child death_report docs drain exec_failures imports \
-    inspect launcher logs parent_death security subreaper terminal traps unheard verdicts) \
+    inspect launcher logs parent_death security stacks subreaper terminal traps unheard verdicts) \
     tests/test_shutdown_races.py::test_asked_before_the_child_is_the_program
 CORE_ONES := $(QUICK_ONES) and not every_prediction and not docs/inspect and not docs/labs \
     and not docs/reliability
