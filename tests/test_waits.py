@@ -109,7 +109,7 @@ def test_socket_that_is_reached_by_ipv4_through_ipv6(process):
             f"{READY} s.recv(1)"
         )
 
-        assert f"recvfrom on socket [127.0.0.1]:{port}" == told(pid)
+        assert f"recvfrom on socket 127.0.0.1:{port}" == told(pid)
 
 
 def test_socket_with_a_path(process, folder):

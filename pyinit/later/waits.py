@@ -230,7 +230,8 @@ def _address(word: str) -> str:
     from socket import AF_INET6, inet_ntop
 
     text = inet_ntop(AF_INET6, b"".join(words))
-    return f"[{text}]:{number}".replace("[::ffff:", "[") if "." in text else f"[{text}]:{number}"
+    of_ipv4 = text.removeprefix("::ffff:")
+    return f"{of_ipv4}:{number}" if "." in text and of_ipv4 != text else f"[{text}]:{number}"
 
 
 def _text(path: str, count: int = 4096) -> str:
