@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bench.machine import load
 from bench.tables import table
+from testkit import pages
 from trials.escapes.catalogue import TOOLS, WAYS, Tool, Way
 from trials.escapes.trial import FailedError, Seen, Stage
 
 PAGE = Path("docs/escapes.md")
-BEGIN, END = "<!-- escapes: begin -->\n", "<!-- escapes: end -->\n"
 USERS = {"root": False, "nobody": True}
 SURVIVES = "**{}**"
 
@@ -41,7 +41,7 @@ def main() -> None:
     if words.only or words.under or words.user:
         print(text)
     else:
-        _write(text)
+        pages.put(PAGE, "escapes", text)
     ours = [tool.name for tool in tools if tool.is_ours]
     got_away = [
         f"{way} as {user} under {tool}: {seen.names}"
@@ -143,14 +143,6 @@ def _report(
         + f"{words.jobs} at a time, in {seconds:.0f} s; "
         + f"the load averages were {load()} at the end.\n{not_tried}\n"
     )
-
-
-def _write(text: str) -> None:
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.exit(f"escapes: {PAGE} does not have the lines {BEGIN.strip()} and {END.strip()}")
-    PAGE.write_text(f"{before}{BEGIN}{text}{END}{after}")
 
 
 if __name__ == "__main__":

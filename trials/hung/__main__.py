@@ -10,12 +10,12 @@ from pathlib import Path
 
 from bench.machine import load
 from bench.tables import table
+from testkit import pages
 from trials.hung import trial
 from trials.hung.catalogue import PROGRAMS
 from trials.hung.program import SOURCES, Program
 
 PAGE = Path("docs/slow-stops.md")
-BEGIN, END = "<!-- hung: begin -->\n", "<!-- hung: end -->\n"
 GOAL = 0.9  # of the causes are to be right
 # Folders that say nothing here: ours, the interpreter's, those that are made for a run.
 FOLDERS = re.compile(rf"{SOURCES}/|/[^ ]*/lib/python3[.\d]*/(site-packages/)?|/tmp/hung-[^/]*/")
@@ -44,7 +44,7 @@ def main() -> None:
     if words.only:
         print(text)
     else:
-        _write(text)
+        pages.put(PAGE, "hung", text)
     if sum(row[-1] == "yes" for row in said) < GOAL * len(said):
         sys.exit(f"hung: less than {GOAL:.0%} of the causes are right")
 
@@ -101,14 +101,6 @@ and no look more than {cpu:.0f} ms of a processor.
 In {seconds:.0f} s; the load averages were {load()} at the end.
 
 """
-
-
-def _write(text: str) -> None:
-    before, begin, rest = PAGE.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.exit(f"hung: {PAGE} does not have the lines {BEGIN.strip()} and {END.strip()}")
-    PAGE.write_text(f"{before}{BEGIN}{text}{END}{after}")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.inits import INIT, PEERS, all_inits
 from bench.tables import table
+from testkit import pages
 from trials.survive.attempt import NOT_HERE, Commands, cell, compile_programs, of_init
 from trials.survive.case import Surrounding
 from trials.survive.surroundings import SURROUNDINGS
 
 PAGE = Path("docs/reliability.md")
-BEGIN, END = "<!-- survive: begin -->\n", "<!-- survive: end -->\n"
 INITS = ("pyinit", "pyinit-launcher", *PEERS)
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     if words.only or words.init:
         print(text)
     else:
-        write(PAGE, text)
+        pages.put(PAGE, "survive", text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,15 +64,6 @@ def _row(surrounding: Surrounding, inits: dict[str, Commands], folder: Path) -> 
 def _report(rows: list[list[str]], inits: list[str], seconds: float) -> str:
     made = table(("surrounding", *(f"`{init}`" for init in inits)), rows)
     return f"\n{made}\nIn {seconds:.0f} s.\n\n"
-
-
-def write(page: Path, text: str) -> None:
-    """Put the table into a page, in place of the one that is there."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.exit(f"survive: {page} does not have the lines {BEGIN.strip()} and {END.strip()}")
-    page.write_text(f"{before}{BEGIN}{text}{END}{after}")
 
 
 if __name__ == "__main__":
