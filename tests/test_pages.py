@@ -20,7 +20,7 @@ def test_page_without_comments_is_left_alone(tmp_path, mark):
     page = tmp_path / "page.md"
     text = PAGE.replace(f"one: {mark}", "another")
     page.write_text(text)
-    with pytest.raises(SystemExit, match="one: .* does not have the lines <!-- one: begin -->"):
+    with pytest.raises(SystemExit, match=r"one: .* does not have the lines <!-- one: begin -->"):
         pages.put(page, "one", "new\n")
 
     assert text == page.read_text()
