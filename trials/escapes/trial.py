@@ -8,9 +8,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from errno import EBUSY
 from pathlib import Path
 
 from testkit.namespaces import MAY_READ, ROOT, UNSHARE, UNSHARE_TIED
+from testkit.processes import until
 from testkit.programs import PYTHON, compile_c
 from trials.escapes.catalogue import CGROUP, HELPER, Tool, Way
 
@@ -144,8 +146,17 @@ def _bounds() -> Iterator[str]:
     try:
         yield made
     finally:
-        if made:
-            os.rmdir(made)
+        if made:  # who has ended leaves it a moment later
+            until(lambda: not _remove(made))
+
+
+def _remove(cgroup: str) -> int:
+    """Remove a cgroup; return the errno, 0 for none."""
+    try:
+        os.rmdir(cgroup)
+    except OSError as error:
+        return error.errno or EBUSY
+    return 0
 
 
 def _own_cgroup() -> str:

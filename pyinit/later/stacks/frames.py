@@ -198,7 +198,7 @@ class Reader:
         """
         last: list[Frame] = []
         found: list[Frame] = []
-        reason = BUSY
+        reason, has_read = BUSY, False
         for _try in range(TRIES + 1):
             last = found
             try:
@@ -206,11 +206,12 @@ class Reader:
             except UnreadableError as error:  # it may have changed while it was read
                 found, reason = [], str(error)
                 continue
+            has_read = True
             if _told(found) == _told(last):
                 return found
         rest = _common(found, last)
         if not rest:
-            raise UnreadableError(reason)
+            raise UnreadableError(BUSY if has_read else reason)
         return rest
 
     def _stack(self, states: list[int], *, is_first: bool) -> list[Frame]:
