@@ -12,6 +12,7 @@ import pytest
 
 from testkit.marks import BOTH
 from testkit.namespaces import ROOT
+from testkit.processes import only_child
 from testkit.programs import PYTHON, ROOT_DIRECTORY, victim
 from testkit.refusals import refusing
 
@@ -140,12 +141,13 @@ def counted(tmp_path):
 def test_sigkill_from_outside_is_told_as_such(start, counted):
     """A SIGKILL that neither pyinit sent nor the kernel for want of memory; at any time."""
     made = start([], victim("listener"), wrap=counted)
-    made.inside("kill", "-KILL", str(made.ready()))
+    made.ready()
+    os.kill(only_child(made.init), signal.SIGKILL)
     asked = start(["-k", "100"], victim("listener"), wrap=counted)
-    pid = asked.ready()
+    asked.ready()
     asked.send(signal.SIGTERM)
     asked.line()
-    asked.inside("kill", "-KILL", str(pid))
+    os.kill(only_child(asked.init), signal.SIGKILL)
     for result in (made.finish(), asked.finish()):
         (event,) = result.events
 
