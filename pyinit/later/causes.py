@@ -57,7 +57,6 @@ IDLE = {
     "/eventlet/hubs/": "greenlets (eventlet)",
     "/trio/_core/_io_": "tasks (trio)",
 }
-BEGINS = {"<module>", "_run_module_as_main", "Thread._bootstrap"}  # what a stack grows from
 
 
 def explain(  # noqa: PLR0913 - the facts that count
@@ -491,7 +490,7 @@ def _is_at_end(subject: "Subject") -> bool:
     So it does in other programs that run Python, too, and where greenlets are switched.
     """
     frames = subject.main_stack
-    grows_from_function = bool(frames) and frames[-1].function not in BEGINS
+    grows_from_function = bool(frames) and not frames[-1].is_begin
     return grows_from_function and not _is_package(frames[-1]) and subject.name.startswith("python")
 
 

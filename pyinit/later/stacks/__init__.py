@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GREENLETS = "/greenlet/_greenlet"  # in the path of the library that switches between them
-BEGINS = {"<module>", "_run_module_as_main", "Thread._bootstrap"}  # what other stacks grow from
 
 
 def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
@@ -42,7 +41,7 @@ def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
         memory.close()
     if any(GREENLETS in path for path in mapped):
         for stack in found.values():
-            stack[-1].is_greenlet = stack[-1].function not in BEGINS
+            stack[-1].is_greenlet = not stack[-1].is_begin
     return found
 
 

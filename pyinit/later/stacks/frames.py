@@ -11,6 +11,7 @@ from pyinit.later.stacks.tables import DISTANCES, FIXED, PLACES
 
 MOST_INTERPRETERS, MOST_THREADS, MOST_FRAMES = 16, 512, 128
 MOST_CHARACTERS = 1024
+BEGINS = {"<module>", "_run_module_as_main", "Thread._bootstrap"}
 MOST_CODES = 512  # that are remembered: a program may have more made for us
 LONGEST_TABLE = 1 << 15  # of the locations in one function
 UNIT = 2  # bytes of code
@@ -65,6 +66,11 @@ class Frame:
     def __str__(self) -> str:
         """Return it as it is told."""
         return f"{self.file}:{self.line} {self.function}"
+
+    @property
+    def is_begin(self) -> bool:
+        """Whether it is what the stack of a script or of a thread grows from."""
+        return self.function in BEGINS
 
 
 class Code:
