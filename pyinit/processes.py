@@ -16,14 +16,8 @@ from pyinit.signals import SIGCHLD, SIGCONT
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from resource import struct_rusage
-    from typing import Protocol
 
-    class Child(Protocol):
-        """What there is to know here of the child, see pyinit.child."""
-
-        pid: int
-        status: int | None
-
+    from pyinit.child import Child
 
 ALL = -1
 NONE, MORE, CHILD_OR_NOBODY = range(3)  # of those that are dead
