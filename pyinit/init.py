@@ -226,9 +226,9 @@ def _once_after_fork(init: Init) -> None:
 
 def _note_oom_kills(init: Init) -> None:
     if init.supervisor is None or init.supervisor.report.verbosity > 0:  # 0 tells only errors
-        from pyinit.later import oom
+        from pyinit.later import outcome
 
-        init.child.oom_kills = oom.kills()
+        init.child.oom_kills = outcome.oom_kills()
 
 
 def _load_supervisor() -> None:

@@ -48,6 +48,7 @@ SIGNALS = {  # of TIME_OUT and ESCALATE they are the user's
     KILL_AGAIN: (SIGKILL,),
 }
 ASKING = frozenset({ASK, ASK_AGAIN})
+OF_SLOW_STOPS = frozenset({PEEK, TIME_OUT, EXPLAIN, ESCALATE, EXPIRE})  # see later/steps
 PEEKED_BEFORE = (KILL, EXPIRE, TIME_OUT)
 REPEATED = frozenset({ASK_AGAIN, KILL_AGAIN})
 ASK_SECONDS = 0.1  # until those are asked that could not be found when it was time

@@ -15,7 +15,7 @@ import pytest
 
 from pyinit import child, processes, lifecycle, supervisor
 from pyinit import init as usual
-from pyinit.later import descendants, events, look, oom, proc, survivors, wait_refused
+from pyinit.later import descendants, events, look, outcome, proc, steps, survivors, wait_refused
 from pyinit.settings import DEBUG, ERROR, INFO, WARNING, Settings
 from pyinit.supervisor import Supervisor
 
@@ -122,7 +122,8 @@ class Kernel:
         monkeypatch.setattr(processes, "take_with_usage", lambda pid: (self.take(pid), None))
         monkeypatch.setattr(survivors, "Survivors", lambda *_: Remaining(self))
         monkeypatch.setattr(supervisor, "Report", Notes)
-        monkeypatch.setattr(supervisor, "monotonic", lambda: self.now)
+        for module in (supervisor, outcome, steps):
+            monkeypatch.setattr(module, "monotonic", lambda: self.now)
         monkeypatch.setattr(usual, "monotonic", lambda: self.now)
         monkeypatch.setattr(usual.signals, "wait", self.wait)
 
@@ -186,6 +187,8 @@ class Peek:
 
 class Remaining:
     """Stands in for what knows the survivors, and has the kernel keep what is asked of it."""
+
+    after = survivors.Survivors.after
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel, self.gave_up = kernel, False
@@ -1207,7 +1210,7 @@ def test_run_goes_on_where_nothing_can_be_let_go(started, monkeypatch):
     """The rest of the beginning is done all the same."""
     counted = []
     monkeypatch.setattr(child, "let_go", lambda: 1 // 0)
-    monkeypatch.setattr(oom, "kills", lambda: counted.append("counted"))
+    monkeypatch.setattr(outcome, "oom_kills", lambda: counted.append("counted"))
 
     assert 3 == usual.run(("true",), None, set())
     assert ["counted"] == counted[:1]

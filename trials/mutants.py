@@ -36,7 +36,7 @@ DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
 KILLS = (
     "is_over forward _send reap _is_quiet _take _take_child _note_dead _note_child _reap_unseen "
     "_note_no_children settle take_step _note_step leave "
-    "_final_code _look_for_leftovers _tell_leftovers"
+    "_final_code _tell_leftovers"
 )
 WAITS = "_live _wait _forward _reap _code_of_child"
 
@@ -53,6 +53,7 @@ SUBJECTS = {
         KILLS,
     ),
     "init": (("test_loop", "test_exit_codes", "test_forwarding", "test_reaping"), WAITS),
+    "later/survivors": (("test_loop", "test_leftovers", "test_drain"), "after note"),
     "later/leftovers": (("test_leftovers",), ""),
     "before/names": (
         ("test_command_line", "test_rewrite", "test_lifecycle"),

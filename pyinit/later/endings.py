@@ -8,6 +8,7 @@ import os
 from pyinit.later.shell_above import SHELLS
 from pyinit.signals import SIGKILL
 
+OF_STEP = "pyinit sent that, a step of -k"
 QUICK_SECONDS = 10.0  # a program that does not understand its arguments fails in less
 JOINTS = ("&&", "||")
 PIPES = ("|", ">", ">>", "2>&1")
@@ -21,17 +22,22 @@ NO_OOM = "and the cgroup counts no process that was killed for want of memory"
 UNKNOWN_OOM = "and no cgroup tells whether memory ran out"
 
 
-def reason(command: tuple[str, ...], status: int, seconds: float, *, counts_oom: bool) -> str:
+def reason(
+    command: tuple[str, ...], status: int, seconds: float, *, escalated: int = 0, counts_oom: bool
+) -> str:
     """Return why the child ended, or nothing.
 
     Args:
         command: its program and arguments.
         status: as waitpid(2) tells it: of a SIGKILL that was not pyinit's, nor for want of memory;
-            or of a child that ended without being asked to.
+            of a crash by a step of ``-k``; or of a child that ended without being asked to.
         seconds: how long it lived.
+        escalated: the signal of that step; 0 for none.
         counts_oom: whether the cgroup tells how often memory ran out.
     """
     if os.WIFSIGNALED(status):
+        if os.WTERMSIG(status) == escalated:
+            return OF_STEP
         if os.WTERMSIG(status) != SIGKILL:
             return ""
         return FROM_OUTSIDE.format(memory=NO_OOM if counts_oom else UNKNOWN_OOM)

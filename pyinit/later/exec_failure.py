@@ -9,10 +9,13 @@ from shlex import quote
 
 from pyinit.child import DEFAULT_PATH, candidates
 from pyinit.before.failed_exec import SHELL
+from pyinit.settings import ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
+
+    from pyinit.report import Report
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 HEAD = 4096
@@ -36,6 +39,19 @@ QUOTES = {'""', "''", "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION M
 RUN_BY = {b".py": "python3 ", b".sh": "sh ", b".js": "node "}  # what is not executable itself
 # It has no backslash: JSON and the console would double that, and the command would change nothing.
 WITHOUT_CR = "sed -i 's/[[:cntrl:]]$//'"
+
+
+def tell(report: "Report", name: str, told: bytes) -> int:
+    """Tell why a command could not be run; return the code to leave with.
+
+    Args:
+        report: takes the event.
+        name: the command as it was given.
+        told: what the child wrote; see :func:`explain`.
+    """
+    code, number, reason = explain(name, told)
+    report.tell(ERROR, "exec_failed", name, code, number, reason)
+    return code
 
 
 def explain(name: str, told: bytes) -> "tuple[int, int, str]":

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from signal import struct_siginfo
 
     from pyinit.report import Report
+    from pyinit.supervisor import Supervisor
 
-    End = tuple[int, float, str]
+    End = tuple[int, float, int, str]
     Keys = dict[str, object]
     Part = tuple[str, list[str]]  # a sentence, and lines that may be left out
 
@@ -30,6 +31,53 @@ MOST = 4096  # bytes that a kubelet reads
 HOW = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MODE = 0o644
 CLOCK_STEP = 0.01  # that time stamps of files may be behind
+OUT_OF_MEMORY = "out of memory, as the cgroup tells"
+
+
+def leave_early(supervisor: "Supervisor", ago: float, sent: int) -> None:
+    """Write why a stop that was asked for is slow: SIGKILL may be what comes next.
+
+    Args:
+        supervisor: what is known of the child, which lives.
+        ago: how many seconds ago it was asked.
+        sent: the signal that it got.
+
+    Raises:
+        RuntimeError: the system has no thread to give.
+    """
+    if supervisor.asked_by is None:
+        return
+    from pyinit.later import events
+
+    keys = events.stop_is_slow(supervisor.child.pid, ago, sent, supervisor.peeked)
+    asked = request(*supervisor.asked_by, ago, "this")
+    _words(supervisor).leave_soon([asked, trouble("stop_is_slow", keys)])
+
+
+def leave(supervisor: "Supervisor", ago: float, *, is_plain: bool) -> None:
+    """Write how it ended.
+
+    Args:
+        supervisor: what is known of the child, which is dead.
+        ago: how many seconds ago it was asked to stop, if it was.
+        is_plain: whether there is nothing to say, but that what was said before is to go.
+    """
+    words: list[Part] = []
+    if not is_plain:
+        if supervisor.asked_by is not None:
+            words.append(request(*supervisor.asked_by, ago))
+        if supervisor.ending is not None:
+            command, pid = supervisor.settings.command[0], supervisor.child.pid
+            is_own = supervisor.has_killed
+            words.append(ending(command, pid, supervisor.ending, is_own=is_own))
+    _words(supervisor).leave(words)
+
+
+def _words(supervisor: "Supervisor") -> "LastWords":
+    if supervisor.last_words is None:
+        named, began = supervisor.settings.termination_log, supervisor.child.began
+        supervisor.last_words = LastWords(named, began, supervisor.report)
+    return supervisor.last_words
 
 
 class LastWords:
@@ -164,16 +212,18 @@ def ending(command: str, pid: int, end: "End", *, is_own: bool) -> "Part":
     Args:
         command: its first word.
         pid: its pid.
-        end: its status, how many seconds it lived, and why it ended, if that is known.
+        end: its status, how many seconds it lived, how many processes were killed for want of
+            memory meanwhile, and why it ended, if that is known.
         is_own: whether pyinit had sent it SIGKILL.
     """
-    status, seconds, reason = end
+    status, seconds, kills, reason = end
     if os.WIFSIGNALED(status):
         signum = os.WTERMSIG(status)
         who = " from pyinit" if is_own and signum == SIGKILL else ""
         how = f"was killed by {signal_name(signum)}{who}"
     else:
         how = f"exited with code {os.WEXITSTATUS(status)}"
+    reason = OUT_OF_MEMORY if kills else reason
     why = f": {reason}" if reason else ""
     return f"{os.path.basename(command)} (pid {pid}) {how} after {seconds:.1f} s{why}.", []
 

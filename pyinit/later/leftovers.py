@@ -11,12 +11,14 @@ from time import CLOCK_BOOTTIME, clock_gettime
 from pyinit import processes
 from pyinit.later import descendants, proc
 from pyinit.later.memory import UnreadableError, fuse_mappings
+from pyinit.settings import WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pyinit.later.proc import Stat
+    from pyinit.supervisor import Supervisor
 
     Keys = dict[str, object]
 
@@ -59,6 +61,22 @@ class Leftovers:
             killed: those that got SIGKILL.
         """
         return [{**keys, "killed": keys["pid"] in killed} for keys in self._found]
+
+
+def note(supervisor: "Supervisor") -> None:
+    """Note which there are, for what is told at the end."""
+    supervisor.leftovers = Leftovers(supervisor.child.pid, supervisor.settings.command[0])
+
+
+def tell(supervisor: "Supervisor") -> None:
+    """Tell of them, if there are any."""
+    survivors = supervisor.survivors
+    if survivors is None:  # without a drain: they are there still
+        note(supervisor)
+    if supervisor.leftovers:
+        killed = survivors.killed if survivors is not None else frozenset()
+        facts = (supervisor.settings.leftovers, supervisor.leftovers, killed)
+        supervisor.report.tell(WARNING, "leftovers", *facts)
 
 
 def _is_childless() -> bool:

@@ -7,6 +7,7 @@ The signals for all of them are sent whether this works or not. Some more are se
 import os
 from time import monotonic
 
+from pyinit import lifecycle
 from pyinit.later import descendants, proc
 from pyinit.settings import INFO, WARNING
 from pyinit.signals import SIGCONT, SIGHUP, SIGKILL, SIGTERM
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pyinit.later.look import Look
     from pyinit.before.terminal import Terminal
     from pyinit.report import Report
+    from pyinit.supervisor import Supervisor
 
 NAMING_SECONDS = 0.2  # SIGKILL waits for it, and then the end
 LOOKING_SECONDS = 0.2
@@ -71,6 +73,24 @@ class Survivors:
     def killed(self) -> "frozenset[int]":
         """Who got SIGKILL, as far as it was told."""
         return frozenset(self._killed)
+
+    def after(self, step: int, terminal: "Terminal | None") -> bool:
+        """Do what comes after a step's signals.
+
+        Args:
+            step: one of ``lifecycle``, while they are to go.
+            terminal: what pyinit shares with the child; None for none.
+
+        Returns:
+            Whether to look again, as :meth:`look` does.
+        """
+        if step == lifecycle.ASK:
+            self.asked()
+        elif step == lifecycle.KILL:
+            self.tell_named()
+        elif step == lifecycle.GIVE_UP:
+            self.gave_up = True
+        return step == lifecycle.LOOK and self.look(terminal)
 
     def asked(self) -> None:
         """Tell that they were asked to go, just now."""
@@ -173,6 +193,16 @@ class Survivors:
 
     def _seconds(self) -> float:
         return round(monotonic() - self._began, 3)
+
+
+def note(supervisor: "Supervisor") -> None:
+    """Note which processes remain, before they are asked to go."""
+    settings = supervisor.settings
+    supervisor.survivors = Survivors(supervisor.report, settings.drain)
+    if settings.leftovers:
+        from pyinit.later import leftovers
+
+        leftovers.note(supervisor)
 
 
 def pids() -> list[int] | None:
