@@ -141,6 +141,20 @@ def test_slow_stop_is_written_before_the_end(start, log, watched, where, code):
     assert re.fullmatch(words, log.read_text())
 
 
+def test_slow_stop_that_nobody_asked_for_has_no_word_before_the_end(start, log):
+    """The time of -t was over, so there is no request to tell of; that is no error."""
+    options = ["-t0.1", "-rTERM:URG", "--explain-after=0.1", f"--termination-log={log}"]
+    run = start(options, ["sh", "-c", "read line; exit 0"], stdin=subprocess.PIPE)
+    run.event("stop_is_slow")
+    run.close_stdin()
+    rest = run.finish()
+    ended, late, *_ = log.read_text().splitlines()
+
+    assert (124, []) == (rest.code, rest.events)
+    assert re.fullmatch(r"sh \(pid \d+\) exited with code 0 after .*", ended)
+    assert re.fullmatch(r"sh \(pid \d+\) had run for 0\.1 s \(-t\) and was asked to stop\.", late)
+
+
 def test_words_of_the_program_are_not_replaced(log):
     """Nor are ours that stand before them."""
     words = last_words.LastWords(str(log), 0.0, SimpleNamespace(kept=[], not_kept=0))

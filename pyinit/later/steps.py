@@ -41,7 +41,7 @@ def tell(supervisor: "Supervisor", step: int, target: int, signums: tuple[int, .
             from pyinit.later import last_words
 
             last_words.leave_early(supervisor, ago, sent)
-    elif step == lifecycle.EXPIRE:
+    else:  # EXPIRE
         report.tell(WARNING, "kill_after_expired", target, pid, settings.kill_after, look)
 
 
