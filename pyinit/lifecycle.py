@@ -57,6 +57,7 @@ PEEK_SECONDS = 2.0  # for it, before a SIGKILL; half of the time where that is l
 EXPLAIN_SECONDS = 2.0  # for it, before what is known is told; likewise
 LAST_SECONDS = 1.0  # for what SIGKILL should have ended; D-state processes live on (signal(7))
 AGAIN_SECONDS = 0.01  # when not PID 1 a process that forks all the time is not hit at once
+REST_SECONDS = 0.1  # at most, from one SIGKILL to the next: what forks is not to be left alone
 
 
 class Lifecycle:
@@ -272,6 +273,8 @@ class Lifecycle:
                 now, so that they are asked again; 0 or any other where all was done that can be.
             now: the time.
         """
+        if KILL_AGAIN in self._clocks:
+            self._rest(now)
         if step not in ASKING or KILL not in self._clocks:
             return
         if error == ENOENT:
@@ -296,6 +299,15 @@ class Lifecycle:
         end = now + LAST_SECONDS if step == KILL else self._clocks[GIVE_UP]
         again = now + AGAIN_SECONDS
         self._clocks = {GIVE_UP: end, KILL_AGAIN: again} if again < end else {GIVE_UP: end}
+
+    def _rest(self, now: float) -> None:
+        """Let those that were killed end, for as long as it took to find them: then they are few.
+
+        However late it is by now, SIGKILL is sent twice.
+        """
+        took = now - (self._clocks[KILL_AGAIN] - AGAIN_SECONDS)
+        rest = min(max(took, AGAIN_SECONDS), REST_SECONDS)
+        self._clocks[KILL_AGAIN] = min(now + rest, self._clocks[GIVE_UP] - AGAIN_SECONDS)
 
     def _finish(self) -> None:
         self.state, self._clocks = DONE, {}

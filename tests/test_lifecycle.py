@@ -169,6 +169,23 @@ def test_time_of_a_drain_begins_when_they_were_asked():
     assert 10.0 + lifecycle.AGAIN_SECONDS == deadline(life)
 
 
+@pytest.mark.parametrize(
+    ("took", "again"),
+    [(0.0, 0.01), (0.004, 0.014), (0.06, 0.12), (0.3, 0.4), (0.95, 0.99), (7.0, 0.99)],
+)
+def test_those_that_were_killed_may_end(took, again):
+    """Before they are looked for again, as long as that took; and twice, however long that was."""
+    life = new(drain=1.0)
+    life.child_died(0, 0.0)
+    assert [ASKED, LOOK, KILL] == [due(life, now) for now in (0.0, 0.06, 1.0)]
+    life.sent(lifecycle.KILL, 0, 1.0 + took)
+
+    assert 1.0 + again == pytest.approx(deadline(life))
+    assert lifecycle.KILL_AGAIN == due(life, 8.0)[0]
+    life.sent(lifecycle.KILL_AGAIN, 0, 8.0)
+    assert lifecycle.GIVE_UP == due(life, 8.0)[0]
+
+
 def test_looks_become_rare():
     """Another look comes after twice as long each time, and none after the deadline."""
     life = new(drain=1.0)

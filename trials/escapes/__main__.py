@@ -33,15 +33,17 @@ def main() -> None:
     ways = [way for way in WAYS if words.only in way.name]
     tools = [tool for tool in TOOLS if words.under in tool.name]
     users = [user for user in USERS if words.user in user]
-    began = time.monotonic()
+    results: dict[str, Results] = {}
     with tempfile.TemporaryDirectory(prefix="escapes-") as name:
         stage = Stage(Path(name))
-        results = {user: _try_all(stage, user, ways, tools, words) for user in users}
-    text = _report(results, ways, tools, words, time.monotonic() - began)
-    if words.only or words.under or words.user:
-        print(text)
-    else:
-        pages.put(PAGE, "escapes", text)
+        for user in users:
+            began = time.monotonic()
+            results[user] = _try_all(stage, user, ways, tools, words)
+            text = _report(results[user], ways, tools, words, time.monotonic() - began)
+            if words.only or words.under:
+                print(text)
+            else:
+                pages.put(PAGE, f"escapes as {user}", text)
     ours = [tool.name for tool in tools if tool.is_ours]
     got_away = [
         f"{way} as {user} under {tool}: {seen.names}"
@@ -61,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="at one time (2)")
     parser.add_argument("--only", default="", metavar="WORD", help="ways with WORD in the name")
     parser.add_argument("--under", default="", metavar="WORD", help="tools with WORD in the name")
-    parser.add_argument("--user", default="", metavar="WORD", help="root or nobody")
+    parser.add_argument("--user", default="", metavar="WORD", help="root or nobody: its tables")
     return parser
 
 
@@ -114,26 +116,21 @@ def _seconds(seen: Iterable[Seen]) -> str:
 
 
 def _report(
-    results: dict[str, Results],
-    ways: list[Way],
-    tools: list[Tool],
-    words: argparse.Namespace,
-    seconds: float,
+    found: Results, ways: list[Way], tools: list[Tool], words: argparse.Namespace, seconds: float
 ) -> str:
     parts = []
     there = [tool for tool in tools if not tool.missing()]
-    for user, found in results.items():
-        for what, show in (("Survivors", _survivors), ("Seconds until quiet", _seconds)):
-            rows = [
-                [way.label]
-                + [
-                    show(found[way.name, tool.name]) if (way.name, tool.name) in found else "-"
-                    for tool in there
-                ]
-                for way in ways
+    tried = [way for way in ways if any((way.name, tool.name) in found for tool in there)]
+    for heading, show in (("Survivors", _survivors), ("Seconds until quiet", _seconds)):
+        rows = [
+            [way.label]
+            + [
+                show(found[way.name, tool.name]) if (way.name, tool.name) in found else "-"
+                for tool in there
             ]
-            heading = f"{what}, as {user}:"
-            parts.append(f"{heading}\n\n{table(('', *(tool.name for tool in there)), rows)}")
+            for way in tried
+        ]
+        parts.append(f"{heading}:\n\n{table(('', *(tool.name for tool in there)), rows)}")
     missing = [f"{tool.name}: {tool.missing()}." for tool in tools if tool.missing()]
     not_tried = f"Not tried: {' '.join(missing)}\n" if missing else ""
     return (
