@@ -163,6 +163,8 @@ def bytecode() -> tuple[bytes, bytes]:
     for source in sorted(package.rglob("*.py")):
         if source.parent == package and source.stem in HOT:
             continue
+        if source.is_relative_to(package / "rehearse"):  # another command
+            continue
         code = marshal.dumps(compiled(source))
         folder = str(source.parent) if source.stem == "__init__" else None
         places.append((module_of(package, source), begin + len(rest), len(code), folder))

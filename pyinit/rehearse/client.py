@@ -1,0 +1,58 @@
+"""``--load``: a client that uses the program while it is stopped."""
+
+import os
+import resource
+import select
+import signal
+import subprocess
+from time import monotonic
+
+from pyinit.rehearse.model import Load, Plan
+
+# For a shell: what may be opened, as the rehearsal was started. To watch many it takes more itself.
+LIMIT = f"ulimit -S -n {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"
+LAST_SECONDS = 5.0  # to notice that the program is gone
+
+
+class Client:
+    """A shell command, outside the container.
+
+    Attributes:
+        load: what is known of it, on the monotonic clock.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Start it, with its own process group, so that it can be ended with all below it."""
+        self.load = Load(plan.load, monotonic(), None, None)
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "sh", "-c", f"{LIMIT}\n{plan.load}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=plan.environment,
+            cwd=plan.directory,
+            start_new_session=True,
+        )
+
+    def note(self) -> None:
+        """Note whether it has ended; it is not reaped, so that its group is its own to the end."""
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        found = os.waitid(os.P_PID, self._process.pid, ended)
+        if found is not None and self.load.ended is None:
+            has_exited = found.si_code == os.CLD_EXITED
+            self.load.code = found.si_status if has_exited else 128 + found.si_status
+            self.load.ended = monotonic()
+
+    def finish(self) -> None:
+        """Let it end, now that the program has."""
+        pidfd = os.pidfd_open(self._process.pid)
+        end = select.poll()
+        end.register(pidfd, select.POLLIN)
+        end.poll(LAST_SECONDS * 1000)
+        os.close(pidfd)
+        self.note()
+
+    def close(self) -> None:
+        """End it, and what it has left in its group."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()

@@ -1,0 +1,149 @@
+"""What outlives a container: shared memory, PID files, sockets and other files.
+
+In a container that ends for good they end with it. They stay where it is restarted (its files), or
+where it shares its namespaces or volumes (IPC, ``/dev/shm``, ``/tmp``, ``/run``).
+"""
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Iterable
+
+from pyinit.rehearse.census import Seen
+from pyinit.rehearse.model import Leak, Plan
+
+MARK = "what is left:"  # the line before the facts of the stage
+PLACES = ("/run", "/var/run", "/tmp", "/var/tmp")  # noqa: S108 - they are looked at
+MOST_ENTRIES = 5000
+LONGEST_PID = 20  # bytes of a PID file
+
+Held = dict[str, str]  # path of what was open at the stop, and what it is: "socket" or "file"
+
+
+def hold(living: Iterable[Seen]) -> Held:
+    """Return the sockets and files below PLACES that processes have open."""
+    bound = _bound_sockets()
+    held: Held = {}
+    for seen in living:
+        try:
+            directory = os.readlink(f"/proc/{seen.outer}/cwd")
+        except OSError:  # it has just gone, or is another user's
+            continue
+        for link in _open_files(seen.outer):
+            if link in bound:
+                held[os.path.join(directory, bound[link])] = "socket"
+            elif link.startswith(_places()) and not link.endswith(" (deleted)"):
+                held.setdefault(link, "file")
+    return held
+
+
+def found(
+    facts: list[str] | None,
+    held: Held,
+    everybody: Iterable[Seen],
+    plan: Plan,
+    began: float,
+) -> list[Leak]:
+    """Return what is left.
+
+    Args:
+        facts: lines of the stage: ``/proc/sysvipc/shm``, then size and path of files in /dev/shm;
+            None where it said nothing.
+        held: from :func:`hold`.
+        everybody: who was there, for their pids.
+        plan: where it was run; the words of its command may name a PID file.
+        began: when it was started, in seconds of the wall clock.
+    """
+    leaks = _shared_memory(facts or [])
+    pids = {str(seen.process.pid) for seen in everybody}
+    for path in sorted({*_pid_files(plan), *held}):
+        try:
+            entry = os.lstat(path)
+        except OSError:
+            continue
+        if entry.st_mtime < began - 1:  # a file system's clock may be a tick behind
+            continue
+        if stat.S_ISSOCK(entry.st_mode):
+            leaks.append(Leak("socket", path, "the next start may fail: address already in use"))
+        elif stat.S_ISREG(entry.st_mode) and _content(path) in pids:
+            leaks.append(Leak("PID file", path, "the next start may think that it still runs"))
+        elif path in held and stat.S_ISREG(entry.st_mode):
+            leaks.append(Leak("file", path, f"{entry.st_size:,} bytes", counts=False))
+    return leaks
+
+
+def _shared_memory(facts: list[str]) -> list[Leak]:
+    leaks = []
+    for line in facts:
+        if found := re.fullmatch(r"(\d+) (/dev/shm/.*)", line):
+            leaks.append(Leak("POSIX shared memory", found[2], f"{int(found[1]):,} bytes"))
+        elif found := re.match(r" *-?\d+ +(\d+) +\d+ +(\d+) ", line):  # key, id, rights, size
+            size = f"{int(found[2]):,} bytes"
+            leaks.append(Leak("System V shared memory", f"segment {found[1]}", size))
+    return leaks
+
+
+def _open_files(pid: int) -> list[str]:
+    """Return what the descriptors of a process lead to (proc(5), /proc/PID/fd)."""
+    links = []
+    with contextlib.suppress(OSError):  # it has just gone, or is another user's
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # this one has just been closed
+                links.append(os.readlink(f"/proc/{pid}/fd/{entry}"))
+    return links
+
+
+def _bound_sockets() -> dict[str, str]:
+    """Return the paths of Unix sockets, by what links in /proc/PID/fd to them (proc(5))."""
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.rstrip("\n").split(maxsplit=7) for line in file]
+    except OSError:
+        return {}
+    return {
+        f"socket:[{fields[6]}]": fields[7]
+        for fields in lines
+        # The path is the last, as it was bound; one that begins with @ is no file.
+        if len(fields) == 8 and not fields[7].startswith("@")  # noqa: PLR2004
+    }
+
+
+def _pid_files(plan: Plan) -> list[str]:
+    """Return the paths of what is called like a PID file."""
+    directory = plan.directory or os.readlink("/proc/self/cwd")  # also where it was deleted
+    folders = [*PLACES, os.environ.get("TMPDIR", ""), directory]
+    named = [word.rpartition("=")[2] for word in plan.command if ".pid" in word]
+    paths = [os.path.join(directory, path) for path in named]
+    for folder in dict.fromkeys(folders):
+        # What is deeper in a folder for temporary files may be another rehearsal's, with such pids.
+        is_temporary = folder.endswith("/tmp")  # noqa: S108 - it is looked at
+        paths += _entries(folder, ".pid", 1 if is_temporary else 2)
+    return [os.path.realpath(path) for path in paths]
+
+
+def _entries(folder: str, ending: str, depth: int) -> list[str]:
+    """Return the paths of files with an ending, in a folder and in those in it."""
+    found: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for _, entry in zip(range(MOST_ENTRIES), entries, strict=False):
+                if entry.name.endswith(ending):
+                    found.append(entry.path)
+                elif depth > 1 and entry.is_dir(follow_symlinks=False):
+                    found += _entries(entry.path, ending, depth - 1)
+    except OSError:  # it is not there, or another user's
+        pass
+    return found
+
+
+def _places() -> tuple[str, ...]:
+    return tuple(f"{place}/" for place in (*PLACES, os.environ.get("TMPDIR", "")) if place)
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            return file.read(LONGEST_PID).decode(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,143 @@
+"""The two pipes of a container: what the command writes, and what pyinit tells."""
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from pyinit.rehearse import leaks
+
+MOST_LINES = 50  # of output that are kept
+MOST_EVENTS = 10_000
+LONGEST_LINE = 65536
+CHUNK = 65536
+
+
+class Stream(ABC):
+    """A pipe that is read line by line.
+
+    Attributes:
+        reader, writer: its ends.
+        has_ended: whether nothing more can come.
+    """
+
+    def __init__(self) -> None:
+        """Open it."""
+        self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.reader, False)
+        self.has_ended = False
+        self._rest = b""
+
+    def close_writer(self) -> None:
+        """Close the end that the container has now."""
+        os.close(self.writer)
+
+    def close(self) -> None:
+        """Close the other end."""
+        os.close(self.reader)
+
+    def read(self) -> bool:
+        """Read what is there; return False where nothing more can come."""
+        try:
+            part = os.read(self.reader, CHUNK)
+        except BlockingIOError:
+            return True
+        self.has_ended = not part
+        self.take(part)
+        *lines, self._rest = (self._rest + part).split(b"\n")
+        if self.has_ended or len(self._rest) > LONGEST_LINE:
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self.take_line(line.decode(errors="replace"))
+        return not self.has_ended
+
+    def take(self, part: bytes) -> None:  # noqa: B027 - most need no more than lines
+        """Take a piece as it comes."""
+
+    @abstractmethod
+    def take_line(self, line: str) -> None:
+        """Take a line without its end."""
+
+
+class Output(Stream):
+    """What the command writes.
+
+    Attributes:
+        has_said: whether the text that says that it is ready has come.
+    """
+
+    def __init__(self, text: str, show: Callable[[str], None]) -> None:
+        """Open it; wait for a text, and show all that comes."""
+        super().__init__()
+        self.has_said = False
+        self._text = os.fsencode(text)
+        self._last = b""
+        self._show = show
+        self._lines: deque[str] = deque(maxlen=MOST_LINES)
+
+    def lines(self) -> list[str]:
+        """Return the last lines."""
+        return [line for line in list(self._lines) if line]  # another thread adds to them
+
+    def take(self, part: bytes) -> None:
+        """Look for the text."""
+        if self._text and not self.has_said:
+            self.has_said = self._text in self._last + part
+            self._last = (self._last + part)[-len(self._text) :]
+
+    def take_line(self, line: str) -> None:
+        """Keep it, and show it."""
+        self._lines.append(line)
+        if line or not self.has_ended:
+            self._show(line)
+
+
+class Events(Stream):
+    """What pyinit tells, and at the end the stage.
+
+    Attributes:
+        facts: lines of the stage on what is left.
+    """
+
+    def __init__(self) -> None:
+        """Open it."""
+        super().__init__()
+        self.facts: list[str] | None = None
+        self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)  # the stop is the last
+        self._others: deque[str] = deque(maxlen=MOST_LINES)
+
+    def take_line(self, line: str) -> None:
+        """Keep it as what it is."""
+        if line == leaks.MARK:
+            self.facts = []
+        elif self.facts is not None:
+            self.facts.append(line)
+        elif line.startswith("{"):
+            self._events += filter(None, [_event(line)])
+        elif line:
+            self._others.append(line)
+
+    def complaint(self) -> str:
+        """Return what a program said that could not go on; nothing where none did."""
+        return " ".join(self._others)
+
+    def placed(self, zero: float) -> list[dict[str, Any]]:
+        """Return the events, each with ``at``: seconds from a moment of the wall clock."""
+        return [
+            {**event, "at": datetime.fromisoformat(event["timestamp"]).timestamp() - zero}
+            for event in self._events
+        ]
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """Return what pyinit told; None where it was cut, or is the program's (/proc/1/fd/2)."""
+    try:
+        event: dict[str, Any] = json.loads(line)
+        datetime.fromisoformat(event["timestamp"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return event if isinstance(event.get("event"), str) else None
