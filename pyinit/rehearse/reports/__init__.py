@@ -1,0 +1,1 @@
+"""What is told of a rehearsal. One module a form, each with ``render``, which takes the runs."""
