@@ -1,5 +1,6 @@
 """Pages of which a command writes a part: it stands between two comments, the rest is prose."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -23,3 +24,8 @@ def put(page: Path, name: str, text: str) -> None:
             f"{name}: {page} does not have the lines {marks[0].strip()} and {marks[1].strip()}"
         )
     page.write_text(f"{before}{begin}{text}{end}{after}")
+
+
+def cell(text: str, folders: re.Pattern[str]) -> str:
+    """Return a text for a cell of a table, without folders that say nothing there."""
+    return folders.sub("", text).replace("|", "\\|").replace("<", "\\<")

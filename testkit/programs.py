@@ -1,13 +1,16 @@
 """Programs to run: victims, in Python and in C, and those that are installed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
+REHEARSE = os.path.join(sysconfig.get_path("scripts"), "pyinit-rehearse")
 PYTHON = (sys.executable, "-IS")
 INSTALLED = (sys.executable, "-P", "-c")  # lines that import the pyinit that is installed
 ROOT_DIRECTORY = Path(__file__).parent.parent
@@ -29,6 +32,12 @@ def run_module(name: str, *arguments: object, **variables: str) -> subprocess.Co
         cwd=ROOT_DIRECTORY,
         env={**os.environ, **variables},
     )
+
+
+def filled(words: Iterable[str], places: Mapping[str, str]) -> list[str]:
+    """Return words with what stands for something else replaced, such as FOLDER by a path."""
+    pattern = re.compile("|".join(places))
+    return [pattern.sub(lambda found: places[found[0]], word) for word in words]
 
 
 def compile_c(source: Path, folder: Path, *options: str) -> Path:

@@ -19,8 +19,14 @@ from testkit.running import command_line
 import pyinit
 
 PACKAGE = Path(pyinit.__file__).parent
-CORE, BEFORE, LATER, INSPECT = range(4)  # in the order in which code runs
-FOLDERS = {"pyinit": CORE, "before": BEFORE, "later": LATER, "inspect": INSPECT}
+CORE, BEFORE, LATER, INSPECT, REHEARSE = range(5)  # in the order in which code runs
+FOLDERS = {
+    "pyinit": CORE,
+    "before": BEFORE,
+    "later": LATER,
+    "inspect": INSPECT,
+    "rehearse": REHEARSE,  # another command, that PID 1 has nothing of
+}
 USUAL = {"child", "init", "processes", "signals"}  # what is loaded before the fork
 REST = {"lifecycle", "report", "settings", "supervisor"}  # what is loaded right after it
 BESIDE = {*REST, "later", "later.outcome"}  # with what counts how often memory ran out
@@ -268,6 +274,19 @@ def test_what_runs_first_imports_builtins_only(module):
     assert set() == foreign - set(sys.builtin_module_names)
 
 
+def test_pid1_has_nothing_of_another_command():
+    """What is not of the rehearsal imports nothing of it, in functions included."""
+    users = {
+        name
+        for name, tree in SOURCES.items()
+        for other in imports(tree, lazy=True)
+        if other in SOURCES and phase(other) == REHEARSE
+    }
+
+    assert len(users) > 1
+    assert {REHEARSE} == {phase(name) for name in users}
+
+
 def test_no_circle_of_imports():
     """Imports in functions included, each module can be taken away with those that import it."""
     left = {
@@ -307,9 +326,12 @@ def signals_or_reaps(tree: ast.AST) -> bool:
 
 
 def test_one_file_signals_and_reaps():
-    """No other file than `processes` has what does either, called there or only named."""
+    """No other file than `processes` has what does either, called there or only named.
+
+    Another command may: it is PID 1 of nothing.
+    """
     assert ["pyinit.processes"] == [
-        name for name, tree in SOURCES.items() if signals_or_reaps(tree)
+        name for name, tree in SOURCES.items() if phase(name) != REHEARSE and signals_or_reaps(tree)
     ]
 
 

@@ -1,6 +1,7 @@
 """What is installed, and that the pages beside it tell the truth."""
 
 import importlib.metadata
+import os
 import re
 from pathlib import Path
 
@@ -29,11 +30,13 @@ def test_wheel_is_pure():
 
 
 def test_both_libraries_are_required():
-    """python-prctl and structlog are installed with pyinit, and nothing else is, for nobody."""
+    """python-prctl and structlog are installed with pyinit, and drawsvg where it is asked for."""
     needed = sorted(re.match(r"[\w-]+", need)[0] for need in DISTRIBUTION.requires)
+    always = [need for need in DISTRIBUTION.requires if "extra ==" not in need]
 
-    assert ["python-prctl", "structlog"] == needed
-    assert DISTRIBUTION.metadata.get_all("Provides-Extra") is None
+    assert ["drawsvg", "python-prctl", "structlog"] == needed
+    assert 2 == len(always)
+    assert ["rehearse"] == DISTRIBUTION.metadata.get_all("Provides-Extra")
 
 
 def test_metadata_is_what_an_index_shows():
@@ -67,9 +70,14 @@ def test_description_has_no_link_that_leads_nowhere():
     assert len(re.findall(r"\]\(", README)) > len(links)
 
 
-def test_no_entry_point_is_declared():
-    """The command is a script of the wheel's own: a wrapper would import `re` first."""
-    assert [] == list(DISTRIBUTION.entry_points)
+def test_commands_are_scripts_of_the_wheels_own():
+    """A wrapper, as for an entry point, would import `re` first; pytest alone finds one."""
+    scripts = {os.path.basename(path) for path in DISTRIBUTION.files if "/bin/" in str(path)}
+    (plugin,) = DISTRIBUTION.entry_points
+
+    assert {"pyinit", "pyinit-launcher", "pyinit-rehearse"} == scripts
+    assert ("pytest11", "pyinit") == (plugin.group, plugin.name)
+    assert hasattr(plugin.load(), "pid1")
 
 
 def test_licence_page_is_the_licence():

@@ -29,12 +29,16 @@ FOLDERS = (
     "/pyinit/later",
     "/pyinit/later/stacks",
     "/pyinit/before",
+    "/pyinit/rehearse",
+    "/pyinit/rehearse/reports",
 )
 RESUME = (lambda: 0).__code__.co_code[0]  # what a generator goes on with; a call begins so, too
 
 arcs: "dict[str, set[tuple[int, int]]]" = {}
 arcs_by_path: "dict[str, set[tuple[int, int]] | None]" = {}
 _exit, execv, start_new_thread = posix._exit, posix.execv, _thread.start_new_thread  # noqa: SLF001
+start_joinable_thread: "Callable[..., object]"  # since 3.13
+start_joinable_thread = getattr(_thread, "start_joinable_thread", start_new_thread)
 
 
 def trace(frame: "FrameType", _event: str, _arg: object) -> "Tracing | None":
@@ -109,10 +113,22 @@ def start_traced_thread(act: "Callable[..., object]", given: "tuple[object, ...]
     return start_new_thread(act_traced, given)
 
 
+def start_traced_joinable_thread(act: "Callable[[], object]", **how: object) -> object:
+    """As _thread.start_joinable_thread, which threading uses."""
+
+    def act_traced() -> None:
+        sys.settrace(trace)
+        act()
+
+    return start_joinable_thread(act_traced, **how)
+
+
 def begin() -> None:
     """Trace this process from now on."""
     for module in (posix, os):
         vars(module).update(_exit=exit_noted, execv=execv_noted)
     vars(_thread).update(start_new_thread=start_traced_thread)
+    if start_joinable_thread is not start_new_thread:
+        vars(_thread).update(start_joinable_thread=start_traced_joinable_thread)
     atexit.register(save)
     sys.settrace(trace)
