@@ -48,6 +48,9 @@ help:
 	@echo 'make survive            this and other inits in hostile surroundings, as a table'
 	@echo 'make hung               have pyinit explain why programs do not stop, write docs/slow-stops.md;'
 	@echo '                        as root; ARGS="--only asyncio" tries some and prints'
+	@echo 'make rehearsals         rehearse stops with a fault and without, write docs/rehearsal.md;'
+	@echo '                        as root; ARGS="--only celery" tries some and prints'
+	@echo 'make pictures           the pictures of docs/rehearsal.md, by real stops; as root'
 	@echo 'make escapes            who outlives a time limit, under pyinit and under others, write docs/escapes.md;'
 	@echo '                        as root; ARGS="--runs 5 --only relay" tries some and prints'
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
@@ -74,8 +77,9 @@ musl: packages = musl
 arm64: packages = arm64
 programs: packages = programs
 hung: packages = hung
+rehearsals pictures: packages = rehearsals
 escapes: packages = escapes
-PREPARED := run lab bench chaos faults soak inputs survive hung escapes programs musl arm64 core test \
+PREPARED := run lab bench chaos faults soak inputs survive hung rehearsals pictures escapes programs musl arm64 core test \
     test-under-pyinit e2e dist installs check lint
 $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
@@ -114,8 +118,11 @@ do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 do-coverage do-mutants: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
-do-programs do-hung do-escapes: do-%: $(VENV)/installed-%
+do-programs do-hung do-rehearsals do-escapes: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
+
+do-pictures: $(VENV)/installed-rehearsals
+	$(VENV)/bin/python -m trials.rehearsals.pictures $(ARGS)
 
 do-musl do-arm64: do-%: $(VENV)/installed-test
 	$(VENV)/bin/python -m trials.platforms.$* $(ARGS)

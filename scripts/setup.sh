@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
 # to do so in containers, in another Debian or on other platforms, to install it in many ways, or to stop
-# real programs, or to see who outlives a time limit.
-# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung|escapes [PYTHON]
+# real programs, to rehearse stops, or to see who outlives a time limit.
+# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung|rehearsals|escapes [PYTHON]
 #
 # Where nothing is missing it says nothing, and needs neither root nor a network.
 set -eu
@@ -52,7 +52,7 @@ find_missing() {
             find_missing_beside
             ;;
         core) find_missing_for_core ;;
-        test) find_missing_for_test ;;
+        test | rehearsals) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
         elsewhere | installs | musl) find_missing_for_roots ;;
         arm64)

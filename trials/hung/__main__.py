@@ -73,7 +73,7 @@ def _reason(event: "dict[str, object]") -> str:
 
 
 def _short(text: str) -> str:
-    return FOLDERS.sub("", text).replace("|", "\\|").replace("<", "\\<")
+    return pages.cell(text, FOLDERS)
 
 
 def _report(

@@ -1,12 +1,12 @@
 """What a program that does not stop consists of."""
 
 import contextlib
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from testkit.programs import filled
 from testkit.running import Run
 
 SOURCES = Path(__file__).parent / "programs"
@@ -52,9 +52,7 @@ class Program:
     def words(self, python: str, folder: Path) -> list[str]:
         """Return the command."""
         places = {"PYTHON": python, "OWN": sys.executable}
-        places |= {"SOURCES": str(SOURCES), "FOLDER": str(folder)}
-        pattern = re.compile("|".join(places))
-        return [pattern.sub(lambda found: places[found[0]], word) for word in self.command]
+        return filled(self.command, places | {"SOURCES": str(SOURCES), "FOLDER": str(folder)})
 
     @property
     def lines(self) -> list[str]:

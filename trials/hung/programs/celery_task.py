@@ -1,4 +1,7 @@
-"""A worker of Celery with a task that does not end; its broker is a folder."""
+"""A worker of Celery with a task; its broker is a folder: celery_task.py FOLDER [SECONDS].
+
+Without a number of seconds the task does not end.
+"""
 
 import sys
 import threading
@@ -18,7 +21,7 @@ app.conf.broker_transport_options = {
 @app.task
 def work():
     print("ready", file=sys.__stdout__, flush=True)
-    threading.Event().wait()  # HERE
+    threading.Event().wait(*map(float, sys.argv[2:]))  # HERE
 
 
 @worker_ready.connect

@@ -1,0 +1,13 @@
+"""A handler with a mistake in it."""
+
+import signal
+
+
+def stop(*_):
+    queue.flush()
+
+
+queue = None  # it is opened at the first job
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+signal.pause()

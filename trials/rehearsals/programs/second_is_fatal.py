@@ -1,0 +1,16 @@
+"""A handler that cleans up for a while, in which the next SIGTERM is not handled any more."""
+
+import signal
+import sys
+import threading
+
+
+def stop(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Event().wait(1.5)  # the queue is written to the disk
+    sys.exit(0)
+
+
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+signal.pause()

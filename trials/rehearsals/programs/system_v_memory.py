@@ -1,0 +1,10 @@
+"""System V shared memory that is there until somebody removes it."""
+
+import ctypes
+import signal
+
+IPC_PRIVATE, IPC_CREAT = 0, 0o1000
+libc = ctypes.CDLL(None)
+assert libc.shmget(IPC_PRIVATE, 1 << 20, IPC_CREAT | 0o600) >= 0
+print("ready", flush=True)
+signal.pause()
