@@ -11,6 +11,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -538,6 +539,19 @@ def test_what_cannot_be_rehearsed(rehearse, options, command, expected):
     assert (NOT_REHEARSED, "", []) == (done.code, done.out, done.runs)
     assert done.line.startswith(expected) or expected in done.line
     assert "Traceback" not in done.err
+
+
+def test_ci_is_told_why_it_could_not_be_rehearsed(rehearse, tmp_path):
+    """A file that is missing, or says that there was no test, would look like a success."""
+    file = tmp_path / "junit.xml"
+    done = rehearse([f"--junit={file}"], ["sh", "-c", "exit 3"])
+    (suite,) = ET.parse(file).getroot()
+    (case,) = suite
+
+    assert NOT_REHEARSED == done.code
+    assert ("1", "1", "0") == tuple(suite.get(name) for name in ("tests", "errors", "failures"))
+    assert "sh -c 'exit 3'" == case.get("name")
+    assert done.line == case.find("error").get("message")
 
 
 @pytest.mark.parametrize("name", ["unshare", "setpriv"])

@@ -1,6 +1,7 @@
 """The command line of ``pyinit-rehearse``."""
 
 import argparse
+import contextlib
 import io
 import os
 import resource
@@ -20,7 +21,7 @@ from pyinit.rehearse.container import Container
 from pyinit.rehearse.inits import KNOWN, Init, called, split
 from pyinit.rehearse.errors import MissingLibraryError, NotRehearsedError
 from pyinit.rehearse.model import Plan, Run
-from pyinit.rehearse.reports import text
+from pyinit.rehearse.reports import junit, text
 from pyinit.rehearse.reports.columns import plain, safe
 
 GRACEFUL, NOT_GRACEFUL, NOT_REHEARSED = range(3)
@@ -217,6 +218,9 @@ def main(arguments: list[str] | None = None) -> int:
         _report(runs, options)
     except NotRehearsedError as error:
         _show(f"pyinit-rehearse: {error}")
+        if options.junit and not runs:
+            with contextlib.suppress(NotRehearsedError):  # that may be what was wrong
+                _write("junit", options.junit, junit.render_error(command, str(error)))
         return NOT_REHEARSED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,5 +1,6 @@
 """JUnit XML, for CI: a test case a run."""
 
+import shlex
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
@@ -13,17 +14,8 @@ SUITE = "pyinit-rehearse"
 
 def render(runs: Sequence[Run]) -> str:
     """Return the document: what is not graceful is a failure, with the report as its text."""
-    suites = ET.Element("testsuites")
-    suite = ET.SubElement(
-        suites,
-        "testsuite",
-        name=SUITE,
-        tests=str(len(runs)),
-        failures=str(sum(not run.is_graceful for run in runs)),
-        errors="0",
-        skipped="0",
-        time=_time(sum(run.seconds for run in runs)),
-    )
+    failures = sum(not run.is_graceful for run in runs)
+    suite = _suite(len(runs), failures=failures, seconds=sum(run.seconds for run in runs))
     properties = ET.SubElement(suite, "properties")
     for run in runs:
         init = plain(facts.init(run))
@@ -38,6 +30,32 @@ def render(runs: Sequence[Run]) -> str:
         if not run.is_graceful:
             message, kind = plain(facts.headline(run)), plain(safe(run.verdict))
             ET.SubElement(case, "failure", message=message, type=kind).text = text.render([run])
+    return _document(suite)
+
+
+def render_error(command: Sequence[str], message: str) -> str:
+    """Return the document where there was no run.
+
+    Args:
+        command: what could not be rehearsed.
+        message: why.
+    """
+    suite = _suite(1, errors=1)
+    name = plain(safe(shlex.join(command)))
+    case = ET.SubElement(suite, "testcase", classname=SUITE, name=name, time=_time(0))
+    ET.SubElement(case, "error", message=plain(safe(message)), type="not rehearsed")
+    return _document(suite)
+
+
+def _suite(tests: int, *, failures: int = 0, errors: int = 0, seconds: float = 0) -> ET.Element:
+    numbers = {"tests": tests, "failures": failures, "errors": errors, "skipped": 0}
+    told = {name: str(number) for name, number in numbers.items()}
+    return ET.Element("testsuite", {"name": SUITE, **told, "time": _time(seconds)})
+
+
+def _document(suite: ET.Element) -> str:
+    suites = ET.Element("testsuites")
+    suites.append(suite)
     ET.indent(suites)
     return HEADER + ET.tostring(suites, encoding="unicode") + "\n"
 
