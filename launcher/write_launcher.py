@@ -8,7 +8,7 @@ it, so it is to be written anew when Python or pyinit is upgraded.
 import sys
 
 if not sys.flags.safe_path:
-    del sys.path[0]  # the directory of this script: what it wrote there, pyinit.pyc, is no module
+    del sys.path[0]  # the directory of this script: what lies there is no module of ours
 
 import hashlib
 import marshal
@@ -24,7 +24,9 @@ from typing import NoReturn
 
 PACKAGES = ("pyinit", "structlog")
 IF_THERE = "prctl"  # ctypes does where python-prctl is not installed
-BYTECODE, REST = ".pyc", ".rest"  # beside the command; Python tells bytecode by its name
+# Beside the command. Python tells bytecode by its name; PATH.pyc would be the module pyinit for
+# each script that lies there, such as pytest's.
+BYTECODE, REST = ".run.pyc", ".rest"
 SIGN = b"pyinit\0\0"  # in its head, in place of a time and a size that nobody looks at
 HEADER = MAGIC_NUMBER + bytes(4) + SIGN
 SUM_BYTES = 16  # of what comes behind it, so that a start takes nothing out of another one's rest

@@ -42,7 +42,7 @@ def launcher():
         path = f"{folder}/pyinit"
         done = write(path)
         assert (0, "") == (done.returncode, done.stderr)
-        assert f"{path}.pyc" == first_line(path).split()[-1]
+        assert f"{path}.run.pyc" == first_line(path).split()[-1]
         yield path
 
 
@@ -120,7 +120,7 @@ def test_nothing_is_searched_for(launcher, tmp_path):
     subprocess.run([*command, launcher, "--", "true"], check=True, capture_output=True)
     opened = re.findall(r'"([^"]*(?:pyinit|site-packages)[^"]*)"', trace.read_text())
 
-    assert {f"{launcher}.pyc", f"{launcher}.rest"} == set(opened)
+    assert {f"{launcher}.run.pyc", f"{launcher}.rest"} == set(opened)
 
 
 def test_it_is_called_pyinit(either):
@@ -236,7 +236,7 @@ def test_it_may_be_written_over_itself(short):
     modes = {each.name: each.stat().st_mode & 0o777 for each in short.iterdir()}
 
     assert [0, 0] == codes
-    assert {"pyinit": 0o755, "pyinit.pyc": 0o644, "pyinit.rest": 0o644} == modes
+    assert {"pyinit": 0o755, "pyinit.run.pyc": 0o644, "pyinit.rest": 0o644} == modes
 
 
 def test_it_may_be_written_again_beside_the_writer(short):
@@ -246,7 +246,18 @@ def test_it_may_be_written_again_beside_the_writer(short):
         done = subprocess.run([writer, f"{short}/pyinit"], capture_output=True, check=False)
         assert (0, b"") == (done.returncode, done.stderr)
 
-    assert os.path.exists(f"{short}/pyinit.pyc")
+    assert os.path.exists(f"{short}/pyinit.run.pyc")
+
+
+def test_what_is_beside_it_is_no_module(short):
+    """A script in the same folder, as pytest's is, gets the package where it imports pyinit."""
+    assert 0 == write(short / "pyinit").returncode
+    script = short / "script"
+    script.write_text("import pyinit.rehearse.plugin as plugin; print(plugin.__file__)")
+    line = [sys.executable, script]
+    told = subprocess.run(line, capture_output=True, check=True, text=True).stdout
+
+    assert f"{Path(pyinit.__file__).parent}/rehearse/plugin.py\n" == told
 
 
 def test_what_is_not_needed_any_more_is_removed(short):
@@ -255,7 +266,7 @@ def test_what_is_not_needed_any_more_is_removed(short):
     assert [short / "pyinit"] == list(short.iterdir())
 
 
-@pytest.mark.parametrize("suffix", [".pyc", ".rest"])
+@pytest.mark.parametrize("suffix", [".run.pyc", ".rest"])
 @pytest.mark.parametrize("content", [b"", b"a file of somebody else's"])
 def test_file_beside_it_that_is_another_ones_is_kept(short, suffix, content):
     """It says so, and changes nothing."""
@@ -270,19 +281,19 @@ def test_file_beside_it_that_is_another_ones_is_kept(short, suffix, content):
 
 def test_fifo_beside_it_is_not_read(short):
     """Which would wait for a writer."""
-    os.mkfifo(short / "pyinit.pyc")
+    os.mkfifo(short / "pyinit.run.pyc")
 
     assert 1 == write(short / "pyinit").returncode
 
 
 def test_bytecode_is_read_at_once(launcher):
     """CPython reads bytecode of up to so many bytes at once, and piece by piece what is longer."""
-    assert Path(f"{launcher}.pyc").stat().st_size < 1 << 18
+    assert Path(f"{launcher}.run.pyc").stat().st_size < 1 << 18
 
 
 def test_constants_can_be_hashed(launcher):
     """As those that the compiler makes can: a free-threaded Python looks them up in a table."""
-    code = marshal.loads(Path(f"{launcher}.pyc").read_bytes()[16:])
+    code = marshal.loads(Path(f"{launcher}.run.pyc").read_bytes()[16:])
 
     assert {"bytes", "code", "tuple"} <= {type(constant).__name__ for constant in code.co_consts}
     assert isinstance(hash(code.co_consts), int)
@@ -293,7 +304,7 @@ def test_constants_can_be_hashed(launcher):
 
 def bytecode(launcher: object, *words: str) -> list[str]:
     """Return what the kernel makes of a launcher's #! line, but for the options."""
-    return [sys.executable, "-P", f"{launcher}.pyc", str(launcher), *words]
+    return [sys.executable, "-P", f"{launcher}.run.pyc", str(launcher), *words]
 
 
 def test_bytecode_does_what_pyinit_does(launcher):

@@ -39,7 +39,7 @@ def start(
     stdlib = sys.path[:]
     if all(is_as_it_was(source, mtime, size) for _, source, mtime, size, _ in hot):
         load(hot)
-        keep(f"{file[:-4]}.rest", head, rest)
+        keep(f"{file.removesuffix('.run.pyc')}.rest", head, rest)
     else:  # pyinit was upgraded, and the command was not written anew
         sys.path[:0] = folders  # first, so that no other is searched for pyinit
     from pyinit.init import begin
