@@ -1,0 +1,3 @@
+#!/bin/sh
+python3 app.py helper &
+python3 app.py server
