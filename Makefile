@@ -154,7 +154,7 @@ do-installs: $(VENV)/installed-installs
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
-	$(VENV)/bin/mypy pyinit launcher scripts examples/*.py examples/web testkit bench trials docs/labs/lab.py docs/labs/look.py
+	$(VENV)/bin/mypy pyinit launcher scripts examples/*.py examples/web examples/rehearsal testkit bench trials docs/labs/lab.py docs/labs/look.py
 	$(VENV)/bin/zizmor --quiet --offline --strict-collection --persona pedantic .github
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
