@@ -5,9 +5,10 @@ import sys
 import time
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-print(f"{sys.argv[1]}: ready", flush=True)
 try:
-    signal.pause()
+    sys.stderr.write(f"{sys.argv[1]}: ready\n")
+    while True:
+        time.sleep(0.1)
 finally:
     time.sleep(1)
-    print(f"{sys.argv[1]}: done", flush=True)
+    sys.stderr.write(f"{sys.argv[1]}: done\n")
