@@ -15,7 +15,10 @@ import pytest
 from testkit.namespaces import ROOT
 from testkit.programs import PYINIT, ROOT_DIRECTORY
 
-PAGES = [ROOT_DIRECTORY / "README.md", *sorted((ROOT_DIRECTORY / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT_DIRECTORY.glob("README*.md")),
+    *sorted((ROOT_DIRECTORY / "docs").rglob("*.md")),
+]
 LANGUAGES = {"console", "dockerfile", "ini", "json", "mermaid", "text", "yaml"}
 FENCE = re.compile(r"(?:^<!-- illustration: (.+?) -->\n)?^```(.*)\n((?s:.*?))^```$", re.MULTILINE)
 
@@ -26,10 +29,14 @@ def blocks(page: Path) -> list[tuple[str | None, str, str]]:
 
 
 def runnable() -> list:
-    """Return the blocks of all pages that are to be run."""
+    """Return the blocks of all pages that are to be run.
+
+    Not those of translations: they equal the English page's, as tests/test_pages.py shows.
+    """
     return [
         pytest.param(text, id=f"{page.relative_to(ROOT_DIRECTORY)}-{number}")
         for page in PAGES
+        if not page.name.endswith(".zh-CN.md")
         for number, (illustration, language, text) in enumerate(blocks(page), 1)
         if language == "console" and not illustration
     ]
