@@ -148,7 +148,7 @@ def test_images_of_the_page(docker, tmp_path, way):
     build(images.project(tmp_path / way, dockerfile), image)
     run_and_stop(docker, image)
 
-    assert 4_500_000 > size_of(image) - size_of(BASE)
+    assert 5_000_000 > size_of(image) - size_of(BASE)
     assert "" == docker.to_end("sh", "-c", "command -v gcc uv; true", image=image).out
     *stale, _ = docker.to_end("python3", "-c", STALE, image=image).out.split()
     assert [] == stale
