@@ -8,7 +8,7 @@ import pytest
 
 from testkit.marks import BOTH
 from testkit.namespaces import UNSHARE
-from testkit.processes import state
+from testkit.processes import state, until
 from testkit.programs import PYINIT, PYTHON, victim
 from testkit.refusals import refusing
 
@@ -102,6 +102,8 @@ def test_signals_go_on_to_the_command(launch, tool, signum):
     script = f"trap 'exit 9' {signum}; echo 'ready (pid: 1)'; while :; do :; done"
     run = launch(limited(tool, "1000", ["sh", "-c", script]), namespace=tool == "pyinit as PID 1")
     run.ready()
+    # timeout(1) that is asked right after its fork, before it knows its child, leaves that behind.
+    assert until(lambda: state(run.process.pid) == "S")
     run.send(signum)
 
     assert 9 == code_of(run.finish())
