@@ -90,6 +90,7 @@ def test_kill_after_counts_without_a_limit_to_reach(launch, tool):
     line = limited(tool, "1000", victim("listener"), kill_after="0.2")
     run = launch(line, namespace=tool == "pyinit as PID 1")
     run.ready()
+    assert until(lambda: state(run.process.pid) == "S")  # as below
     run.send(signal.SIGTERM)
 
     assert 128 + signal.SIGKILL == code_of(run.finish())
