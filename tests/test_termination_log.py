@@ -57,11 +57,11 @@ def where(request, log, mounted):
 
 
 WRONG = {
-    "code": ([], "exit 3", r"sh \(pid \d+\) exited with code 3 after \d\.\d s\."),
+    "code": ([], "exit 3", r"sh \(pid \d+\) exited with code 3 after \d+\.\d s\."),
     "exec": ([], "exec no-such", r"sh .* exited with code 127 after .*"),
     "outside": ([], "kill -KILL $$", r"sh .* was killed by SIGKILL after .*: killed from outs.*"),
     "crash": ([], "ulimit -c 0; kill -SEGV $$", r"sh .* was killed by SIGSEGV after .*"),
-    "unasked": ([], "kill -TERM $$", r"sh .* was killed by SIGTERM after \d\.\d s\."),
+    "unasked": ([], "kill -TERM $$", r"sh .* was killed by SIGTERM after \d+\.\d s\."),
     "rewritten": (
         ["-rUSR1:KILL"],
         "kill -USR1 1; while :; do :; done",
@@ -70,7 +70,7 @@ WRONG = {
     "drain": (
         ["-d0.1"],
         "trap '' TERM; sleep infinity &",
-        r"sh .* exited with code 0 after .*\nsleep \(pid \d+\) had not ended after 0\.\d s .*",
+        r"sh .* exited with code 0 after .*\nsleep \(pid \d+\) had not ended after \d+\.\d s .*",
     ),
 }
 
@@ -100,7 +100,9 @@ def test_who_asked_and_who_hung_is_written(start, log):
     killed = next(event for event in asked.events if event["event"] == "kill_after_expired")
 
     assert 128 + signal.SIGKILL == asked.code
-    assert re.fullmatch(r"SIGTERM came from outside the container, 0\.\d s before the end\.", first)
+    assert re.fullmatch(
+        r"SIGTERM came from outside the container, \d+\.\d s before the end\.", first
+    )
     assert re.fullmatch(r"\S+ \(pid \d+\) was killed by SIGKILL from pyinit after .* s\.", second)
     assert third.startswith(f"{killed['name']} (pid {killed['pid']}) had not ended after 0.5 s and")
     assert killed.get("reason", "") in third
@@ -131,12 +133,12 @@ def test_slow_stop_is_written_before_the_end(start, log, watched, where, code):
     run.send(signal.SIGTERM)
     told = run.event("stop_is_slow")
     who = "SIGTERM came from outside the container, "
-    assert re.fullmatch(rf"{who}\d\.\d s before this\.\n", watched.readline())
+    assert re.fullmatch(rf"{who}\d+\.\d s before this\.\n", watched.readline())
     assert f"sh (pid {pid}) has not ended: {told['reason']}.\n" == watched.readline()
     assert f"    it was at: {told['waits_for']}\n" == watched.readline()
     run.close_stdin()
     run.finish()
-    words = rf"{who}\d\.\d s before the end\.\nsh .* exited with code 3 after .*\n" if code else ""
+    words = rf"{who}\d+\.\d s before the end\.\nsh .* exited with code 3 after .*\n" if code else ""
 
     assert re.fullmatch(words, log.read_text())
 
@@ -187,7 +189,9 @@ def test_sender_in_the_container_is_named(run, log):
     ]
     run([f"--termination-log={log}"], command)
 
-    assert re.match(r"SIGINT came from sh \(pid \d+\), 0\.\d s before the end\.\n", log.read_text())
+    assert re.match(
+        r"SIGINT came from sh \(pid \d+\), \d+\.\d s before the end\.\n", log.read_text()
+    )
 
 
 @pytest.mark.parametrize(
