@@ -4,13 +4,17 @@ The page names the tests of the claims that have theirs elsewhere.
 """
 
 import dataclasses
+import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
+import venv
 from pathlib import Path
 
 import pytest
@@ -412,16 +416,53 @@ def test_variable_for_a_mac_hides_the_virtual_environment(run):
     assert "No module named 'pyinit'" in result.err
 
 
-@pytest.mark.parametrize("which", ["installed", "launcher"])
-@pytest.mark.parametrize("told", [{}, NO_BYTECODE], ids=["plain", "PYTHONDONTWRITEBYTECODE"])
-def test_bytecode_is_stored_where_python_does(launcher, tmp_path, which, told):
-    """What pip installs stores bytecode that is not there, unless told not to; the other never."""
-    cache = tmp_path / "cache"  # nothing is there, and Python looks nowhere else
-    given = os.environ | {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(cache)} | told
-    command = [PYINIT if which == "installed" else launcher, "-v", "--", "true"]
+@pytest.fixture
+def fresh(folder):
+    """Return the directory of an environment with pyinit and structlog, without any bytecode."""
+    venv.create(folder / "venv", symlinks=True)
+    folders = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
+    site = sysconfig.get_path("purelib", "venv", folders)
+    ignored = shutil.ignore_patterns("__pycache__")
+    for package in ("pyinit", "structlog"):
+        original = Path(importlib.util.find_spec(package).origin).parent
+        shutil.copytree(original, Path(site, package), ignore=ignored)
+    for command in ("pyinit", "pyinit-launcher"):
+        _, *lines = Path(os.path.dirname(PYINIT), command).read_text().splitlines(keepends=True)
+        script = folder / "venv/bin" / command
+        script.write_text("".join([f"#!{folder}/venv/bin/python\n", *lines]))
+        script.chmod(0o755)
+    return folder / "venv"
+
+
+def packages_with_bytecode(folder):
+    """Return the packages of an environment whose bytecode is stored."""
+    caches = folder.glob("lib/*/site-packages/*/__pycache__")
+    return {cache.parent.name for cache in caches if any(cache.iterdir())}
+
+
+@pytest.mark.parametrize(
+    ("told", "stored"), [({}, {"pyinit", "structlog"}), (NO_BYTECODE, set())], ids=["plain", "told"]
+)
+def test_bytecode_is_stored_where_python_does(fresh, told, stored):
+    """What pip installs stores bytecode that is not there, unless told not to."""
+    given = os.environ | {"PYTHONDONTWRITEBYTECODE": ""} | told
+    command = [fresh / "bin/pyinit", "-v", "--", "true"]
     subprocess.run(command, check=True, env=given, stderr=subprocess.PIPE)
 
-    assert (which == "installed" and not told) == any(cache.glob("**/*.pyc"))
+    assert stored == packages_with_bytecode(fresh)
+
+
+def test_bytecode_with_the_command_of_the_launcher(fresh):
+    """It has pyinit's own in it; structlog's is stored when pyinit-launcher tries the command."""
+    with tempfile.TemporaryDirectory(prefix="") as place:  # a longer path has no room for bytecode
+        write = [fresh / "bin/pyinit-launcher", f"{place}/pyinit"]
+        subprocess.run(write, check=True, env=os.environ | NO_BYTECODE, stdout=subprocess.PIPE)
+        tried = packages_with_bytecode(fresh)
+        shutil.rmtree(next(fresh.glob("lib/*/site-packages/structlog/__pycache__")))
+        command = [f"{place}/pyinit", "-v", "--", "true"]
+        subprocess.run(command, check=True, stderr=subprocess.PIPE)
+
+    assert {"structlog"} == tried == packages_with_bytecode(fresh)
 
 
 PRELOADED = """
