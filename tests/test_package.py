@@ -100,7 +100,7 @@ def test_readme_has_every_option_and_no_other():
 
 def test_readme_names_files_that_exist():
     """Every file that the README names is there."""
-    named = set(re.findall(r"\b((?:tests|docs|scripts)/[\w./]+\.\w+)", README))
+    named = set(re.findall(r"\b((?:tests|docs|scripts)/[\w./-]+\.\w+)", README))
 
     assert [] == [name for name in sorted(named) if not (ROOT_DIRECTORY / name).exists()]
 
