@@ -23,7 +23,7 @@ CORE := $(filter-out %_command_line.py %_lifecycle.py,$(QUICK)) $(patsubst %,tes
     inspect launcher logs parent_death security stacks subreaper terminal traps unheard verdicts) \
     tests/test_shutdown_races.py::test_asked_before_the_child_is_the_program
 CORE_ONES := $(QUICK_ONES) and not every_prediction and not docs/inspect and not docs/labs \
-    and not docs/reliability
+    and not docs/maintainers/reliability
 # With the directories, whose time changes when a file in them goes.
 SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
 

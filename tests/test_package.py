@@ -133,7 +133,7 @@ def test_patience_of_the_engines_is_not_used_up():
 
 def test_internals_have_every_module_and_no_other():
     """The table of modules, with the sentence below it, names what is in pyinit/."""
-    page = (ROOT_DIRECTORY / "docs/internals.md").read_text()
+    page = (ROOT_DIRECTORY / "docs/maintainers/internals.md").read_text()
     named = re.findall(r"^\| `([\w/]*\w)` \| ", page, re.MULTILINE)
     named += re.findall(r"`(__\w+__)`", page)
     package = ROOT_DIRECTORY / "pyinit"

@@ -64,6 +64,6 @@ def test_what_fails_is_noticed(programs):
 
 def test_page_has_a_row_for_each():
     """The table was made with the surroundings as they are."""
-    page = (ROOT_DIRECTORY / "docs" / "reliability.md").read_text()
+    page = (ROOT_DIRECTORY / "docs" / "maintainers" / "reliability.md").read_text()
 
     assert [] == [one.name for one in SURROUNDINGS if f"| {one.name} |" not in page]

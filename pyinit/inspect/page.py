@@ -1,7 +1,7 @@
 """Show an inspected process: a sentence, a table, or JSON.
 
 Drawn by hand: a library for tables would be in every image, for a page that is looked at now and
-then (docs/internals.md has the figures).
+then (docs/maintainers/internals.md has the figures).
 """
 
 import json

@@ -14,7 +14,7 @@ from trials.survive.attempt import NOT_HERE, Commands, cell, compile_programs, o
 from trials.survive.case import Surrounding
 from trials.survive.surroundings import SURROUNDINGS
 
-PAGE = Path("docs/reliability.md")
+PAGE = Path("docs/maintainers/reliability.md")
 INITS = ("pyinit", "pyinit-launcher", *PEERS)
 
 
