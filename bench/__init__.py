@@ -1,1 +1,1 @@
-"""Measure pyinit beside other inits and beside the bare interpreter: ``make bench``."""
+"""Compare pyinit with other inits and with the bare interpreter: ``make bench``."""

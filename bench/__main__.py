@@ -1,7 +1,8 @@
-"""``python -m bench``: measure, then write it down."""
+"""``python -m bench``: measure pyinit and other inits, and write the figures into the docs."""
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -40,45 +41,69 @@ MEASUREMENTS: dict[str, Callable[[Bench], None]] = {
     "log": log.measure,
     "instructions": instructions.measure,
 }
-PAGE = Path("docs/performance.md")
+DOCS = Path("docs")
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Measure or load the figures, then write the pages or print."""
     words = _parser().parse_args()
+    docs = words.docs or (None if words.quick or words.only else DOCS)
     try:
         if words.load:
             known = json.loads(words.load.read_text())
             figures, facts = Figures.from_json(known["figures"]), known["machine"]
         else:
+            if docs and not words.loaded:
+                _refuse_if_busy()
             beside = words.beside and interpreters.of_environment(words.beside)
             plan = QUICK if words.quick else FULL
             figures, facts = _measure(words.only or list(MEASUREMENTS), plan, beside)
         if words.save:
             saved = {"machine": facts, "figures": figures.to_json()}
             words.save.write_text(json.dumps(saved, indent=1))
-        _publish(words, figures, facts)
+        if docs:
+            page.write(docs, figures, facts)
+        else:
+            print("\n".join(page.report(figures, facts).values()))
     except BenchError as error:
         sys.exit(f"bench: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    quick = "little of everything, to see that it works; printed, not written into the page"
+    quick = "a little of everything, to see that it works; print it, write no page"
     parser.add_argument("--quick", action="store_true", help=quick)
-    parser.add_argument("--only", action="append", choices=MEASUREMENTS, help="measure only this")
-    beside = "with the interpreter of this environment, too, which has pyinit"
+    only = "measure only this; print it, write no page"
+    parser.add_argument("--only", action="append", choices=MEASUREMENTS, help=only)
+    beside = "measure with the interpreter of this environment, too; it needs pyinit"
     parser.add_argument("--beside", type=Path, metavar="FOLDER", help=beside)
-    parser.add_argument("--page", type=Path, help=f"the page to write into ({PAGE})")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="keep all samples, as JSON")
-    parser.add_argument("--load", type=Path, metavar="FILE", help="measure nothing, take these")
+    folder = f"the folder of the pages to write into ({DOCS})"
+    parser.add_argument("--docs", type=Path, metavar="FOLDER", help=folder)
+    loaded = "write the pages on a busy machine, too; they say so"
+    parser.add_argument("--loaded", action="store_true", help=loaded)
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write all samples, as JSON")
+    load = "measure nothing, read the samples from here"
+    parser.add_argument("--load", type=Path, metavar="FILE", help=load)
     return parser
+
+
+def _refuse_if_busy() -> None:
+    load, limit = os.getloadavg()[0], machine.highest_load()
+    if load > limit:
+        message = (
+            f"measured nothing: the load average of the last minute is {load:.1f}, and above "
+            f"{limit:.1f} the times would be those of the other work. Try again when the machine "
+            "is idle, or add ARGS=--loaded to write pages that say so"
+        )
+        raise BenchError(message)
 
 
 def _measure(names: list[str], plan: Plan, beside: Interpreter | None) -> tuple[Figures, list[str]]:
     facts = machine.describe(beside)
     figures = Figures()
     load = machine.load()
+    figures.add("load", "", [os.getloadavg()[0]])
+    figures.add("highest load", "", [machine.highest_load()])
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -88,17 +113,8 @@ def _measure(names: list[str], plan: Plan, beside: Interpreter | None) -> tuple[
         for name in names:
             print(f"bench: {name}, after {time.monotonic() - began:.0f} s", file=sys.stderr)
             MEASUREMENTS[name](bench)
-    seconds = f"{time.monotonic() - began:.0f} s"
-    loads = f"in {seconds}; load averages before: {load}, after: {machine.load()}"
-    return figures, [*facts, loads]
-
-
-def _publish(words: argparse.Namespace, figures: Figures, facts: list[str]) -> None:
-    target = words.page or (None if words.quick or words.only else PAGE)
-    if target:
-        page.write(target, figures, facts)
-    else:
-        print(page.report(figures, facts, "performance.svg"))
+    loads = f"load averages (1, 5 and 15 minutes): {load} before, {machine.load()} after"
+    return figures, [*facts, f"{loads}; measured in {time.monotonic() - began:.0f} s"]
 
 
 main()

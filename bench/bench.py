@@ -1,4 +1,4 @@
-"""What every measurement is given."""
+"""What each measurement gets: the inits, the plan, the tools, and a place for the figures."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -22,26 +22,26 @@ class Bench:
     scratch: Path
 
     def turns(self, rounds: int, inits: list[Init] | None = None) -> Iterator[Init]:
-        """Give every init its turn: A B C A B C, so that what the machine does meets them all."""
+        """Let the inits take turns, A B C A B C, so that other work of the machine disturbs all."""
         for _ in range(rounds):
             yield from self.inits if inits is None else inits
 
     @property
     def peers(self) -> list[Init]:
-        """Those that are inits indeed, without those of an interpreter beside."""
+        """Return the real inits of the first interpreter."""
         return [init for init in self.forwarders if not label_of(init.name)]
 
     @property
     def reapers(self) -> list[Init]:
-        """Those that have a workload and reap, without those of an interpreter beside."""
+        """Return what runs a workload and reaps, with the first interpreter."""
         return [init for init in self.at_rest if init.kind != BARE and not label_of(init.name)]
 
     @property
     def forwarders(self) -> list[Init]:
-        """All that are inits indeed."""
+        """Return the real inits, of every interpreter."""
         return [init for init in self.inits if init.kind == INIT]
 
     @property
     def at_rest(self) -> list[Init]:
-        """All that differ from each other once the workload runs."""
+        """Return everything that can differ while the workload runs: options no longer matter."""
         return [init for init in self.inits if init.kind != OPTIONS]

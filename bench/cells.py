@@ -1,4 +1,4 @@
-"""What a cell of a table shows of an init."""
+"""The cells of the tables: what a column shows about an init."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ QUARTILES = (25, 75)
 
 
 def show(cell: Cell, figures: Figures, init: str) -> str:
-    """Return what a cell shows; a dash where it was not measured."""
+    """Return the text of a cell; a dash if there is no figure."""
     try:
         return cell(figures, init)
     except (LookupError, ZeroDivisionError):
@@ -19,17 +19,17 @@ def show(cell: Cell, figures: Figures, init: str) -> str:
 
 
 def median(what: str, unit: float, digits: int, at: object = "") -> Cell:
-    """Return a cell with the median, in a unit."""
+    """Return a cell with the median."""
     return lambda figures, init: f"{figures.median(what, init, at) / unit:,.{digits}f}"
 
 
 def made(of: Callable[[Figures, str], float], unit: float, digits: int) -> Cell:
-    """Return a cell with what is made of several figures, in a unit."""
+    """Return a cell that is calculated from several figures."""
     return lambda figures, init: f"{of(figures, init) / unit:,.{digits}f}"
 
 
 def quartiles(what: str, unit: float, digits: int) -> Cell:
-    """Return a cell with what half of the samples lie between."""
+    """Return a cell with the quartiles: half of the samples lie between them."""
 
     def cell(figures: Figures, init: str) -> str:
         low, high = (figures.quantile(percent, what, init) / unit for percent in QUARTILES)
@@ -39,17 +39,20 @@ def quartiles(what: str, unit: float, digits: int) -> Cell:
 
 
 def quantile(percent: int, what: str, unit: float, digits: int = 0) -> Cell:
-    """Return a cell with what so many percent of the samples do not exceed."""
+    """Return a cell with a percentile."""
     return lambda figures, init: f"{figures.quantile(percent, what, init) / unit:,.{digits}f}"
 
 
 def ratio(what: str, other: str, at: object = "") -> Cell:
-    """Return a cell with the median in medians of another init; a floor is one's own."""
+    """Return a cell with the median divided by that of another init.
+
+    A reference, such as `floor`, is the one of the same interpreter.
+    """
     return lambda figures, init: f"{figures.ratio(what, init, beside(init, other), at):.2f}"
 
 
 def quantile_ratio(percent: int, what: str, other: str) -> Cell:
-    """Return the same of a quantile."""
+    """Return a cell with a percentile divided by that of another init."""
 
     def cell(figures: Figures, init: str) -> str:
         of_both = [figures.quantile(percent, what, name) for name in (init, other)]

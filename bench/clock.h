@@ -1,4 +1,4 @@
-/* The one clock of all that is measured: the same for every process of the machine. */
+/* The clock of all measurements: it is the same for every process of the machine. */
 #include <time.h>
 
 static long long now(void)

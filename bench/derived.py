@@ -1,10 +1,10 @@
-"""What is the difference of two figures."""
+"""Figures that are the difference of two others."""
 
 from bench.figures import Figures
 
 
 def before_fork(figures: Figures, init: str) -> float:
-    """Return the instructions before the fork, beyond those of an interpreter that only forks."""
+    """Return pyinit's own instructions before the fork: without those to start the interpreter."""
     return figures.median("before fork", init) - figures.median("boot", init)
 
 
@@ -14,6 +14,6 @@ def first_line(figures: Figures, init: str) -> float:
 
 
 def log_memory(figures: Figures, init: str) -> float:
-    """Return the private memory in kB that the first line of the log adds."""
+    """Return how much private memory, in kB, the first line of the log adds."""
     rest, logged = (figures.median("Private_Dirty", init, when) for when in ("rest", "logged"))
     return logged - rest

@@ -1,5 +1,5 @@
-"""What ends a benchmark with one line."""
+"""The error that ends the benchmark with one line on stderr."""
 
 
 class BenchError(Exception):
-    """Something cannot be measured; the text says what and why."""
+    """Something cannot be measured. The text says what, and why."""

@@ -1,10 +1,10 @@
-"""Forward: from kill(init) to the workload's answer."""
+"""Forward: the time from a signal for the init to the answer of the workload."""
 
 from bench.bench import Bench
 
 
 def measure(bench: Bench) -> None:
-    """Time forwards, each when the init and its workload are at rest, on one processor."""
+    """Send signals one by one, each when the init and its workload sleep, on one processor."""
     for init in bench.turns(bench.plan.forward, bench.forwarders):
         command = (*init.command, *bench.tools.workload("answer"))
         processors, *times = bench.tools.measure(("forward", bench.plan.forwards), command)

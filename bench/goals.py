@@ -1,4 +1,4 @@
-"""The goals, and whether the figures meet them."""
+"""The goals for speed and size, and whether the figures meet them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from bench.names import LAUNCHER, OPTIONS, PYINIT, TINI
 
 NS_PER_MS, KB_PER_MB = 1_000_000, 1024
 EARLY_MS = 2.0
-FORK_MILLION = 1.0  # instructions of pyinit's own before the fork
+FORK_MILLION = 1.0  # of instructions that are pyinit's own, before the fork
 STORM, STOP_MS = 1.5, 20
-LOG_MS, LOG_MB = 35, 5.5  # what the first line of the log may take, and add
-LINEAR = 1.2  # how much more an orphan may cost in the largest storm than in the one before
+LOG_MS, LOG_MB = 35, 5.5  # that the first line of the log may take, and add
+LINEAR = 1.2  # times the cost of an orphan in the next smaller storm, for the largest one
 MET, MISSED, NOT_MEASURED = "met", "not met", "not measured"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Goal:
-    """One figure that is to be had.
+    """A figure that pyinit should reach.
 
     Attributes:
         figure: what is measured.
-        target: what it is to be, in words.
-        judge: returns what it is, in words, and whether that will do.
+        target: the goal, in words.
+        judge: returns what was measured, in words, and whether the goal is met.
     """
 
     figure: str
@@ -54,7 +54,7 @@ def _start(figure: str, init: str, other: str, limit: float) -> Goal:
 
 def _memory(figure: str, init: str, other: str, limit: float) -> Goal:
     return Goal(
-        f"private dirty at rest, {figure}",
+        f"private memory at rest, {figure}",
         f"at most {limit:.2f} x `{other}`",
         lambda figures: _at_most(limit, figures.ratio("Private_Dirty", init, other, "rest")),
     )
@@ -77,7 +77,7 @@ def _before_fork(figure: str, init: str) -> Goal:
 
 
 def _lost(figures: Figures, init: str, *, early: bool) -> tuple[int, int]:
-    """Return how many signals were lost, of how many, before or since two milliseconds."""
+    """Return how many signals were lost, and of how many, before 2 ms or from 2 ms on."""
     sent = [
         lost
         for delay in figures.places("lost")
@@ -97,7 +97,7 @@ def _blind(figures: Figures) -> tuple[str, bool]:
 def _blind_early(figures: Figures) -> tuple[str, bool]:
     lost, sent = _lost(figures, LAUNCHER, early=True)
     of_tini, sent_to_tini = _lost(figures, TINI, early=True)
-    seen = f"{lost} of {sent} lost, of tini's {of_tini} of {sent_to_tini}"
+    seen = f"{lost} of {sent} lost; tini: {of_tini} of {sent_to_tini}"
     return seen, lost * sent_to_tini <= of_tini * sent
 
 
@@ -122,15 +122,15 @@ def _linear(figures: Figures) -> tuple[str, bool]:
     }
     growth = cost[largest] / cost[before]
     zombies = max(figures.all("zombies", PYINIT, largest))
-    seen = f"{growth:.2f} x an orphan at {int(largest):,} beside {int(before):,}"
-    return f"{seen}, {zombies:.0f} zombies stay", growth <= LINEAR and zombies == 0
+    seen = f"{growth:.2f} x for each orphan of {int(largest):,} as for each of {int(before):,}"
+    return f"{seen}; {zombies:.0f} zombies stay", growth <= LINEAR and zombies == 0
 
 
 def _stop(figures: Figures) -> tuple[str, bool]:
     count = figures.places("finished")[-1]
     finished = round(min(figures.all("finished", PYINIT, count)))
     after = figures.median("gone", PYINIT, count) / NS_PER_MS
-    seen = f"{finished:,} of {int(count):,}, gone {after:.1f} ms after the last"
+    seen = f"{finished:,} of {int(count):,} finish, exit {after:.1f} ms after the last"
     return seen, finished == int(count) and after <= STOP_MS
 
 
@@ -156,12 +156,12 @@ def _log_memory(figures: Figures) -> tuple[str, bool]:
 def _log_apart(figures: Figures) -> tuple[str, bool]:
     longest = max(figures.all("forward meanwhile", PYINIT)) / NS_PER_MS
     imported = figures.median("import", "structlog") / NS_PER_MS
-    seen = f"longest {longest:.1f} ms, the import {imported:.0f} ms"
+    seen = f"longest {longest:.1f} ms; a Python that imports it: {imported:.0f} ms"
     return seen, longest <= imported / 4
 
 
 def _of_python(label: str, *, launcher: float, p99: float) -> list[Goal]:
-    """Return the goals that each interpreter has, beside its own floor."""
+    """Return the goals that are the same for each interpreter, compared with its own floor."""
 
     def own(name: str) -> str:
         return names.labelled(name, label)
@@ -171,7 +171,7 @@ def _of_python(label: str, *, launcher: float, p99: float) -> list[Goal]:
         _start(own("start, launcher"), own(LAUNCHER), own("floor"), launcher),
         _start(f"start, {plain}", own(PYINIT), own("floor-site"), 1.10),
         _start(own("start, launcher with options"), own(OPTIONS), own("floor"), 1.20),
-        _before_fork(own("instructions before the fork, launcher"), own(LAUNCHER)),
+        _before_fork(own("own instructions before the fork, launcher"), own(LAUNCHER)),
         _forward(own("forward, p50"), 50, own(PYINIT), 1.10),
         _forward(own("forward, p99"), 99, own(PYINIT), p99),
         _memory(own("launcher"), own(LAUNCHER), own("bare"), 1.03),
@@ -180,7 +180,7 @@ def _of_python(label: str, *, launcher: float, p99: float) -> list[Goal]:
 
 
 def all_goals(figures: Figures) -> list[Goal]:
-    """Return the goals; those of an interpreter beside too, whether one was measured or not."""
+    """Return all goals; also those of a second interpreter, whether one was measured or not."""
     labels = {names.label_of(init) for _, init, _ in figures.samples} - {""}
     return [
         *_of_python("", launcher=1.15, p99=1.3),
@@ -197,10 +197,10 @@ GOALS = (
     Goal("blind window, launcher, SIGTERM at 2 ms and later", "none lost", _blind),
     Goal("blind window, launcher, SIGTERM at 0 to 1 ms", "no worse than tini", _blind_early),
     Goal("storm, CPU of the init", f"at most {STORM:.2f} x tini at each size", _storm),
-    Goal("storm, growth", f"linear (an orphan at most {LINEAR} x), no zombie", _linear),
-    Goal("stop, the most helpers", f"all finish; gone at most {STOP_MS} ms after the last", _stop),
+    Goal("storm, growth", f"linear (each orphan at most {LINEAR} x), no zombie", _linear),
+    Goal("stop, the most helpers", f"all finish; exit at most {STOP_MS} ms later", _stop),
     Goal("idle", "0 wake-ups, 0 CPU ticks", _idle),
-    Goal("first log line, from the start of the workload", f"at most {LOG_MS} ms", _log_time),
-    Goal("first log line, private dirty that it adds", f"at most {LOG_MB} MB", _log_memory),
-    Goal("forwards during the import of structlog", "at most a quarter of it", _log_apart),
+    Goal("first log line, after the start of the workload", f"at most {LOG_MS} ms", _log_time),
+    Goal("first log line, private memory it adds", f"at most {LOG_MB} MB", _log_memory),
+    Goal("signals during the import of structlog", "at most a quarter of its time", _log_apart),
 )

@@ -1,4 +1,4 @@
-"""Idle: how often an init wakes where there is nothing to do, and what it costs."""
+"""Idle: how often an init wakes up while nothing happens, and the CPU time that it uses."""
 
 import contextlib
 import select
@@ -12,7 +12,7 @@ KINDS = ("wakeups", "ticks", "idle cpu")
 
 
 def measure(bench: Bench) -> None:
-    """Leave all of them alone at the same time: none of them has a reason to do anything."""
+    """Wait while all inits run at the same time. None of them has anything to do."""
     with contextlib.ExitStack() as stack:
         running = {
             init.name: stack.enter_context(
@@ -35,7 +35,7 @@ def _look(process: Held) -> tuple[int, int, int]:
 
 
 def _wait(running: list[Held], seconds: float) -> None:
-    """Wait until the time is over; one that ends before says so."""
+    """Wait until the time is over; an init that exits before that is an error."""
     if select.select(running, [], [], seconds)[0]:
-        message = "idle: an init left before it was asked to"
+        message = "idle: an init exited, but nothing asked it to"
         raise BenchError(message)

@@ -1,4 +1,4 @@
-"""What is measured: inits, and what stands for the least that Python can do."""
+"""What is measured: the inits, and references that show the least that Python can cost."""
 
 import dataclasses
 import os
@@ -20,37 +20,38 @@ while (dead := posix.waitpid(-1, 0))[0] != child:
     pass
 posix._exit(posix.waitstatus_to_exitcode(dead[1]))
 """
-# An interpreter that has nothing to do, seen while it waits; it tells eight bytes, as inside.c.
+# An interpreter that does nothing but wait. It writes eight bytes first, as inside.c does.
 WAITING = "import posix; posix.write(1, bytes(8)); posix.read(0, 1)"
-# From a file, as pyinit is: an interpreter looks at the folder of its script before it runs it.
+# In a file, as pyinit is: Python looks at the folder of a script before it runs the script.
 BOOT = "import posix\n\nposix.fork()\n"
 
 PEERS = ("tini", "dumb-init", "catatonit")
 INIT, OPTIONS, FLOORS, BARE = "init", "options", "floor", "bare"
 
 MEANING = {
-    names.PYINIT: "as `pip install` has it",
-    names.LAUNCHER: "as `pyinit-launcher PATH` writes it",
+    names.PYINIT: "pyinit as `pip install` installs it",
+    names.LAUNCHER: "pyinit as the command `pyinit-launcher PATH` writes it",
     names.OPTIONS: "the same with `-d 10 -g`",
-    "floor": "`python3 -IS -c`: fork, exec and wait, in builtins; it forwards nothing",
-    "floor-site": "the same with `python3 -I -c`, which imports `site`",
-    "bare": "`python3 -IS -c pass`: all of its life, as it runs nothing",
-    "bare-site": "`python3 -I -c pass`",
+    "floor": "the least that an init in Python can do: `python3 -IS -c` with fork, exec and wait; "
+    "it forwards nothing",
+    "floor-site": "as `floor`, but with `python3 -I -c`, which imports `site`",
+    "bare": "a Python that runs nothing: `python3 -IS -c pass`, from its start to its end",
+    "bare-site": "as `bare`, but with `python3 -I -c pass`",
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Init:
-    """Something to run as PID 1.
+    """A program to run as PID 1.
 
     Attributes:
-        name: what the tables call it.
-        command: what comes before the workload's own command.
-        kind: whether it is an init, an init with options (which matter until the workload begins),
-            a floor (it runs a workload) or bare (it runs nothing).
-        verbose: the command that has it log its start, if there is one.
-        waiting: the command that has it wait for the end of stdin, if it runs no workload.
-        boot: the same interpreter with nothing to do but fork, if it is an init in Python.
+        name: its name in the tables.
+        command: the words before the command of the workload.
+        kind: an init, an init with options (they only matter until the workload starts),
+            a floor (a reference that runs a workload) or bare (a reference that runs nothing).
+        verbose: the command with which it logs its start, if it can.
+        waiting: the command with which it waits for the end of stdin, if it runs no workload.
+        boot: the same interpreter with a script that only forks, if the init is in Python.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Init:
 
 
 def all_inits(scratch: Path, beside: Interpreter | None = None) -> list[Init]:
-    """Return all that can be measured here, in the order of the tables."""
+    """Return everything that is measured, in the order of the tables."""
     first = interpreters.own()
     found = [*_pyinits(scratch, first), *_peers(), *_references(first)]
     if beside:
@@ -79,7 +80,7 @@ def _pyinits(scratch: Path, python: Interpreter) -> list[Init]:
     if writer.exists():
         path = scratch / f"pyinit{python.label}"
         subprocess.run((writer, path), check=True, stdout=subprocess.DEVNULL)
-        # What is written names the interpreter behind the environment, and these options.
+        # The written command has the interpreter that the environment links to, and these options.
         written = (path, (os.path.realpath(python.program), "-ISXutf8", str(boot)))
         launcher = _pyinit(names.labelled(names.LAUNCHER, python.label), *written)
         name = names.labelled(names.OPTIONS, python.label)
@@ -99,7 +100,7 @@ def _peers() -> list[Init]:
 def _path(name: str) -> str:
     found = shutil.which(name)
     if not found:
-        message = f"{name} is not installed; make bench installs it"
+        message = f"{name} is not installed; as root, make bench installs it"
         raise BenchError(message)
     return found
 

@@ -1,13 +1,15 @@
-/* The workload of an init that is measured. What it tells is the clock, eight bytes on stdout.
+/* The workload of an init that is measured. "Write" below means: write the time to stdout, as eight
+ * bytes.
  *
- * Usage: inside first           tell at the first instruction, and leave
- *        inside rest            tell, and leave at the end of stdin
- *        inside pause           tell, and stay until a signal kills it
- *        inside answer          tell, and tell at each SIGUSR1
- *        inside storm COUNT     tell, and at a byte of stdin leave so many orphans, which end at
- *                               once; then tell, and leave at the end of stdin
- *        inside helpers COUNT   tell when so many helpers are ready, in sessions of their own; leave
- *                               at SIGTERM. At SIGTERM a helper works for 100 ms, tells, and leaves
+ * Usage: inside first           write at the first instruction, and exit
+ *        inside rest            write, and exit at the end of stdin
+ *        inside pause           write, and stay until a signal kills it
+ *        inside answer          write, and write again at each SIGUSR1
+ *        inside storm COUNT     write; at a byte on stdin make COUNT orphans, which exit at once;
+ *                               then write, and exit at the end of stdin
+ *        inside helpers COUNT   start COUNT helpers in sessions of their own, and write when all are
+ *                               ready; exit at SIGTERM. At SIGTERM a helper works for 100 ms,
+ *                               writes, and exits
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@
 
 #include "clock.h"
 
-enum { ORPHANS_OF_ONE = 50 }; /* at most so many run at once */
+enum { ORPHANS_OF_ONE = 50 }; /* no more of them run at the same time */
 
 static void tell(void)
 {
@@ -62,7 +64,7 @@ static void answer(void)
 		tell();
 }
 
-/* What a process leaves behind is its init's: the parent of orphans ends before they are reaped. */
+/* The parent of orphans exits before they are reaped, so that they become children of the init. */
 static void leave_orphans(int count)
 {
 	for (int i = 0; i < count; i++)

@@ -1,4 +1,4 @@
-"""Instructions: of a whole start and end, and before the fork. A busy machine counts the same."""
+"""Instructions, from start to end and before the fork: the same on a busy machine."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from testkit.namespaces import UNSHARE_TIED
 
 
 def measure(bench: Bench) -> None:
-    """Count with callgrind: a virtual machine often has no counters of its own for `perf`."""
+    """Count with callgrind: virtual machines often lack the hardware counters of `perf`."""
     for init in bench.turns(bench.plan.instructions):
         workload = () if init.kind == BARE else bench.tools.workload("first")
         parts = _count(bench.scratch, (*init.command, *workload))
@@ -23,25 +23,25 @@ def measure(bench: Bench) -> None:
 
 
 def _count(scratch: Path, command: tuple[str, ...]) -> list[int]:
-    """Return the instructions of PID 1 up to each fork and to the end; of its last program.
+    """Return the instructions of PID 1 up to each fork, and then to the end.
 
-    What its child does, from the fork on, is not in it.
+    Only its last program counts (not env before an exec), and not what its child does.
     """
     for profile in scratch.glob("callgrind.*"):
         profile.unlink()
     tool = ("valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={scratch}/callgrind.%p")
-    follow = ("--trace-children=yes", "--trace-children-skip=*/inside")  # a launcher's exec
-    at_fork = "--dump-before=fork"  # the C library's, by its dynamic name, which no strip removes
+    follow = ("--trace-children=yes", "--trace-children-skip=*/inside")  # env execs Python
+    at_fork = "--dump-before=fork"  # of the C library; strip keeps dynamic names
     run((*UNSHARE_TIED, "--", *tool, *follow, at_fork, *command), stdout=subprocess.DEVNULL)
     parts = [_total(profile) for profile in _profiles(scratch)]
     if not parts:
-        message = f"callgrind of {command[0]} counted nothing"
+        message = f"callgrind counted no instructions of {command[0]}"
         raise BenchError(message)
     return parts
 
 
 def _profiles(scratch: Path) -> list[Path]:
-    """Return the files of PID 1: callgrind.1.1 and so on, one for each fork, and callgrind.1."""
+    """Return the files for PID 1: callgrind.1.1 and so on, one a fork, and then callgrind.1."""
     forks = sorted(scratch.glob("callgrind.1.*"), key=lambda profile: int(profile.suffix[1:]))
     return [*forks, *scratch.glob("callgrind.1")]
 

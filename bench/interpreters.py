@@ -1,4 +1,4 @@
-"""The interpreters that pyinit is measured with: the one that runs this, and one beside it."""
+"""The interpreters that pyinit is measured with: the one that runs this, and another one."""
 
 import dataclasses
 import json
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bench.errors import BenchError
 
-# Debian builds with a profile and LTO on the usual processors, and keeps that out of what sysconfig
-# tells (its bug 934771).
+# Debian builds with a profile and LTO on the usual processors, but removes these options from
+# what sysconfig reports (Debian bug 934771).
 FACTS = """
 import importlib.metadata, json, platform, sysconfig
 options = sysconfig.get_config_var("CONFIG_ARGS") or ""
@@ -26,12 +26,12 @@ print(json.dumps({
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Interpreter:
-    """An interpreter that has pyinit.
+    """An interpreter for which pyinit is installed.
 
     Attributes:
-        label: what stands behind its names in the tables; empty for the one that runs this.
+        label: the word behind its names in the tables; empty for the interpreter that runs this.
         program: its path.
-        scripts: the folder of the commands that pip has installed.
+        scripts: the folder of the commands that pip installed.
     """
 
     label: str
@@ -39,7 +39,7 @@ class Interpreter:
     scripts: Path
 
     def describe(self) -> str:
-        """Return its version, how it was built, and the versions of what it runs."""
+        """Return its version, how it was built, and the versions of pyinit and structlog."""
         words = (self.program, "-I", "-c", FACTS)
         done = subprocess.run(words, check=True, capture_output=True, text=True)
         facts = json.loads(done.stdout)
@@ -51,12 +51,12 @@ class Interpreter:
 
 
 def own() -> Interpreter:
-    """Return the one that runs this."""
+    """Return the interpreter that runs this."""
     return Interpreter("", sys.executable, Path(sysconfig.get_path("scripts")))
 
 
 def of_environment(folder: Path) -> Interpreter:
-    """Return that of a virtual environment, with the name of its folder as label."""
+    """Return the interpreter of a virtual environment, labelled with the name of the folder."""
     scripts = folder.absolute() / "bin"
     found = Interpreter(folder.absolute().name, str(scripts / "python"), scripts)
     for needed in (found.program, scripts / "pyinit"):

@@ -1,4 +1,4 @@
-"""Log: when the first line is there, and what becomes of forwards until then."""
+"""Log: the time until the first line, and how long forwards take until then."""
 
 import sys
 
@@ -8,7 +8,7 @@ IMPORT = (sys.executable, "-I", "-c", "import structlog")
 
 
 def measure(bench: Bench) -> None:
-    """Time the first line beside the import that it takes, and forwards in the meantime."""
+    """Time the first line, signals until then, and a Python that imports structlog."""
     talkers = [init for init in bench.peers if init.verbose]
     for number, init in enumerate(bench.turns(bench.plan.log, talkers)):
         if number % len(talkers) == 0:

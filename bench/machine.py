@@ -1,4 +1,4 @@
-"""On what it was measured."""
+"""The machine that runs the benchmark: its versions, and whether it has other work to do."""
 
 import os
 import platform
@@ -9,16 +9,18 @@ from pathlib import Path
 from bench import interpreters
 from bench.interpreters import Interpreter
 
+BUSY = 0.5  # of a process that wants to run, on average, for each processor
+
 
 def describe(beside: Interpreter | None) -> list[str]:
-    """Return lines on the machine and the versions of what was measured."""
+    """Return lines that name the machine and the versions of what was measured."""
     memory = _found(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text(), "0")
     processor = _found(
         r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), platform.machine()
     )
     return [
         (
-            f"{os.cpu_count()} processors ({processor}), {int(memory) // 1024} MB, "
+            f"{os.cpu_count()} processors ({processor}), {int(memory) // 1024} MB of memory, "
             f"Linux {platform.release()}"
         ),
         *(python.describe() for python in (interpreters.own(), beside) if python),
@@ -27,8 +29,13 @@ def describe(beside: Interpreter | None) -> list[str]:
 
 
 def load() -> str:
-    """Return the load averages: where they are not small, times are not worth much."""
+    """Return the load averages of the last 1, 5 and 15 minutes."""
     return " ".join(f"{average:.1f}" for average in os.getloadavg())
+
+
+def highest_load() -> float:
+    """Return the load average above which the machine is too busy to measure times."""
+    return BUSY * (os.cpu_count() or 1)
 
 
 def _version(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Memory: at rest, and after the first line of the log."""
+"""Memory of an init at rest, and after the first line of the log."""
 
 from bench.bench import Bench
 from bench.inits import BARE, Init
@@ -9,7 +9,7 @@ KINDS = ("Rss", "Pss", "Private_Dirty")
 
 
 def measure(bench: Bench) -> None:
-    """Look at each init while it waits."""
+    """Read the memory of each init while it waits."""
     for init in bench.turns(bench.plan.memory, bench.at_rest):
         _note(bench, init, "rest", _command(bench, init))
         if init.verbose:

@@ -1,20 +1,22 @@
 /* Run an init as PID 1 of a namespace of its own, once, and take the time from outside.
  *
- * Usage: outside start INIT...          FIRST GONE: nanoseconds from the exec of the init to the
- *                                       workload's first instruction (-1 if there is no workload),
- *                                       and to the end of the init
- *        outside blind DELAY INIT...    LATE LOST: SIGTERM comes DELAY nanoseconds after the exec,
- *                                       and LATE more; whether the workload, a pause, never got it
- *        outside forward COUNT INIT...  PROCESSORS FORWARD...: how many processors the init and its
- *                                       workload may use (one), and nanoseconds from kill to the
- *                                       workload's answer, COUNT times
- *        outside stop INIT...           FINISHED AFTER: how many helpers did their work, and
- *                                       nanoseconds from the last one to the end of the init
- *        outside log INIT...            FIRST LINE FORWARD...: nanoseconds from the exec to the
- *                                       first instruction and to the first line on stderr, and of
- *                                       the forwards in between
+ * Each usage prints the words in capitals. All times are in nanoseconds.
  *
- * It takes a user who may make PID namespaces. Whoever kills it kills the init.
+ * Usage: outside start INIT...          FIRST GONE: from the exec of the init to the workload's
+ *                                       first instruction (-1 if there is no workload), and to the
+ *                                       end of the init
+ *        outside blind DELAY INIT...    LATE LOST: SIGTERM is sent DELAY after the exec, and LATE
+ *                                       more; LOST is 1 if the workload never got it
+ *        outside forward COUNT INIT...  PROCESSORS FORWARD...: how many processors the init and its
+ *                                       workload may use (1), and from kill to the workload's
+ *                                       answer, COUNT times
+ *        outside stop INIT...           FINISHED AFTER: how many helpers finished their work, and
+ *                                       from the last one to the end of the init
+ *        outside log INIT...            FIRST LINE FORWARD...: from the exec to the workload's first
+ *                                       instruction and to the first line on stderr, and the times
+ *                                       of the forwards in between
+ *
+ * The user must be allowed to make PID namespaces. If this is killed, the init is killed, too.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -81,7 +83,7 @@ static void begin(char **command, int with_errors)
 	errors_of_init = err[0];
 }
 
-/* Return the clock that a process of the workload told; 0 if there is none left to tell. */
+/* Return the time that a process of the workload wrote; 0 if none is left that could write. */
 static long long hear(void)
 {
 	long long time;
@@ -94,13 +96,13 @@ static long long hear_or_fail(void)
 	long long time = hear();
 
 	if (time == 0) {
-		fputs("outside: the workload told nothing\n", stderr);
+		fputs("outside: the workload wrote nothing\n", stderr);
 		exit(1);
 	}
 	return time;
 }
 
-/* Wait for the end of the init; return its code. */
+/* Wait for the end of the init; return its exit code. */
 static int code_of_init(void)
 {
 	int status;
@@ -114,7 +116,7 @@ static void expect_success(int code)
 {
 	if (code == 0)
 		return;
-	fprintf(stderr, "outside: the init left with code %d\n", code);
+	fprintf(stderr, "outside: the init exited with code %d\n", code);
 	exit(1);
 }
 
@@ -147,7 +149,7 @@ static pid_t find_workload(void)
 	return child;
 }
 
-/* Wait for the workload's first word; return its pid. */
+/* Wait until the workload writes; return its pid. */
 static pid_t meet_workload(long long *first)
 {
 	pid_t workload;
@@ -170,8 +172,8 @@ static int sleeps(int stat)
 	return strrchr(text, ')')[2] == 'S';
 }
 
-/* Wait until the init and its workload sleep: they have done all that there was to do. They may
- * need the processor that this runs on. */
+/* Wait until the init and its workload sleep, because then they have nothing left to do. Yield
+ * meanwhile: they may need this processor. */
 static void settle(void)
 {
 	while (!sleeps(stat_of_init) || !sleeps(stat_of_workload))
@@ -214,8 +216,8 @@ static long long send_after(long long delay)
 	return now() - due;
 }
 
-/* Who was not killed by SIGTERM is killed by SIGPWR, sent later and of a higher number: no init
- * that passes both on does so in the other order. */
+/* If the workload lost SIGTERM, SIGPWR kills it. SIGPWR is sent later and has the higher number, so
+ * an init that forwards both never forwards it first. */
 static void measure_blind(long long delay)
 {
 	long long late = send_after(delay);
@@ -229,9 +231,9 @@ static void measure_blind(long long delay)
 	printf("%lld %d\n", late, code == LOST_CODE);
 }
 
-/* Have all that comes run on one processor: where another one has to be woken for the next to run,
- * a virtual machine does it now at once and now much later, whatever the init. The last one, as the
- * first has more interrupts. */
+/* Run everything from here on one processor. If the next process runs on another one, that has to
+ * be woken up, and in a virtual machine this takes sometimes little and sometimes much time, under
+ * any init. It is the last processor, because the first one handles more interrupts. */
 static void pin(void)
 {
 	cpu_set_t set;
@@ -324,5 +326,5 @@ int main(int argc, char **argv)
 		measure_stop();
 	else
 		measure_log();
-	return 0; /* the init, if it is still there, is killed now */
+	return 0; /* if the init still runs, the kernel kills it now */
 }

@@ -1,34 +1,39 @@
-"""docs/performance.md: what the command writes stands between two comments, the rest is prose."""
+"""The pages that the command writes into: between comments, and the rest of them is prose."""
 
 from pathlib import Path
 
 from bench import plot, tables
-from bench.errors import BenchError
 from bench.figures import Figures
+from bench.summary import summary
+from testkit import pages
 
-BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
-
-
-def report(figures: Figures, machine: list[str], picture: str) -> str:
-    """Return all that there is to say, as Markdown; ``picture`` is the name of the plot."""
-    parts = [
-        tables.goals(figures),
-        f"![The figures below as bars and curves]({picture})\n",
-        *(f"{sentence}\n\n{table}" for sentence, table in tables.all_tables(figures)),
-        "The names that are no program's:\n\n" + tables.names(figures) + "\n",
-        "Measured on:\n\n" + "".join(f"- {line}\n" for line in machine),
-    ]
-    return "\n".join(parts)
+PAGE, GOALS = Path("performance.md"), Path("maintainers/tried.md")
 
 
-def write(page: Path, figures: Figures, machine: list[str]) -> None:
-    """Put the report into a page, in place of the one that is there, and the plot beside it."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        message = f"{page} does not have the lines {BEGIN.strip()} and {END.strip()}"
-        raise BenchError(message)
-    picture = page.with_suffix(".svg")
-    picture.write_text(plot.picture(figures))
-    text = report(figures, machine, picture.name)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+def report(figures: Figures, machine: list[str]) -> dict[tuple[Path, str], str]:
+    """Return everything as Markdown, by the page and the part of it that it belongs to."""
+    return {
+        (PAGE, "bench summary"): f"\n{_lines(machine)}\n{summary(figures)}\n",
+        (PAGE, "bench details"): (
+            f"\n{tables.names(figures)}\n"
+            f"![The figures below as bars and curves]({PAGE.with_suffix('.svg')})\n\n"
+            + "\n".join(
+                f"### {heading}\n\n{sentence}\n\n{table}"
+                for heading, sentence, table in tables.details(figures)
+            )
+            + "\n"
+        ),
+        (GOALS, "bench goals"): f"\n{tables.goals(figures)}\n",
+        (GOALS, "bench instructions"): f"\n{tables.instructions(figures)}\n",
+    }
+
+
+def write(docs: Path, figures: Figures, machine: list[str]) -> None:
+    """Put the report into the pages of a folder, in place of what is there, and the picture."""
+    for (page, part), text in report(figures, machine).items():
+        pages.put(docs / page, part, text)
+    (docs / PAGE.with_suffix(".svg")).write_text(plot.picture(figures))
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(f"- {line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""How often, how many and how long."""
+"""The size of a run: how many rounds, signals, orphans, helpers and seconds."""
 
 import dataclasses
 
@@ -7,14 +7,14 @@ DELAYS_MS = (0, 0.5, 1, 2, 5, 10, 15, 20, 30)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """The size of a run. A round is one turn of every init.
+    """The size of a run. In a round, every init has one turn.
 
     Attributes:
         warm_up: rounds of starts that do not count.
-        forwards: how many in a round; the slowest few are luck where the rounds are few.
-        orphans: the sizes of storms, each with its rounds.
-        helpers: how many are to be stopped, each with its rounds.
-        idle_seconds: how long all inits at once are left alone.
+        forwards: signals in a round; if the rounds are few, the slowest signals are chance.
+        orphans: the numbers of orphans, each with its rounds.
+        helpers: the numbers of helpers at a stop, each with its rounds.
+        idle_seconds: how long the inits wait, all at once, while nothing happens.
     """
 
     warm_up: int

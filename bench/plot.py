@@ -1,6 +1,6 @@
-"""The figures as a picture: plain SVG, so that the same figures make the same few bytes.
+"""The figures as a picture: plain SVG, so that the same figures give the same few bytes.
 
-Its greys and colours are halfway between black and white, to be read on pages of both.
+Greys and colours are halfway between black and white, legible on light and on dark pages.
 """
 
 import math
@@ -25,7 +25,7 @@ STYLE = f"text{{font:12px sans-serif;fill:{GREY}}}.t{{font-weight:bold}}.n{{text
 
 
 def picture(figures: Figures) -> str:
-    """Return an SVG document of all panels whose figures are there."""
+    """Return an SVG document with all panels that have figures."""
     panels = [panel for draw in PANELS for panel in draw(figures)]
     rows = math.ceil(len(panels) / 2) or 1
     parts = [
@@ -47,7 +47,7 @@ def _number(value: float) -> str:
 
 
 def _bars(title: str, values: dict[str, float]) -> list[str]:
-    """Return a panel of one bar for each init, with its value at the end."""
+    """Return a panel with a bar for each init, and its value at the end of the bar."""
     if not values:
         return []
     largest = max(values.values()) or 1
@@ -79,14 +79,14 @@ def _medians(title: str, what: str, unit: float, at: str = "") -> "Panel":
 
 
 def _only_in_tables(init: str) -> bool:
-    """Tell whether a row would make the picture crowded, and shows little that is new there."""
+    """Tell whether a row is left out of the picture, which would be crowded with it."""
     return init == OPTIONS or bool(label_of(init))
 
 
 def _curves(
     title: str, places: Sequence[str], ends: tuple[str, str], curves: dict[str, list[float]]
 ) -> list[str]:
-    """Return a panel of one curve for each init; values are from 0, at the bottom, to 1."""
+    """Return a panel with a curve for each init; heights are from 0, the bottom, to 1."""
     if not curves or len(places) < 2:  # noqa: PLR2004 - a line has two ends
         return []
     left, right, top, bottom = 50, PANEL - 110, 34, HEIGHT - 40
@@ -124,7 +124,7 @@ def _blind(figures: Figures) -> list[str]:
 
 
 def _storm(figures: Figures) -> list[str]:
-    """Both axes are logarithmic: linear growth is a straight line, whatever it begins with."""
+    """Return the panel with two logarithmic axes: linear growth is a straight line."""
     places = figures.places("storm")
     cpu = {
         init: [math.log10(max(1, figures.median("storm", init, place))) for place in places]

@@ -1,4 +1,4 @@
-"""Start: when the workload begins. Blind window: until when a SIGTERM is lost."""
+"""Start: the time until the workload starts. Blind window: when a SIGTERM is lost."""
 
 from bench.bench import Bench
 from bench.inits import BARE, Init
@@ -9,7 +9,7 @@ TOO_LATE_NS = 250_000
 
 
 def measure_start(bench: Bench) -> None:
-    """Time starts; of an interpreter without a workload, all of its life."""
+    """Take the time of starts; for an interpreter without a workload, from its start to its end."""
     for init in bench.turns(bench.plan.warm_up):
         _start(bench, init)
     for init in bench.turns(bench.plan.start):
@@ -24,7 +24,7 @@ def _start(bench: Bench, init: Init) -> list[int]:
 
 
 def measure_blind(bench: Bench) -> None:
-    """Send SIGTERM early; one that the machine was too busy to send in time does not count."""
+    """Send SIGTERM early. One that was sent too late, on a busy machine, does not count."""
     for init in bench.turns(bench.plan.blind, bench.peers):
         for delay in DELAYS_MS:
             what = ("blind", round(delay * NS_PER_MS))

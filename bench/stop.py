@@ -1,10 +1,10 @@
-"""Stop: who may finish after a SIGTERM for the init, and how soon the init is gone then."""
+"""Stop: how many helpers finish after a SIGTERM for the init, and when the init exits."""
 
 from bench.bench import Bench
 
 
 def measure(bench: Bench) -> None:
-    """Stop inits whose workload leaves helpers behind, which have work to do at SIGTERM."""
+    """Stop inits whose workload leaves helpers behind that have work to do at SIGTERM."""
     for count, rounds in bench.plan.helpers.items():
         for init in bench.turns(rounds, bench.peers):
             command = (*init.command, *bench.tools.workload("helpers", count))

@@ -1,4 +1,4 @@
-"""Storm: what orphans cost their init, and how many of them stay zombies."""
+"""Storm: the CPU time that orphans cost their init, and how many stay zombies."""
 
 from bench.bench import Bench
 from bench.inits import Init
@@ -8,7 +8,7 @@ from testkit.processes import children, until
 
 
 def measure(bench: Bench) -> None:
-    """Count the processor time of the init alone."""
+    """Measure the CPU time of the init alone, without that of the workload."""
     for count, rounds in bench.plan.orphans.items():
         for init in bench.turns(rounds, bench.reapers):
             cpu_ns, zombies = _storm(bench, init, count)

@@ -1,4 +1,4 @@
-"""The figures as Markdown."""
+"""The figures as tables in Markdown."""
 
 from collections.abc import Callable, Iterable
 
@@ -20,31 +20,36 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def goals(figures: Figures) -> str:
-    """Return every goal with what was measured."""
+    """Return the table of all goals, with what was measured."""
     rows = [(goal.figure, goal.target, *verdict(goal, figures)) for goal in all_goals(figures)]
     return table(("figure", "goal", "measured", ""), rows)
 
 
-def all_tables(figures: Figures) -> list[tuple[str, str]]:
-    """Return the tables of what was measured, each below the sentence that explains it."""
+def instructions(figures: Figures) -> str:
+    """Return the table of instructions; nothing if there are none."""
+    what = "instructions"
+    return _by_init(figures, what, _instructions(figures)) if figures.inits(what) else ""
+
+
+def details(figures: Figures) -> list[tuple[str, str, str]]:
+    """Return a heading, an explanation and a table for each thing that was measured."""
     return [
-        (sentence, _by_init(figures, what, columns(figures)))
-        for what, sentence, columns in TABLES
+        (heading, sentence, _by_init(figures, what, columns(figures)))
+        for what, heading, sentence, columns in TABLES
         if figures.inits(what)
     ]
 
 
 def names(figures: Figures) -> str:
-    """Return what the names stand for that are no program's."""
+    """Return the table of names that are not those of a program."""
     measured = dict.fromkeys(init for _, init, _ in figures.samples)
-    lines = [f"- `{name}`: {MEANING[name]}" for name in measured if name in MEANING]
-    lines += [
-        f"- `{labelled('…', label)}`: of the interpreter that is named so below; "
-        "its ratios are to its own `floor` and `bare`"
+    rows = [(f"`{name}`", MEANING[name]) for name in measured if name in MEANING]
+    rows += [
+        (f"`{labelled('…', label)}`", f"the same with the Python of {label.capitalize()}")
         for label in dict.fromkeys(map(label_of, measured))
         if label
     ]
-    return "\n".join(lines)
+    return table(("name", "what it is"), rows)
 
 
 def _by_init(figures: Figures, what: str, columns: dict[str, Cell]) -> str:
@@ -108,9 +113,10 @@ def _stop(figures: Figures) -> dict[str, Cell]:
     return columns
 
 
-def _idle(_figures: Figures) -> dict[str, Cell]:
+def _idle(figures: Figures) -> dict[str, Cell]:
+    (seconds,) = figures.all("idle seconds", "")
     return {
-        "wake-ups": cells.median("wakeups", 1, 0),
+        f"wake-ups in {seconds:.0f} s": cells.median("wakeups", 1, 0),
         "CPU ticks": cells.median("ticks", 1, 0),
         "CPU, µs": cells.median("idle cpu", NS_PER_US, 0),
     }
@@ -128,13 +134,13 @@ def _memory(_figures: Figures) -> dict[str, Cell]:
 
 def _log(_figures: Figures) -> dict[str, Cell]:
     return {
-        "workload begins, ms": cells.median("first with log", NS_PER_MS, 1),
+        "workload starts, ms": cells.median("first with log", NS_PER_MS, 1),
         "first line, ms": cells.median("first line", NS_PER_MS, 1),
-        "it takes, ms": cells.made(derived.first_line, NS_PER_MS, 1),
-        "`import structlog`, ms": lambda figures, _: cells.median("import", NS_PER_MS, 1)(
-            figures, "structlog"
-        ),
-        "forwards until then": lambda figures, init: (
+        "between them, ms": cells.made(derived.first_line, NS_PER_MS, 1),
+        "a Python that imports structlog, ms": lambda figures, _: cells.median(
+            "import", NS_PER_MS, 1
+        )(figures, "structlog"),
+        "signals until then": lambda figures, init: (
             f"{len(figures.all('forward meanwhile', init))}"
         ),
         "p50, µs": cells.quantile(50, "forward meanwhile", NS_PER_US),
@@ -146,56 +152,77 @@ def _instructions(_figures: Figures) -> dict[str, Cell]:
     others = ("floor", "floor-site", "tini")
     return {
         "million": cells.median("instructions", 1e6, 2),
-        "before the fork, beyond the boot, million": cells.made(derived.before_fork, 1e6, 2),
+        "pyinit's own before the fork, million": cells.made(derived.before_fork, 1e6, 2),
         **{f"x `{other}`": cells.ratio("instructions", other) for other in others},
     }
 
 
-TABLES: tuple[tuple[str, str, Callable[[Figures], dict[str, Cell]]], ...] = (
+TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] = (
     (
         "start",
+        "Start",
         (
-            "**Start**: from the exec of the init to the workload's first instruction, "
-            "and to the end of the init."
+            "The time from the exec of the init to the first instruction of your program, "
+            "and to the end of the init. Half of the starts lie between the quartiles."
         ),
         _start,
     ),
     (
         "lost",
-        "**Blind window**: how many SIGTERMs are lost, sent so long after the exec of the init.",
+        "Signals that come too early",
+        (
+            "How many SIGTERMs are lost that are sent this long after the exec of the init. "
+            "The kernel drops a signal for PID 1 until PID 1 has blocked or handled it, so each "
+            "init has a blind window at its start."
+        ),
         _blind,
     ),
-    ("forward", "**Forward**: from `kill` to the workload's answer.", _forward),
+    (
+        "forward",
+        "Forwarded signals",
+        (
+            "The time from kill(2) to the answer of the workload: of half of the signals at most "
+            "p50, of 99 % at most p99."
+        ),
+        _forward,
+    ),
     (
         "storm",
-        "**Storm**: so many orphans; CPU seconds of the init alone, and the zombies that stay.",
+        "Orphans",
+        (
+            "The CPU time that the init uses, in seconds, when so many orphans exit at once, "
+            "and the zombies that stay."
+        ),
         _storm,
     ),
     (
         "finished",
+        "Stop",
         (
-            "**Stop**: SIGTERM for the init, whose child leaves so many helpers with work to do, "
-            "each in a session of its own; how long after the last one the init is gone."
+            "SIGTERM is sent to an init whose child leaves so many helpers behind. At SIGTERM each "
+            "of them works for a moment and then exits. The columns say how many finish, and how "
+            "long after the last one the init exits."
         ),
         _stop,
     ),
-    ("wakeups", "**Idle**: nothing happens, for as long as the goals say.", _idle),
+    ("wakeups", "Idle", "What the init does while nothing happens.", _idle),
     (
         "Rss",
+        "Memory",
         (
-            "**Memory**, in kB, at rest and after the first line of the log (`-v`). "
-            "PSS shares what others use at the time, such as another Python."
+            "In kB, at rest and after the first line of the log (`-v`). Private dirty is the "
+            "memory that no other process shares; RSS and PSS depend on what else runs."
         ),
         _memory,
     ),
-    ("first line", "**Log**: the first line with `-v`, and forwards until it is there.", _log),
     (
-        "instructions",
+        "first line",
+        "Log",
         (
-            "**Instructions** of a whole start and end, as callgrind counts them; "
-            "of an init that is exec'd by `env`, without those of `env`. "
-            "Before the fork: without those of the same interpreter when its script only forks."
+            "The time until the first line with `-v`, and how long signals take meanwhile. "
+            "pyinit loads structlog in a thread for that, and leaves out asyncio. A Python that "
+            "imports structlog loads all of it, and its time includes start and end."
         ),
-        _instructions,
+        _log,
     ),
 )

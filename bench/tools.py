@@ -1,4 +1,4 @@
-"""Run an init as PID 1 of a namespace of its own: to its end, or for as long as it is looked at."""
+"""Run an init as PID 1 of a namespace of its own: to its end, or while it is looked at."""
 
 import contextlib
 import dataclasses
@@ -15,36 +15,36 @@ from testkit.processes import only_child
 from testkit.programs import compile_c
 
 SOURCES = Path(__file__).parent
-TOLD = 8  # bytes of a clock, see inside.c
+TOLD = 8  # bytes of a time, see inside.c
 LINE = 4096
-SECONDS = 120  # for the longest run: what has not ended by then hangs
-# The same for all, whoever runs the benchmark: as the official images of Python have it.
+SECONDS = 120  # no run takes this long: one that does hangs
+# The same for every user that runs the benchmark: as in the official images of Python.
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tools:
-    """The programs in C, compiled into a folder."""
+    """The two C programs, compiled into a folder."""
 
     folder: Path
 
     def compile(self) -> None:
-        """Compile them. The workload is static: it begins without a dynamic linker."""
+        """Compile them. The workload is static: it starts without a dynamic linker."""
         for name, options in (("inside", ["-static"]), ("outside", [])):
             compile_c(SOURCES / f"{name}.c", self.folder, *options)
 
     def workload(self, *words: object) -> tuple[str, ...]:
-        """Return the command of a workload, as inside.c has it."""
+        """Return the command of a workload (see inside.c)."""
         return (str(self.folder / "inside"), *map(str, words))
 
     def measure(self, what: tuple[object, ...], command: tuple[str, ...]) -> list[int]:
-        """Return the figures of one run, as outside.c has it."""
+        """Return the figures of one run (see outside.c)."""
         words = (*_outside(), str(self.folder / "outside"), *map(str, what), *command)
         return [int(word) for word in run(words, stdout=subprocess.PIPE).stdout.split()]
 
 
 def run(words: tuple[str, ...], stdout: int) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, which must come in time and be a success."""
+    """Run a command to its end; it must succeed, and in time."""
     try:
         done = subprocess.run(
             words,
@@ -58,7 +58,7 @@ def run(words: tuple[str, ...], stdout: int) -> subprocess.CompletedProcess[str]
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        message = f"{' '.join(words)}: it does not end"
+        message = f"{' '.join(words)}: it did not end within {SECONDS} s"
         raise BenchError(message) from error
     if done.returncode:
         message = f"{' '.join(words)}: code {done.returncode}, {done.stderr.strip()}"
@@ -71,7 +71,7 @@ def _outside() -> tuple[str, ...]:
 
 
 class Held:
-    """An init whose workload tells that it is ready, and leaves at the end of its input."""
+    """An init whose workload says when it is ready, and exits at the end of its input."""
 
     def __init__(self, command: tuple[str, ...]) -> None:
         """Start it; it is ready after `hear`."""
@@ -85,9 +85,9 @@ class Held:
         )
 
     def hear(self) -> None:
-        """Wait until the workload tells."""
+        """Wait until the workload writes."""
         if len(self._read(self._process.stdout, TOLD)) != TOLD:
-            message = f"{self._process.args!r}: the workload told nothing"
+            message = f"{self._process.args!r}: the workload wrote nothing"
             raise BenchError(message)
 
     def hear_error(self) -> None:
@@ -102,22 +102,22 @@ class Held:
         return os.read(pipe.fileno(), size)
 
     def tell(self) -> None:
-        """Let the workload go on."""
+        """Tell the workload to go on."""
         assert self._process.stdin
         self._process.stdin.write(b"\n")
 
     @property
     def init(self) -> int:
-        """The pid of the init, as seen from here."""
+        """The pid of the init, as seen from outside of its namespace."""
         return only_child(self._process.pid)
 
     def fileno(self) -> int:
-        """Return what can be read once the workload tells, or nobody is left."""
+        """Return the file that can be read when the workload writes, or no process is left."""
         assert self._process.stdout
         return self._process.stdout.fileno()
 
     def end(self) -> None:
-        """Let it end."""
+        """Close its input, and wait for its end."""
         try:
             self._process.communicate(timeout=SECONDS)
         finally:
@@ -126,7 +126,7 @@ class Held:
 
 @contextlib.contextmanager
 def held(command: tuple[str, ...]) -> Iterator[Held]:
-    """Start an init, wait until its workload is ready, and end it at the end."""
+    """Start an init, wait until its workload is ready, and stop it at the end."""
     process = Held(command)
     try:
         process.hear()
