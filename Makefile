@@ -39,7 +39,7 @@ help:
 	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
 	@echo 'make dist               what a release consists of, into dist/: wheels, source, hashes, SBOM'
 	@echo 'make installs           make dist, then install from it in many ways; as root'
-	@echo 'make bench              measure pyinit beside other inits, write docs/performance.md;'
+	@echo 'make bench              compare pyinit with other inits, write docs/performance.md; not on a busy machine;'
 	@echo '                        ARGS=--quick takes a minute and only prints'
 	@echo 'make chaos              random process trees, signals, options; ARGS="--seconds 600 --seed 7"'
 	@echo 'make soak               an hour of orphans and signals; ARGS="--seconds 60"'

@@ -91,9 +91,9 @@ def _refuse_if_busy() -> None:
     load, limit = os.getloadavg()[0], machine.highest_load()
     if load > limit:
         message = (
-            f"measured nothing: the load average of the last minute is {load:.1f}, and above "
-            f"{limit:.1f} the times would be those of the other work. Try again when the machine "
-            "is idle, or add ARGS=--loaded to write pages that say so"
+            f"measured nothing: the load average is {load:.1f}, more than {limit:.1f}, and other "
+            "work makes every time longer. Try again when the machine is idle, or add "
+            "ARGS=--loaded to measure all the same and say so on the page"
         )
         raise BenchError(message)
 

@@ -1,6 +1,6 @@
 """`make bench` measures what it says it does: facts are asserted here, times never.
 
-The quick form is run; another run then writes the page from the figures that were kept.
+The quick form is run. Other runs write the pages, from figures that are known.
 """
 
 import json
@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import sysconfig
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -18,6 +17,7 @@ from bench.tools import Tools
 from testkit.programs import ROOT_DIRECTORY, run_module
 
 PAGE = ROOT_DIRECTORY / "docs" / "performance.md"
+GOALS_PAGE = ROOT_DIRECTORY / "docs" / "maintainers" / "tried.md"
 LAUNCHER = os.path.exists(os.path.join(sysconfig.get_path("scripts"), "pyinit-launcher"))
 PYINITS = ["pyinit", *(["pyinit-launcher"] if LAUNCHER else [])]
 OPTIONS = ["pyinit-launcher, options"] if LAUNCHER else []
@@ -27,7 +27,15 @@ FLOORS = ["floor", "floor-site"]
 BARE = ["bare", "bare-site"]
 DELAYS = ["0", "0.5", "1", "2", "5", "10", "15", "20", "30"]
 BESIDE = os.path.basename(sys.prefix)  # the same environment a second time
-EMPTY = "# A page\n\n<!-- bench: begin -->\n<!-- bench: end -->\n\nIts end.\n"
+EMPTY = {
+    name: "# A page\n"
+    + "".join(f"\n<!-- bench {part}: begin -->\n<!-- bench {part}: end -->\n" for part in parts)
+    + "\nIts end.\n"
+    for name, parts in {
+        "performance.md": ("summary", "details"),
+        "maintainers/tried.md": ("goals", "instructions"),
+    }.items()
+}
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -240,18 +248,27 @@ GOALS = 25  # with the eight of the interpreter beside
 
 
 @pytest.fixture
-def written(tmp_path):
-    """Write known figures into a page; return how, and the page."""
-    file, page = tmp_path / "figures.json", tmp_path / "page.md"
-    file.write_text(json.dumps({"machine": ["a machine"], "figures": FIGURES}))
-    page.write_text(EMPTY)
+def docs(tmp_path):
+    """Return a folder with pages that have a place for the figures."""
+    for name, text in EMPTY.items():
+        page = tmp_path / name
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(text)
+    return tmp_path
 
-    def write() -> Path:
-        done = bench("--load", file, "--page", page)
+
+@pytest.fixture
+def write(docs):
+    """Return a function that writes known figures, and others, into the pages."""
+
+    def write_with(*others: dict) -> str:
+        file = docs / "figures.json"
+        file.write_text(json.dumps({"machine": ["a machine"], "figures": [*FIGURES, *others]}))
+        done = bench("--load", file, "--docs", docs)
         assert 0 == done.returncode, done.stderr
-        return page
+        return (docs / "performance.md").read_text()
 
-    return write
+    return write_with
 
 
 def verdicts(text: str) -> dict[str, tuple[str, str]]:
@@ -262,29 +279,30 @@ def verdicts(text: str) -> dict[str, tuple[str, str]]:
     return {figure: (measured.strip(), word) for figure, measured, word in rows}
 
 
-def test_goals_are_judged_by_the_figures(written):
+def test_goals_are_judged_by_the_figures(write, docs):
     """Each goal is met, not met or, where figures are missing, not measured."""
-    found = verdicts(written().read_text())
+    write()
+    found = verdicts((docs / "maintainers" / "tried.md").read_text())
 
     assert GOALS == len(found)
     assert ("1.18 x", "not met") == found["start, plain `pip install`"]
     assert ("1.05 x", "met") == found["start, plain `pip install` (debian)"]
     assert ("1 wake-ups, 0 ticks in 60 s", "not met") == found["idle"]
     assert ("0 of 4 lost", "met") == found["blind window, launcher, SIGTERM at 2 ms and later"]
-    assert ("1 of 2 lost, of tini's 0 of 2", "not met") == found[
+    assert ("1 of 2 lost; tini: 0 of 2", "not met") == found[
         "blind window, launcher, SIGTERM at 0 to 1 ms"
     ]
-    assert ("1.50 million", "not met") == found["instructions before the fork, launcher"]
+    assert ("1.50 million", "not met") == found["own instructions before the fork, launcher"]
     assert ("`pyinit` 30.0 ms, `pyinit-launcher` 30.0 ms", "met") == found[
-        "first log line, from the start of the workload"
+        "first log line, after the start of the workload"
     ]
-    for missing in ("forward, p99", "first log line, private dirty that it adds"):
+    for missing in ("forward, p99", "first log line, private memory it adds"):
         assert ("", "not measured") == found[missing]
 
 
-def test_ratios_are_to_the_floor_of_the_same_interpreter(written):
+def test_ratios_are_to_the_floor_of_the_same_interpreter(write):
     """A row of another interpreter is beside that one's floor, and beside the one tini."""
-    rows = re.findall(r"^\| `(pyinit.*?)` \| (.*) \|$", written().read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(pyinit.*?)` \| ([\d.]+ \|.*) \|$", write(), re.MULTILINE)
     started = {name: cells.split(" | ") for name, cells in rows[:2]}
 
     # The median, the quartiles, then x `bare`, x `floor`, x `floor-site`, x `tini`.
@@ -292,32 +310,119 @@ def test_ratios_are_to_the_floor_of_the_same_interpreter(written):
     assert ["-", "-", "1.05", "21.00"] == started["pyinit (debian)"][2:6]
 
 
-def test_page_is_written_in_place(written):
+def test_page_begins_with_a_table_beside_tini(write):
+    """One column is one init, with a second interpreter if there is one; no goal is in it."""
+    summary, _, details = write().partition("### ")
+    rows = re.findall(r"^\| ([^|]+) \| (.*) \|$", summary, re.MULTILINE)
+    found = {what: cells.split(" | ") for what, cells in rows}
+
+    assert ["-", "21.0 ms (21 x)", "1.0 ms", "-", "-"] == found["your program starts after"]
+    assert ["-", "1", "-", "-", "-"] == found["wake-ups in 60 s while nothing happens"]
+    assert "Start, memory and signals of pyinit are those with the Python of Debian" in summary
+    assert "met |" not in summary + details
+
+
+LOAD = "> **The machine was busy**: its load average was 3.5 "
+
+
+@pytest.mark.parametrize(("load", "is_told"), [(3.5, True), (1, False)])
+def test_page_says_that_the_machine_was_busy(write, load, is_told):
+    """A load average above the limit is on the page, one that is not above it is not."""
+    page = write(entry("load", "", [load]), entry("highest load", "", [1]))
+
+    assert is_told == (LOAD in page)
+    assert is_told == ("was busy" in page)
+
+
+# The benchmark on a machine with another load average, the first argument.
+ELSEWHERE = """
+import os, runpy, sys
+load = float(sys.argv.pop(1))
+os.getloadavg = lambda: (load, 0, 0)
+runpy.run_module("bench", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def loaded(docs):
+    """Return a function that runs the benchmark with another load average."""
+
+    def measure_with(load: float, *arguments: str) -> subprocess.CompletedProcess:
+        words = ("--quick", "--only", "start", "--docs", docs, *arguments)
+        command = (sys.executable, "-c", ELSEWHERE, str(load), *words)
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, cwd=ROOT_DIRECTORY
+        )
+
+    return measure_with
+
+
+def test_busy_machine_is_refused_before_anything_is_measured(loaded, docs):
+    """The message says what happened, why, and what to do; the page stays as it was."""
+    done = loaded(999.5)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    message = (
+        r"bench: measured nothing: the load average is 999\.5, more than \d+\.\d, .*\. "
+        r"Try again .* idle, or add ARGS=--loaded .*\n"
+    )
+    assert re.fullmatch(message, done.stderr)
+    assert EMPTY == {name: (docs / name).read_text() for name in EMPTY}
+
+
+@pytest.mark.parametrize(
+    ("load", "arguments", "is_told"),
+    [(999.5, ["--loaded"], True), (0.0, [], False)],
+    ids=["--loaded", "idle"],
+)
+def test_page_is_written_where_it_may_be(loaded, docs, load, arguments, is_told):
+    """A busy machine is measured if that is asked for, and the page says so; an idle one always."""
+    done = loaded(load, *arguments)
+    page = (docs / "performance.md").read_text()
+
+    assert 0 == done.returncode, done.stderr
+    assert "your program starts after" in page
+    assert is_told == (f"its load average was {load:.1f} " in page)
+    assert f"minutes): {load:.1f} 0.0 0.0 before, " in page
+
+
+def test_busy_machine_may_print(measure):
+    """A run that writes no page is for a look, and measures on any machine."""
+    assert measure("start")[("load", "", "")]
+
+
+def test_pages_are_written_in_place(write, docs):
     """What stands around the comments stays, and what is written again is the same, to the byte."""
-    first = written().read_bytes(), written().with_suffix(".svg").read_bytes()
-    page = written()
 
-    assert first == (page.read_bytes(), page.with_suffix(".svg").read_bytes())
-    assert page.read_text().startswith("# A page\n\n<!-- bench: begin -->\n")
-    assert page.read_text().endswith("<!-- bench: end -->\n\nIts end.\n")
-    assert "- a machine\n" in page.read_text()
+    def written() -> list[bytes]:
+        write()
+        return [(docs / name).read_bytes() for name in (*EMPTY, "performance.svg")]
+
+    assert written() == written()
+    for name, text in EMPTY.items():
+        page = (docs / name).read_text()
+        assert page.startswith(text.partition("<!--")[0])
+        assert page.endswith("-->\n\nIts end.\n")
+    assert "- a machine\n" in (docs / "performance.md").read_text()
 
 
-def test_a_page_without_the_comments_is_left_alone(written, tmp_path):
+def test_a_page_without_the_comments_is_left_alone(docs):
     """Where there is no place for the figures nothing is written, and one line says so."""
-    page = tmp_path / "other.md"
+    page = docs / "performance.md"
     page.write_text("# Another\n")
-    written()
-    done = bench("--load", tmp_path / "figures.json", "--page", page)
+    file = docs / "figures.json"
+    file.write_text(json.dumps({"machine": ["a machine"], "figures": FIGURES}))
+    done = bench("--load", file, "--docs", docs)
 
     assert (1, 1) == (done.returncode, len(done.stderr.splitlines()))
     assert "# Another\n" == page.read_text()
     assert not page.with_suffix(".svg").exists()
 
 
-def test_picture_is_small_and_well_formed(written):
+def test_picture_is_small_and_well_formed(write, docs):
     """The plot is XML of a few kilobytes, with the medians in it."""
-    picture = written().with_suffix(".svg").read_text()
+    write()
+    picture = (docs / "performance.svg").read_text()
     texts = [element.text for element in ET.fromstring(picture).iter() if element.text]
 
     assert len(picture) < 20_000
@@ -327,13 +432,13 @@ def test_picture_is_small_and_well_formed(written):
 
 def test_prose_has_no_figures():
     """No figure of the page is written by hand: outside of the comments none has a unit."""
-    before, _, rest = PAGE.read_text().partition("<!-- bench: begin -->")
-    _, _, after = rest.partition("<!-- bench: end -->")
+    written = r"<!-- bench (\w+): begin -->.*?<!-- bench \1: end -->"
+    prose, parts = re.subn(written, "", PAGE.read_text(), flags=re.DOTALL)
 
-    assert after
-    assert [] == re.findall(r"\d+(?:\.\d+)? ?(?:%|x\b|[µmn]?s\b|[kMG]i?B\b)", before + after)
+    assert 2 == parts
+    assert [] == re.findall(r"\d+(?:\.\d+)? ?(?:%|x\b|[µmn]?s\b|[kMG]i?B\b)", prose)
 
 
-def test_page_has_every_goal():
+def test_page_of_goals_has_every_goal():
     """The page in the repository has a verdict on each goal."""
-    assert GOALS == len(verdicts(PAGE.read_text()))
+    assert GOALS == len(verdicts(GOALS_PAGE.read_text()))
