@@ -1,9 +1,9 @@
 """Write events to stderr, one line each, from a thread that may wait where PID 1 may not.
 
-Loaded at the first event. The thread loads structlog (150 ms) and writes; the loop only puts
-events into a queue. So neither the import nor a reader that stopped reading delays a signal, and
-a SIGPIPE or SIGXFSZ that a write causes is the thread's own (POSIX: they are sent to the thread),
-not one for the loop to forward.
+Loaded at the first event. The thread loads structlog (docs/performance.md says how long that
+takes) and writes; the loop only puts events into a queue. So neither the import nor a reader that
+stopped reading delays a signal, and a SIGPIPE or SIGXFSZ that a write causes is the thread's own
+(POSIX: they are sent to the thread), not one for the loop to forward.
 """
 
 import os
