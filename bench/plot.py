@@ -120,7 +120,7 @@ def _blind(figures: Figures) -> list[str]:
         sent = [figures.all("lost", init, place) for place in places]
         if all(sent):
             shares[init] = [sum(lost) / len(lost) for lost in sent]
-    return _curves("SIGTERM lost, by ms after exec", places, ("0 %", "100 %"), shares)
+    return _curves("SIGTERM lost, by ms after the exec", places, ("0 %", "100 %"), shares)
 
 
 def _storm(figures: Figures) -> list[str]:
@@ -138,7 +138,7 @@ def _storm(figures: Figures) -> list[str]:
         init: [(value - low) / (high - low) for value in curve] for init, curve in cpu.items()
     }
     ends = (f"{10 ** (low - 9):g} s", f"{10 ** (high - 9):g} s")
-    return _curves("CPU of the init, by orphans (log, log)", places, ends, curves)
+    return _curves("CPU time of the init, by number of orphans", places, ends, curves)
 
 
 def _finished(figures: Figures) -> list[str]:
@@ -151,10 +151,10 @@ def _finished(figures: Figures) -> list[str]:
 
 Panel = Callable[[Figures], list[str]]
 PANELS: tuple[Panel, ...] = (
-    _medians("start, ms", "start", NS_PER_MS),
+    _medians("time until your program starts, ms", "start", NS_PER_MS),
     _blind,
     _finished,
     _storm,
-    _medians("private dirty at rest, kB", "Private_Dirty", 1, "rest"),
-    _medians("forward p50, µs", "forward", 1000),
+    _medians("private memory, kB", "Private_Dirty", 1, "rest"),
+    _medians("time to forward a signal (p50), µs", "forward", 1000),
 )

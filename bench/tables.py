@@ -104,12 +104,12 @@ def _storm(figures: Figures) -> dict[str, Cell]:
 
 def _stop(figures: Figures) -> dict[str, Cell]:
     def finished(at: str) -> Cell:
-        return lambda figures, init: f"{min(figures.all('finished', init, at)):.0f}"
+        return lambda figures, init: f"{min(figures.all('finished', init, at)):,.0f}"
 
     columns = {}
     for at in figures.places("finished"):
         columns[f"of {int(at):,}"] = finished(at)
-        columns[f"of {int(at):,}: gone after, ms"] = cells.median("gone", NS_PER_MS, 1, at)
+        columns[f"of {int(at):,}: init exits after, ms"] = cells.median("gone", NS_PER_MS, 1, at)
     return columns
 
 
@@ -190,8 +190,8 @@ TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] =
         "storm",
         "Orphans",
         (
-            "The CPU time that the init uses, in seconds, when so many orphans exit at once, "
-            "and the zombies that stay."
+            "The CPU time of the init, in seconds, to reap so many orphans, and how many of them "
+            "stay zombies."
         ),
         _storm,
     ),
@@ -200,8 +200,8 @@ TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] =
         "Stop",
         (
             "SIGTERM is sent to an init whose child leaves so many helpers behind. At SIGTERM each "
-            "of them works for a moment and then exits. The columns say how many finish, and how "
-            "long after the last one the init exits."
+            "of them works for a moment and then exits. The columns show how many finish, and "
+            "how long after the last one the init exits."
         ),
         _stop,
     ),

@@ -426,7 +426,7 @@ def test_picture_is_small_and_well_formed(write, docs):
     texts = [element.text for element in ET.fromstring(picture).iter() if element.text]
 
     assert len(picture) < 20_000
-    assert {"start, ms", "pyinit", "23.5"} <= set(texts)
+    assert {"time until your program starts, ms", "pyinit", "23.5"} <= set(texts)
     assert "pyinit (debian)" not in texts
 
 
