@@ -569,7 +569,7 @@ def test_status_that_is_known_better_counts():
     assert (9, lifecycle.DRAINING) == (life.status, life.state)
 
 
-SECONDS = st.floats(0, 20) | st.sampled_from([0.0, 1.0])
+SECONDS = st.floats(0.001, 20) | st.sampled_from([0.0, 1.0])
 SIGNALS = st.integers(1, 64)
 OF_STEPS = SIGNALS.filter(lambda signum: signum != signal.SIGKILL)
 STEPS = st.lists(st.tuples(OF_STEPS, st.floats(0.1, 9)), max_size=3)
