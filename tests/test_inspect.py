@@ -218,6 +218,29 @@ def test_colour_is_for_terminals(variables, is_coloured):
     assert 0 == code
 
 
+@pytest.mark.parametrize(
+    ("does", "sentence", "row", "colour"),
+    [
+        ("catch:TERM", "SIGTERM is delivered", "delivered", "32"),
+        ("ignore:TERM", "SIGTERM is ignored", "ignored", "31"),
+        ("catch:USR1", "SIGTERM is dropped", "dropped", "31"),
+    ],
+    ids=["handled", "ignored", "dropped"],
+)
+def test_colours_tell_what_would_not_stop(init, does, sentence, row, colour):
+    """The sentence and the verdict are green for a handled SIGTERM, and red for a lost one."""
+    run = init(victim("signals", does))
+    page = pexpect.run(f"{PYINIT} --inspect={run.init}", env={**os.environ, "TERM": "xterm"})
+    lines = page.decode().splitlines()
+    told, default = f"\033[{colour}m{row}\033[0m", "\033[2m{}\033[0m"
+
+    assert any(line.startswith(f"\033[1;{colour}m{sentence}") for line in lines)
+    (sigterm,) = (line for line in lines if line.startswith("15 "))
+    assert (2, 1) == (sigterm.count(told), sigterm.count(default.format("end")))
+    (sigchld,) = (line for line in lines if line.startswith("17 "))  # ignored by default
+    assert 2 == sigchld.count(default.format("ignored"))
+
+
 @pytest.fixture
 def process():
     """Return what could be a process, with three threads that differ in all that can differ."""
@@ -298,12 +321,11 @@ def test_advice_fits_what_the_process_does(process, change, said, advised):
 
 
 def test_coloured_page_is_the_plain_one():
-    """Without its escapes it is the same text, so colours move no column."""
+    """Without its escapes it is the same text: colours move no column, and say nothing alone."""
     process = inspection.look(os.getpid())
     coloured, plain = (listing.page(process, [], is_coloured=each) for each in (True, False))
-    bare = re.sub(r"\033\[\d+m", "", coloured)
 
-    assert plain == "".join(f"{line.rstrip()}\n" for line in bare.splitlines())
+    assert plain == re.sub(r"\033\[[\d;]+m", "", coloured)
 
 
 def an_absent_pid():

@@ -6,6 +6,7 @@ then (docs/maintainers/internals.md has the figures).
 
 import json
 import os
+import re
 import textwrap
 from dataclasses import dataclass
 
@@ -13,7 +14,19 @@ from pyinit.inspect import sentences
 from pyinit.inspect.sentences import MEANINGS
 from pyinit.later import signal_state
 from pyinit.before import names, usage
-from pyinit.later.verdicts import ALL, Process, Thread, Verdict, default_action, judge
+from pyinit.later.verdicts import (
+    ALL,
+    DELIVERED,
+    DROPPED,
+    HELD,
+    IGNORED,
+    TAKEN,
+    Process,
+    Thread,
+    Verdict,
+    default_action,
+    judge,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +35,12 @@ if TYPE_CHECKING:
     from pyinit.before.cli import Inspection
 
 WIDTH = 80
-HERE_WIDTH = 25
 NUMBERED = 32  # from here on signals have no names of their own
 REALTIME, LAST = names.REALTIME, names.number("RTMAX")
-BOLD, DIM, RED, GREEN, YELLOW = "1", "2", "31", "32", "33"
-COLOURS = {"kills": RED, "delivered": GREEN, "taken": GREEN, "continues": GREEN}
-COLOURS |= {"dropped": YELLOW, "held": YELLOW, "stops": YELLOW, "ignored": DIM}
+COLUMNS = (6, 15, 10, 26, 11, 11)  # their widths
+BOLD, DIM, RED, GREEN = "1", "2", "31", "32"  # legible on light and dark: yellow is not
+COLOURS = {DROPPED: RED, IGNORED: RED, HELD: RED, DELIVERED: GREEN, TAKEN: GREEN}
+ESCAPE = re.compile(r"\033\[[\d;]+m")
 
 
 @dataclass(frozen=True)
@@ -73,21 +86,21 @@ def show(wish: "Inspection") -> int:
 def page(process: Process, children: list[int], *, is_coloured: bool) -> str:
     """Return the page for a person: 80 columns at most, a line for each signal."""
     rows = [_row(process, signum) for signum in ALL]
-    bold = BOLD if is_coloured else ""
-    head = _line(("", "signal", "default", "here"), ("inside", ""), ("outside", ""))
+    colour = COLOURS.get(sentences.of_sigterm(process).word)
     parts = [
-        _wrap(_who(process)),
+        [_paint(line, BOLD) for line in _wrap(_who(process))],
         [""],
-        [_paint(line, bold) for line in _wrap(sentences.sentence(process))],
+        [_paint(line, BOLD, colour) for line in _wrap(sentences.sentence(process))],
         _wrap(sentences.advice(process, children)),
-        ["", _paint(head, bold)],
-        [_draw(group, is_coloured=is_coloured) for group in _merged(rows)],
+        ["", _paint(_line("", "signal", "default", "here", "inside", "outside"), BOLD)],
+        [_draw(group) for group in _merged(rows)],
         [""],
         _legend(rows),
         _differences(process),
         *map(_wrap, sentences.notes(process)),
     ]
-    return "".join(f"{line}\n" for part in parts for line in part)
+    text = "".join(f"{line}\n" for part in parts for line in part)
+    return text if is_coloured else ESCAPE.sub("", text)
 
 
 def as_data(process: Process, children: list[int]) -> dict[str, object]:
@@ -159,33 +172,38 @@ def _merged(rows: list[Row]) -> list[list[Row]]:
     return groups
 
 
-def _draw(group: list[Row], *, is_coloured: bool) -> str:
+def _draw(group: list[Row]) -> str:
     first, last = group[0], group[-1]
     numbers = f"{first.signum}" if first is last else f"{first.signum}-{last.signum}"
     here = ", ".join(first.here)
     if first.is_partly_blocked:
         here = here.replace("blocked", "blocked*")
-    here, *more = textwrap.wrap(here, HERE_WIDTH) or [""]
-    cells = (numbers, _names(first.signum, last.signum), default_action(first.signum), here)
-    line = _line(cells, *(_shown(each, is_coloured) for each in (first.inside, first.outside)))
-    return "\n".join([line, *(_line(("", "", "", rest)) for rest in more)])
+    here, *more = textwrap.wrap(here, COLUMNS[3] - 1) or [""]
+    cells = (numbers, _names(first.signum, last.signum), _paint(default_action(first.signum), DIM))
+    line = _line(*cells, here, *(_shown(first, each) for each in (first.inside, first.outside)))
+    return "\n".join([line, *(_line("", "", "", rest) for rest in more)])
 
 
-def _line(cells: tuple[str, str, str, str], *verdicts: tuple[str, str]) -> str:
-    left = "{:<6}{:<15}{:<10}{:<26}".format(*cells)
-    right = (_paint(f"{text:<11}", colour) for text, colour in verdicts)
-    return (left + "".join(right)).rstrip()
+def _line(*cells: str) -> str:
+    """Fill up each cell to the width of its column; a colour takes no room."""
+    filled = (
+        cell + " " * (width - len(ESCAPE.sub("", cell)))
+        for cell, width in zip(cells, COLUMNS, strict=False)
+    )
+    return "".join(filled).rstrip()
 
 
-def _shown(verdict: Verdict | None, is_coloured: bool) -> tuple[str, str]:  # noqa: FBT001 - private
+def _shown(row: Row, verdict: Verdict | None) -> str:
     if verdict is None:
-        return "-", ""
+        return "-"
     text = verdict.word if verdict.is_sure else f"{verdict.word}?"
-    return text, COLOURS[verdict.word] if is_coloured else ""
+    is_default = verdict.word == IGNORED and "ignored" not in row.here
+    return _paint(text, DIM if is_default else COLOURS.get(verdict.word))
 
 
-def _paint(text: str, colour: str) -> str:
-    return f"\033[{colour}m{text}\033[0m" if colour else text
+def _paint(text: str, *styles: str | None) -> str:
+    codes = ";".join(filter(None, styles))
+    return f"\033[{codes}m{text}\033[0m" if codes else text
 
 
 def _names(first: int, last: int) -> str:
@@ -215,7 +233,11 @@ def _who(process: Process) -> str:
 def _legend(rows: list[Row]) -> list[str]:
     verdicts = [verdict for row in rows for verdict in (row.inside, row.outside) if verdict]
     words = {verdict.word for verdict in verdicts}
-    lines = [f"{word:<10} {text}" for word, text in MEANINGS.items() if word in words]
+    lines = [
+        _paint(f"{word:<10}", COLOURS.get(word)) + f" {text}"
+        for word, text in MEANINGS.items()
+        if word in words
+    ]
     if not all(verdict.is_sure for verdict in verdicts):
         lines.append(f"{'?':<10} something that matters cannot be seen from here")
     if any(row.is_partly_blocked for row in rows):
