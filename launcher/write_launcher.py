@@ -43,10 +43,11 @@ HELP = """\
 Usage: pyinit-launcher PATH
 
 Write to PATH a pyinit command for this image, this Python and this version of
-pyinit: it starts faster, blocks signals before Python boots where env(1) can
-do that (coreutils 8.31), and is deaf to the Python variables and modules of
-the workload. It is tried before it is put in its place, and may replace a
-pyinit that is there. Write it anew when Python or pyinit is upgraded.
+pyinit. It starts faster, blocks signals before Python starts if env(1) can do
+that (coreutils 8.31), and ignores the Python variables and modules of your
+program. The command is tried before it is put in place, and may replace a
+pyinit command at PATH. Run pyinit-launcher again after an upgrade of Python or
+pyinit.
 
   -h, --help     print this page
   -V, --version  print the version
@@ -98,7 +99,7 @@ def main(arguments: list[str]) -> None:
         sys.stdout.write(f"pyinit-launcher {__version__}\n")
         return
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        fail("expected one path, as in: pyinit-launcher /usr/local/bin/pyinit")
+        fail("expected one path, for example: pyinit-launcher /usr/local/bin/pyinit")
     path = os.path.abspath(arguments[0])
     check(path)
     for suffix in (BYTECODE, REST):
@@ -110,7 +111,7 @@ def main(arguments: list[str]) -> None:
 def check(path: str) -> None:
     """Refuse to write over a program that is not pyinit."""
     if os.path.isdir(path):
-        fail(f"{path} is a directory: name the file, as {path.rstrip('/')}/pyinit")
+        fail(f"{path} is a directory: name a file, such as {path.rstrip('/')}/pyinit")
     if os.path.exists(path) and not os.path.isfile(path):
         fail(f"{path} is not a file: name another path")
     try:
@@ -119,7 +120,7 @@ def check(path: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     if not any(line.startswith(REPLACED) for line in head.splitlines()):
-        fail(f"{path} is there already and is no pyinit: remove it, or name another path")
+        fail(f"{path} exists and is not a pyinit command: remove it, or name another path")
 
 
 def check_beside(path: str) -> None:
@@ -127,7 +128,7 @@ def check_beside(path: str) -> None:
     if not os.path.lexists(path):
         return
     if not os.path.isfile(path) or not Path(path).read_bytes()[: len(HEADER)].endswith(SIGN):
-        fail(f"{path} is there already and is not pyinit's: remove it, or name another path")
+        fail(f"{path} exists and is not a file of pyinit-launcher: remove it, or name another path")
 
 
 def text_of(bytecode: str) -> str:
@@ -146,8 +147,8 @@ def text_of(bytecode: str) -> str:
     if not fits(plain):
         fail(f"the path of the interpreter is too long for a #! line: {python}")
     sys.stderr.write(
-        f"pyinit-launcher: no env with {BLOCKING} here, so signals are blocked only when Python "
-        f"has started: it is slower to hear, and works all the same\n"
+        f"pyinit-launcher: no env with {BLOCKING} here: the command works, but blocks signals "
+        f"only after Python has started, so an earlier signal may be lost\n"
     )
     return TEXT.format(interpreter=plain, mask="inherited_mask", **texts)
 
@@ -238,7 +239,7 @@ def write(path: str) -> None:
     try:
         scratch = tempfile.mkdtemp(dir=folder, prefix=".")
     except OSError as error:
-        fail(f"nothing can be written into {folder}: {error.strerror}")
+        fail(f"cannot write into {folder}: {error.strerror}")
     try:
         new = os.path.join(scratch, name)
         text = text_of(new + BYTECODE)  # it is the longer one
@@ -267,7 +268,7 @@ def try_out(command: str) -> None:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYINIT_", "TINI_"))}
     done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60, env=kept)
     if done.returncode != 0 or "child_exited" not in done.stderr:
-        fail(f"what was written does not run, so it is not kept: {done.stderr.strip()}")
+        fail(f"the new command does not run, so nothing was changed: {done.stderr.strip()}")
 
 
 def first_line(path: str) -> str:

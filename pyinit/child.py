@@ -95,7 +95,7 @@ def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") ->
     except OSError as error:
         from pyinit.before.errors import StartError
 
-        limits = "is the limit on processes, memory or open files reached?"
+        limits = "check the limits on processes, memory and open files"
         msg = f"cannot start {command[0]!r}: {error.strerror}; {limits}"
         raise StartError(msg) from error
     if child.pid == 0:

@@ -19,7 +19,7 @@ KEPT = frozenset(  # for the last words
     {"exec_failed", "timed_out", "kill_after_expired", "drain_survivor", "leftovers"}
 )
 MOST_KEPT = 32
-SHORTAGE = "memory ran out; from now on no more than warnings are told"
+SHORTAGE = "memory ran out: from now on, pyinit logs only warnings and errors"
 
 
 class Report:

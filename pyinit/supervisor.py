@@ -293,7 +293,7 @@ class Supervisor:
     def _note_no_children(self) -> None:
         if self.lifecycle.status is None:
             if not processes.is_gone(self.child.pid):
-                msg = "the kernel knows of no children, and the child is not reaped yet"
+                msg = "the kernel reports no children, but the child is not reaped yet"
                 raise ChildProcessError(msg)
             self.child.status = UNKNOWN_STATUS  # an error came between
             self._note_child()

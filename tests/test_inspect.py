@@ -74,10 +74,10 @@ def words(found: dict, name: str) -> tuple[str, str]:
     ("does", "verdict", "said"),
     [
         ([], "dropped", "SIGTERM is dropped, from inside and from outside: PID 1 has no handler"),
-        (["ignore:TERM"], "ignored", "SIGTERM is ignored: the program said so. `docker stop`"),
-        (["catch:TERM"], "delivered", "SIGTERM is delivered: its handler runs. When PID 1 ends,"),
+        (["ignore:TERM"], "ignored", "SIGTERM is ignored: the program has set this. `docker stop`"),
+        (["catch:TERM"], "delivered", "SIGTERM is delivered: its handler runs. When PID 1 exits,"),
         (["block:TERM"], "held", "SIGTERM is held: it is blocked, and the signal stays pending"),
-        (["await:TERM"], "taken", "SIGTERM is taken: it waits for it (sigwait),"),
+        (["await:TERM"], "taken", "SIGTERM is taken: a thread waits for it (sigwait),"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -174,7 +174,7 @@ def test_threads_that_differ_are_told(two_threads):
     page = two_threads.inside(PYINIT, "--inspect").stdout
 
     assert re.search(r"^10 +SIGUSR1 +end +blocked\* +dropped +dropped$", page, re.MULTILINE)
-    assert "*          by some threads and not by others\n" in page
+    assert "*          blocked by some threads and not by others\n" in page
     assert "Thread 1: blocks nothing.\nThread 2: blocks USR1.\n" in page
     assert "2 threads\n" in page
 
@@ -191,7 +191,7 @@ def test_the_stopped_gets_nothing_but_sigkill(start):
     assert ("held", "held") == words(found, "SIGTERM")
     assert ("kills", "kills") == words(found, "SIGKILL")
     assert ("continues", "continues") == words(found, "SIGCONT")
-    assert f"Let it go on: kill -CONT {child}." == found["advice"]
+    assert f"To continue it: kill -CONT {child}." == found["advice"]
 
 
 def test_page_fits_80_columns_and_is_plain_in_a_pipe(two_threads):
@@ -297,7 +297,7 @@ def test_thread_of_the_kernel_is_told_as_such(process):
     kernel = process._replace(ignored=frozenset(verdicts.ALL), caught=frozenset())
     kernel = kernel._replace(threads=(process.threads[1]._replace(awaited=frozenset()),))
 
-    assert "it is a thread of the kernel." in sentences.sentence(kernel)
+    assert "it is a kernel thread." in sentences.sentence(kernel)
     assert "" == sentences.advice(kernel, [])
 
 
@@ -305,8 +305,8 @@ def test_thread_of_the_kernel_is_told_as_such(process):
     ("change", "said", "advised"),
     [
         ({"caught": {15}}, "SIGTERM is delivered: its handler runs.", ""),
-        ({"ignored": {15}}, "SIGTERM is ignored: nothing but", "If it has work to finish, let it"),
-        ({"namespace_pid": 1}, "SIGTERM is dropped", "or let it handle SIGTERM."),
+        ({"ignored": {15}}, "SIGTERM is ignored: only SIGKILL", "If it has work to finish, make"),
+        ({"namespace_pid": 1}, "SIGTERM is dropped", "or make it handle SIGTERM."),
     ],
     ids=["caught", "ignored", "init-without-handlers"],
 )
@@ -464,9 +464,9 @@ def test_what_is_not_seen_is_not_claimed(init):
     done = inspect(f"--inspect={run.init}", wrap=NOBODY)
     found = json.loads(inspect(f"--inspect={run.init}", "--json", wrap=NOBODY).stdout)
 
-    assert "As far as can be seen from here: SIGTERM" in done.stdout
+    assert "As far as pyinit can see from here: SIGTERM" in done.stdout
     assert "?          something that matters cannot be seen from here" in done.stdout
-    assert "Whether it waits for signals (sigwait)" in done.stdout
+    assert "pyinit cannot see from here whether it waits for signals" in done.stdout
     assert not of(found, "SIGTERM")["sure"]
     assert ("delivered", True) == (of(found, "SIGHUP")["inside"], of(found, "SIGHUP")["sure"])
     assert ("kills", True) == (of(found, "SIGKILL")["outside"], of(found, "SIGKILL")["sure"])
@@ -611,7 +611,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
     assert [("taken", False), ("delivered", True), ("dropped", True)] == [
         (verdict.word, verdict.is_sure) for verdict in judged
     ]
-    assert "ask as root, in Docker with --cap-add SYS_PTRACE" in sentences.notes(process)[0]
+    assert "run this as root, in Docker with --cap-add SYS_PTRACE" in sentences.notes(process)[0]
 
 
 def test_thread_that_is_dead_and_not_reaped_is_left_out(monkeypatch):
@@ -676,7 +676,7 @@ def test_tracer_is_named(init):
     sure = {told["name"] for told in found["signals"] if told["sure"]}
     assert {"SIGKILL"} == sure
     assert ("dropped", "kills") == words(found, "SIGKILL")
-    assert "Who traces it lets it go on." == stopped["advice"]
+    assert "The process that traces it must continue it." == stopped["advice"]
 
 
 def test_name_cannot_forge_a_line(init):
@@ -691,13 +691,13 @@ def test_name_cannot_forge_a_line(init):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--inspect", "7"], "--inspect '7': expected no command; another process than 1 is "),
-        (["--inspect", "--", "app"], "--inspect 'app': expected no command; another process "),
-        (["--inspect=0"], "--inspect '0': expected a pid, as --inspect=7"),
-        (["--inspect="], "--inspect: expected a pid, as --inspect=7"),
-        (["--inspect=self"], "--inspect 'self': expected a pid, as --inspect=7"),
-        (["--json"], "--json: expected --inspect beside it"),
-        (["--json", "app"], "--json: expected --inspect beside it"),
+        (["--inspect", "7"], "--inspect '7': expected no command; to inspect another process "),
+        (["--inspect", "--", "app"], "--inspect 'app': expected no command; to inspect "),
+        (["--inspect=0"], "--inspect '0': expected a pid, as in --inspect=7"),
+        (["--inspect="], "--inspect: expected a pid, as in --inspect=7"),
+        (["--inspect=self"], "--inspect 'self': expected a pid, as in --inspect=7"),
+        (["--json"], "--json is only valid with --inspect"),
+        (["--json", "app"], "--json is only valid with --inspect"),
         (["--json=1", "--inspect"], "--json '1': expected no value"),
         (["--inspct"], "'--inspct' is not an option of pyinit; did you mean --inspect?"),
     ],

@@ -275,7 +275,7 @@ def test_file_beside_it_that_is_another_ones_is_kept(short, suffix, content):
     done = write(short / "pyinit")
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert f"{other} is there already and is not pyinit's" in done.stderr
+    assert f"{other} exists and is not a file of pyinit-launcher" in done.stderr
     assert ([other], content) == (list(short.iterdir()), other.read_bytes())
 
 
@@ -452,16 +452,16 @@ def test_it_is_written_whatever_the_image_sets_for_pyinit(variable, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ([], "expected one path, as in: pyinit-launcher /usr/local/bin/pyinit"),
+        ([], "expected one path, for example: pyinit-launcher /usr/local/bin/pyinit"),
         (["a", "b"], "expected one path"),
-        (["--hlep"], "expected one path, as in: pyinit-launcher /usr/local/bin/pyinit"),
-        (["{folder}"], "{folder} is a directory: name the file, as {folder}/pyinit"),
-        (["{folder}/other"], "{folder}/other is there already and is no pyinit: remove it"),
+        (["--hlep"], "expected one path, for example: pyinit-launcher /usr/local/bin/pyinit"),
+        (["{folder}"], "{folder} is a directory: name a file, such as {folder}/pyinit"),
+        (["{folder}/other"], "{folder}/other exists and is not a pyinit command: remove it"),
         (
             ["{folder}/no/pyinit"],
-            "nothing can be written into {folder}/no: No such file or directory\n",
+            "cannot write into {folder}/no: No such file or directory\n",
         ),
-        (["{folder}/other/x"], "nothing can be written into {folder}/other: Not a directory\n"),
+        (["{folder}/other/x"], "cannot write into {folder}/other: Not a directory\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -502,7 +502,7 @@ def test_the_writer_is_not_overwritten(tmp_path):
     done = write(path)
 
     assert (1, Path(WRITER).read_bytes()) == (done.returncode, path.read_bytes())
-    assert "is there already and is no pyinit" in done.stderr
+    assert "exists and is not a pyinit command" in done.stderr
 
 
 def test_pipe_is_not_read(tmp_path):
@@ -536,7 +536,7 @@ def test_what_does_not_run_is_not_kept(short):
     done = write(short / "pyinit", PATH=f"{short}:{os.environ['PATH']}")
 
     assert 1 == done.returncode
-    assert "pyinit-launcher: what was written does not run, so it is not kept" in done.stderr
+    assert "pyinit-launcher: the new command does not run, so nothing was changed" in done.stderr
     assert [env] == list(short.iterdir())
 
 

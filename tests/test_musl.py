@@ -61,9 +61,9 @@ def test_34_ends_pyinit_that_is_not_pid_1(start, musl):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["-r", "RTMIN:TERM"], "-r 'RTMIN': expected a signal that can be caught, and SIGRTMIN "),
+        (["-r", "RTMIN:TERM"], "-r 'RTMIN': expected a signal that a program can handle; SIG"),
         (["-r", "TERM:34"], "the C library keeps 32 to 34 for its threads"),
-        (["-p", "34"], "-p '34': expected a signal that can be caught, and SIGRTMIN cannot"),
+        (["-p", "34"], "-p '34': expected a signal that a program can handle; SIGRTMIN cannot"),
     ],
     ids=["from", "to", "parent"],
 )  # fmt: skip

@@ -48,10 +48,10 @@ def test_command_that_docker_has_dropped_is_missed(below, shell, words):
     result = below(shell, "-c", f"{PYINIT} --", *words).finish()
 
     assert 1 == result.code
-    assert result.err.startswith("pyinit: no command: expected a command to run")
+    assert result.err.startswith("pyinit: no command to run: write it after the options")
     assert result.err.endswith(
-        "; Docker drops CMD where ENTRYPOINT has no brackets, "
-        'so write ENTRYPOINT ["pyinit", "--"], and CMD behind it\n'
+        "; if it is in CMD, Docker ignored it because ENTRYPOINT has no brackets: "
+        'write ENTRYPOINT ["pyinit", "--"]\n'
     )
 
 
@@ -59,9 +59,8 @@ def test_command_that_somebody_forgot_is_no_business_of_docker(run):
     """Where pyinit is neither PID 1 nor a child of it."""
     result = run(wrap=["sh", "-c", f"{PYINIT}; exit $?"], namespace=False)
 
-    assert "pyinit: no command: expected a command to run, as in: pyinit -- COMMAND [ARG]...\n" == (
-        result.err
-    )
+    line = "no command to run: write it after the options, as in pyinit -- COMMAND [ARG]..."
+    assert f"pyinit: {line}\n" == result.err
 
 
 @pytest.mark.parametrize(

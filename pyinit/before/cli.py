@@ -128,11 +128,11 @@ def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings |
 
 
 def _no_command() -> "UsageError":
-    expected = "a command to run, as in: pyinit -- COMMAND [ARG]..."
+    text = "no command to run: write it after the options, as in pyinit -- COMMAND [ARG]..."
     if posix.getpid() == 1 or posix.getppid() == 1:
-        expected += "; Docker drops CMD where ENTRYPOINT has no brackets, "
-        expected += 'so write ENTRYPOINT ["pyinit", "--"], and CMD behind it'
-    return _lacking(expected=expected)
+        text += "; if it is in CMD, Docker ignored it because ENTRYPOINT has no brackets: "
+        text += 'write ENTRYPOINT ["pyinit", "--"]'
+    return _lacking(expected=text)
 
 
 def _options(words: list[str]) -> "Iterator[tuple[str, str]]":
@@ -217,9 +217,9 @@ def _note(found: "dict[str, Any]", topic: str, option: str, value: str) -> None:
 
 def _inspection(found: "dict[str, Any]", rest: list[str]) -> Inspection:
     if "inspect" not in found:
-        raise _lacking(expected="--inspect beside it", place="--json")
+        raise _lacking(expected="--json is only valid with --inspect")
     if rest:
-        expected = "no command; another process than 1 is --inspect=PID"
+        expected = "no command; to inspect another process than PID 1, write --inspect=PID"
         raise _wrong(rest[0], expected, place="--inspect")
     return Inspection(found["inspect"], as_json="json" in found)
 
@@ -242,8 +242,8 @@ def _with_environment(
     if found.get("timeout"):
         steps = ((0, IMPLIED_KILL_AFTER),) if steps is None else steps
         if not found["rewrite"].get(SIGTERM, SIGTERM) and not (steps and steps[0][0]):
-            expected = "a signal to ask with, and -r drops SIGTERM; name one, as in -k INT:10,KILL"
-            raise _lacking(expected=expected, place="-t")
+            text = "-t sends SIGTERM, but -r drops it: name another signal, such as -k INT:10,KILL"
+            raise _lacking(expected=text)
     if steps:
         found["kill_after"] = round(sum(seconds for _, seconds in steps), 6)
         found["ladder"] = steps if steps[1:] or steps[0][0] else ()
@@ -282,8 +282,8 @@ def _switch(environment: "Mapping[str, str]", name: str) -> bool:
 def _integer(place: str, value: str, most: int | None) -> int:
     if _is_count(value) and (most is None or int(value) <= most):
         return int(value)
-    upper = "up" if most is None else f"to {most}"
-    raise _wrong(value, f"a whole number from 0 {upper}", place=place)
+    expected = "a whole number, 0 or more" if most is None else f"a whole number from 0 to {most}"
+    raise _wrong(value, expected, place=place)
 
 
 def _code(place: str, value: str) -> int:
@@ -293,7 +293,7 @@ def _code(place: str, value: str) -> int:
 def _pid(place: str, value: str) -> int:
     if _is_count(value) and int(value) > 0:
         return int(value)
-    raise _wrong(value, "a pid, as --inspect=7", place=place)
+    raise _wrong(value, "a pid, as in --inspect=7", place=place)
 
 
 def _signal(place: str, value: str) -> int:
@@ -317,7 +317,7 @@ def _rewrite(place: str, value: str) -> dict[int, int]:
     for rule in value.split(","):
         word, colon, sent = rule.partition(":")
         if not colon:
-            raise _wrong(rule, "FROM:TO, as TERM:QUIT, or FROM:0 to drop it", place=place)
+            raise _wrong(rule, "FROM:TO, such as TERM:QUIT, or FROM:0 to drop FROM", place=place)
         rules[_received(place, word)] = 0 if sent == "0" else _sent(place, sent)
     return rules
 
@@ -326,7 +326,7 @@ def _sent(place: str, word: str) -> int:
     signum = _signal(place, word)
     if signum in OF_C_LIBRARY:
         kept = f"32 to {max(OF_C_LIBRARY)}"
-        expected = f"a signal that programs use: the C library keeps {kept} for its threads"
+        expected = f"a signal that programs can use: the C library keeps {kept} for its threads"
         raise _wrong(word, expected, place=place)
     return signum
 
@@ -334,12 +334,12 @@ def _sent(place: str, word: str) -> int:
 def _received(place: str, word: str) -> int:
     signum = _signal(place, word)
     if signum == SIGCHLD:
-        reason = "it tells pyinit of the death of children"
-        raise _wrong(word, f"a signal that is forwarded, SIGCHLD is not: {reason}", place=place)
+        expected = "a signal that pyinit forwards; SIGCHLD only tells it that a child has exited"
+        raise _wrong(word, expected, place=place)
     if signum in NEVER_RECEIVED:
         from pyinit.before import names
 
-        expected = f"a signal that can be caught, and {names.name(signum)} cannot"
+        expected = f"a signal that a program can handle; {names.name(signum)} cannot be handled"
         raise _wrong(word, expected, place=place)
     return signum
 
@@ -348,7 +348,8 @@ def _seconds(place: str, value: str, alternative: str = "") -> float:
     whole, _, part = value.partition(".")
     if all(map(_is_count, filter(None, (whole, part)))) and whole + part:
         return float(value)
-    raise _wrong(value, f"seconds, as 5 or 0.5{alternative}", place=place)
+    expected = f"a number of seconds without a unit, such as 5 or 0.5{alternative}"
+    raise _wrong(value, expected, place=place)
 
 
 def _steps(place: str, value: str) -> "tuple[tuple[int, float], ...]":
@@ -358,23 +359,24 @@ def _steps(place: str, value: str) -> "tuple[tuple[int, float], ...]":
     """
     *timed, last = value.split(",")
     if not timed and ":" not in last:
-        seconds = _seconds(place, last, ", or steps, as INT:5,TERM:5,KILL")
+        seconds = _seconds(place, last, ", or steps, such as INT:5,TERM:5,KILL")
         return ((0, seconds),) if seconds else ()
     if ":" in last or _signal(place, last) != SIGKILL:
-        raise _wrong(last, "KILL as the last step, or the child may never end", place=place)
+        expected = "KILL as the last step: without it, the child may never exit"
+        raise _wrong(last, expected, place=place)
     return tuple(_step(place, word, is_first=not at) for at, word in enumerate(timed))
 
 
 def _step(place: str, word: str, *, is_first: bool) -> tuple[int, float]:
     name, colon, time = word.rpartition(":")
     if not colon and not is_first:
-        raise _wrong(word, "SIGNAL:SECONDS, as TERM:5", place=place)
+        raise _wrong(word, "SIGNAL:SECONDS, such as TERM:5", place=place)
     signum = _sent(place, name) if colon else 0
     seconds = _seconds(place, time)
     if not seconds:
         raise _wrong(word, "more than 0 seconds for a step", place=place)
     if signum == SIGKILL:
-        raise _wrong(word, "KILL in no other place than the last", place=place)
+        raise _wrong(word, "KILL only as the last step", place=place)
     return signum, seconds
 
 
@@ -388,7 +390,7 @@ def _path(place: str, value: str) -> str:
     # pyinit leaves the working directory to the child.
     if value.startswith("/"):
         return value
-    raise _wrong(value, "the path of a file from the root, such as /tmp/last-words", place=place)
+    raise _wrong(value, "an absolute path, such as /tmp/last-words", place=place)
 
 
 def _is_count(word: str) -> bool:

@@ -25,11 +25,11 @@ class UsageError(Exception):
     """The command line or the environment is wrong.
 
     Attributes:
-        word: the bad word as it was written; empty where one is missing.
-        place: the option or variable that the word was given to; empty where it stands alone.
-        within: all that was written, where ``word`` is an option of several in one word.
-        expected: what would have been right.
-        known: the right words to suggest the nearest of.
+        word: the wrong word as it was written; empty if a word is missing.
+        place: the option or variable that the word was given to; empty if there is none.
+        within: the whole word, if ``word`` is one of several short options in it.
+        expected: what would have been right; without word and place, the whole sentence.
+        known: the right words; the message suggests the one that is most like ``word``.
     """
 
     def __init__(

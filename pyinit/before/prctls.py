@@ -49,7 +49,7 @@ def _arm_parent_death(signum: int, report: "Report") -> None:
     except PrctlError as error:
         from pyinit.before import names
 
-        msg = f"cannot get {names.name(signum)} at the parent's death (-p): {error}"
+        msg = f"cannot get {names.name(signum)} when the parent exits (-p): {error}"
         raise StartError(msg) from error
 
 
@@ -99,7 +99,7 @@ def _call_of_libc(number: int, missing: BaseException) -> "Callable[[int], objec
         libc = ctypes.CDLL(None, use_errno=True)
     except BaseException as error:
         msg = (
-            f"neither python-prctl can be loaded ({missing}) nor ctypes, which would do ({error}): "
+            f"cannot load python-prctl ({missing}), nor ctypes, which would do as well ({error}): "
             "install python-prctl, or a Python with ctypes"
         )
         raise PrctlError(msg) from error

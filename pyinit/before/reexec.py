@@ -37,8 +37,8 @@ def reexec(launcher: str, inherited_mask: "Iterable[int]") -> "NoReturn":
         from pyinit.before.errors import StartError
 
         msg = (
-            "cannot start: another thread runs in this interpreter already, which would take "
-            f"signals, and getting rid of it failed: {error}; does PYTHONPATH bring a "
-            "sitecustomize that begins threads?"
+            "cannot start: another thread already runs in this interpreter and would take "
+            f"signals, and a restart without it failed: {error}; check whether PYTHONPATH has a "
+            "sitecustomize that starts threads"
         )
         os._exit(usage.complain(StartError(msg)))

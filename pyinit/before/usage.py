@@ -50,63 +50,64 @@ HELP = """\
 Usage: pyinit [OPTION]... [--] COMMAND [ARG]...
        pyinit --inspect[=PID] [--json]
 
-Run COMMAND as the one child of a small init: for PID 1 of a container. Every
-signal goes on to the child, zombies are reaped, what the child leaves behind
-may finish, and the exit code is the child's. Options end at the first word
-that is not one.
+Run COMMAND, the child, below a small init for containers. pyinit forwards
+signals to the child, reaps zombies, gives processes that the child leaves
+behind time to finish, and exits with the child's exit code. Options end at the
+first word that is not an option.
 
   -d, --drain SECONDS
-                 when the child has gone, send SIGTERM to what it left behind
-                 and wait this long, then SIGKILL (5; 0: leave at once)
-                 (PYINIT_DRAIN)
+                 when the child has exited, send SIGTERM to the processes that
+                 it left behind, wait this long, then send SIGKILL (default: 5;
+                 0: exit at once) (PYINIT_DRAIN)
   -t, --timeout SECONDS
-                 when COMMAND has run this long, ask it to stop as if SIGTERM
-                 had come, and exit with 124 (0: never); implies -k 10 where
+                 when COMMAND has run this long, ask it to stop, as SIGTERM
+                 would, and exit with 124 (default: 0, never); implies -k 10 if
                  there is no -k (PYINIT_TIMEOUT)
   -k, --kill-after SECONDS
-                 SIGKILL for a child that lives this long after the first
-                 SIGTERM, SIGINT or SIGQUIT; for all whom signals go to with
-                 -g or -a (0: never) (PYINIT_KILL_AFTER)
+                 send SIGKILL if the child still runs this long after the first
+                 SIGTERM, SIGINT or SIGQUIT; with -g or -a, to every process
+                 that gets signals (default: 0, never) (PYINIT_KILL_AFTER)
   -k SIGNAL:SECONDS,...,KILL
-                 send the first SIGNAL in place of that, then the next one each
-                 time SECONDS have passed, as in INT:5,TERM:5,ABRT:2,KILL
+                 send the first SIGNAL in place of that signal, and each further
+                 one after the SECONDS before it: INT:5,TERM:5,ABRT:2,KILL
   --explain-after SECONDS
-                 warn that the stop is slow, and why, where the child lives this
-                 long after the first of these (5, or half of -k where that is
-                 less; 0: never) (PYINIT_EXPLAIN_AFTER); PYINIT_STACKS=0: never
-                 read the stack of a Python process for it
+                 if the child still runs this long after the first request to
+                 stop, log a warning that says why (default: 5, or half of -k if
+                 that is less; 0: never) (PYINIT_EXPLAIN_AFTER);
+                 PYINIT_STACKS=0: never read the stack of a Python process
   -r, --rewrite FROM:TO
-                 forward TO in place of FROM, nothing where TO is 0; repeatable
-                 (PYINIT_REWRITE=FROM:TO,FROM:TO)
+                 forward TO in place of FROM; if TO is 0, forward nothing;
+                 repeatable (PYINIT_REWRITE=FROM:TO,FROM:TO)
   -g             forward signals to the child's whole process group
                  (PYINIT_KILL_PROCESS_GROUP=1)
-  -a, --all      forward signals to every process in the container; when pyinit
-                 is not PID 1 to all below it (PYINIT_FORWARD_ALL=1)
+  -a, --all      forward signals to every process in the container, or, when
+                 pyinit is not PID 1, to every process below it
+                 (PYINIT_FORWARD_ALL=1)
   --no-group, --no-all
-                 do without what a variable of the image turned on
-  -e CODE        exit with 0 where the code would be CODE (0-255); repeatable
+                 turn off -g or -a where a variable turned it on
+  -e CODE        exit with 0 if the exit code would be CODE (0-255); repeatable
   --leftovers CODE
-                 exit with CODE where the code would be 0, but the child left
-                 processes behind; they are named (0: do not look)
+                 exit with CODE if the exit code would be 0, but the child left
+                 processes behind; log their names (default: 0, do not look)
                  (PYINIT_LEFTOVERS)
-  -p SIGNAL      get SIGNAL when the parent of pyinit dies
-  -s             be a subreaper: adopt orphans although not PID 1; done anyway
-                 where pyinit is not PID 1 (PYINIT_SUBREAPER=1)
-  -w             warn of each orphan reaped, with its name
-  -v             say more; repeatable: starts, signals and exits with -v,
-                 each orphan with -vv (PYINIT_VERBOSITY=N: 0 errors, 1 warnings,
-                 2 info, 3 debug)
+  -p SIGNAL      get SIGNAL when the parent process of pyinit exits
+  -s             adopt orphans although pyinit is not PID 1 (be a subreaper);
+                 pyinit does this without -s as well (PYINIT_SUBREAPER=1)
+  -w             log a warning for each orphan that is reaped, with its name
+  -v             log more; repeatable: -v adds starts, signals and exits, -vv
+                 each orphan (PYINIT_VERBOSITY=N: 0 errors, 1 warnings, 2 info,
+                 3 debug; default: 1)
   --log-format auto|console|json
-                 auto is console on a terminal and one JSON object a line
-                 elsewhere (PYINIT_LOG_FORMAT)
+                 auto, the default, is console on a terminal, and elsewhere one
+                 JSON object a line (PYINIT_LOG_FORMAT)
   --inspect[=PID]
-                 run nothing: show what becomes of each signal that is sent to
-                 PID (1), from inside its PID namespace and from outside
+                 start nothing; show what happens to each signal that is sent to
+                 PID (default: 1) from inside its PID namespace and from outside
   --json         with --inspect: for machines
   --termination-log PATH
-                 at the end write there what went wrong, if anything did: how
-                 COMMAND ended, what had to be killed and why; by default, as
-                 PID 1, into /dev/termination-log where that is a file
+                 at the end, write to PATH what went wrong, if anything did: how
+                 COMMAND ended, and which processes were killed and why; by
+                 default, as PID 1, to /dev/termination-log if that is a file
                  (PYINIT_TERMINATION_LOG)
   -l             print the licence
   -h, --help     print this page
@@ -115,10 +116,9 @@ that is not one.
 TINI_SUBREAPER, TINI_VERBOSITY and TINI_KILL_PROCESS_GROUP work as well. A
 signal is written TERM, SIGTERM, term, 15 or RTMIN+3.
 
-Exit code: the child's; 128+N where signal N killed it; 124 where its time was
-over (-t), 137 where that took SIGKILL; 127 where COMMAND is not found, 126
-where it cannot be run; 1 where pyinit could not start. pyinit writes to stderr
-only.
+Exit code: the child's; 128+N if signal N killed it; 124 if the time of -t was
+over, 137 if that took SIGKILL; 127 if COMMAND is not found, 126 if it cannot be
+run; 1 if pyinit could not start. pyinit writes to stderr only.
 
 In a Dockerfile:
   ENTRYPOINT ["pyinit", "--"]
@@ -150,8 +150,9 @@ SOFTWARE.
 """
 
 OTHERS = """
-pyinit uses structlog (MIT or Apache-2.0) and, off PID 1 or with -p, loads
-python-prctl, which is GPL-3.0-or-later, where that is installed.
+pyinit uses structlog (MIT or Apache-2.0). It loads python-prctl, which is
+GPL-3.0-or-later, only if that is installed, and either pyinit is not PID 1 or
+-p is given.
 """
 
 
@@ -199,7 +200,7 @@ def sentence(error: UsageError) -> str:
     """Say which word is wrong, what was expected, and which right word is the nearest."""
     word = _quote(error.word)
     if not error.word:
-        return f"{error.place or 'no command'}: expected {error.expected}"
+        return f"{error.place}: expected {error.expected}" if error.place else error.expected
     if error.place:
         joint = " " if error.place.startswith("-") else "="
         what = f"{error.place}{joint}{word}: expected {error.expected}"
@@ -211,9 +212,9 @@ def sentence(error: UsageError) -> str:
         return f"{what}; did you mean {guess}?" if guess else what
     first, *others = error.word.split()
     if others and len(error.word) <= LONGEST_LINE:
-        return f"{what}; write each word by itself: {_quote(first)}, {_quote(others[0])}"
+        return f"{what}; write the words separately: {_quote(first)}, {_quote(others[0])}"
     guess = nearest_option(error.word, error.known)
-    return f"{what}; did you mean {guess}?" if guess else f"{what}; pyinit --help lists them"
+    return f"{what}; did you mean {guess}?" if guess else f"{what}; pyinit --help lists all options"
 
 
 def nearest_option(word: str, known: tuple[str, ...]) -> str:

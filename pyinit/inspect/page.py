@@ -241,7 +241,7 @@ def _legend(rows: list[Row]) -> list[str]:
     if not all(verdict.is_sure for verdict in verdicts):
         lines.append(f"{'?':<10} something that matters cannot be seen from here")
     if any(row.is_partly_blocked for row in rows):
-        lines.append(f"{'*':<10} by some threads and not by others")
+        lines.append(f"{'*':<10} blocked by some threads and not by others")
     return lines
 
 
