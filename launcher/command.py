@@ -1,15 +1,15 @@
 #!python
-"""The `pyinit` command: mask, then make room for nobody else's modules, then start."""
+"""The `pyinit` command: block signals, keep foreign modules out, then start."""
 
-# First of all: until this statement ran, the kernel drops what is sent to PID 1.
+# First: until this statement has run, the kernel drops signals that are sent to PID 1.
 from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
 inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
 
 import sys
 
-# What the workload may have asked for (PYTHON_LAZY_IMPORTS, Python 3.15) would have modules loaded
-# when they are used, and by then they may be gone.
+# The environment may ask for lazy imports (PYTHON_LAZY_IMPORTS, Python 3.15). Modules would then be
+# loaded at their first use, and by then they may be gone.
 set_lazy_imports = getattr(sys, "set_lazy_imports", None)
 if set_lazy_imports is not None:
     set_lazy_imports("normal")
@@ -18,10 +18,10 @@ import os
 
 
 def forget_workload_modules() -> None:
-    """Look for modules in the workload's own directories last.
+    """Search the directories of PYTHONPATH last.
 
-    PYTHONPATH is meant for the workload, whose `logging.py` or `queue.py` must not stand in for the
-    standard library's here. Last, not gone: pyinit itself may have been installed there.
+    PYTHONPATH is meant for the child, and its `logging.py` or `queue.py` must not replace a module
+    of the standard library here. Last, but not removed: pyinit itself may be installed there.
     """
     if not sys.flags.safe_path:
         del sys.path[0]  # the directory of this script
@@ -31,7 +31,7 @@ def forget_workload_modules() -> None:
 
 
 def absolute(path: str) -> str:
-    """Return the path as `site` has put it into sys.path."""
+    """Return a path as `site` puts it into sys.path."""
     try:
         return os.path.abspath(path)
     except OSError:  # the working directory is gone
@@ -39,7 +39,7 @@ def absolute(path: str) -> str:
 
 
 def is_alone() -> bool:
-    """Tell whether this is the only thread; yes where /proc does not tell."""
+    """Tell whether this is the only thread; yes if /proc cannot be read."""
     try:
         return len(os.listdir("/proc/self/task")) == 1
     except OSError:

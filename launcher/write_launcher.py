@@ -1,14 +1,14 @@
 #!python
-"""Write a `pyinit` command that starts faster and is deaf to the environment: pyinit-launcher PATH.
+"""Write a `pyinit` command that starts faster and ignores the environment: pyinit-launcher PATH.
 
-For images, once, when they are built. What is written has its interpreter, options and folders in
-it, so it is to be written anew when Python or pyinit is upgraded.
+Run it once, when an image is built. The command contains the paths of its interpreter and modules,
+so run it again when Python or pyinit is upgraded.
 """
 
 import sys
 
 if not sys.flags.safe_path:
-    del sys.path[0]  # the directory of this script: what lies there is no module of ours
+    del sys.path[0]  # the directory of this script: it has no modules of ours
 
 import hashlib
 import marshal
@@ -23,21 +23,21 @@ from types import CodeType
 from typing import NoReturn
 
 PACKAGES = ("pyinit", "structlog")
-IF_THERE = "prctl"  # ctypes does where python-prctl is not installed
-# Beside the command. Python tells bytecode by its name; PATH.pyc would be the module pyinit for
-# each script that lies there, such as pytest's.
+IF_THERE = "prctl"  # without python-prctl, ctypes is used
+# The files beside the command. Python recognises bytecode by its name. Not PATH.pyc: that would be
+# the module pyinit for every other script in that folder, such as pytest.
 BYTECODE, REST = ".run.pyc", ".rest"
-SIGN = b"pyinit\0\0"  # in its head, in place of a time and a size that nobody looks at
+SIGN = b"pyinit\0\0"  # in its header, in place of a time and a size, which are not used here
 HEADER = MAGIC_NUMBER + bytes(4) + SIGN
-SUM_BYTES = 16  # of what comes behind it, so that a start takes nothing out of another one's rest
-PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)  # to env -S, which splits and expands words
-BLOCKING = "-S --block-signal"  # of env(1), coreutils 8.31
-# Isolated, without site, and with a codec less to look up; in one word, for a #! line has but one.
+SUM_BYTES = 16  # of the rest: a command uses only the file that was written with it
+PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)  # for env -S, which splits and expands words
+BLOCKING = "-S --block-signal"  # of env(1), since coreutils 8.31
+# Isolated, without site, one codec less to look up; in one word: a #! line passes only one.
 OPTIONS = "-ISXutf8"
 LONGEST_LINE = 127  # of a #! line, before Linux 5.1
 MARK = "A `pyinit` command, written by pyinit-launcher."
-HOT = ("__init__", "signals", "processes", "child", "init")  # in the order in which they import
-REPLACED = (f'"""{MARK}', '"""The `pyinit` command:')  # and the one that pip installs
+HOT = ("__init__", "signals", "processes", "child", "init")  # in the order of their imports
+REPLACED = (f'"""{MARK}', '"""The `pyinit` command:')  # the second is the one that pip installs
 
 HELP = """\
 Usage: pyinit-launcher PATH
@@ -60,7 +60,7 @@ TEXT = '''\
 #!{interpreter}
 """{mark}"""
 
-# First of all: until this statement ran, the kernel drops what is sent to PID 1.
+# First: until this statement has run, the kernel drops signals that are sent to PID 1.
 from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
 inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
@@ -68,19 +68,19 @@ inherited_mask = pthread_sigmask(SIG_BLOCK, valid_signals())
 import sys
 
 stdlib = sys.path[:]
-sys.path[:0] = {folders!r}  # first, so that no other is searched for pyinit
+sys.path[:0] = {folders!r}  # first, so that no other folder is searched for pyinit
 
 from pyinit.init import begin
 
-sys.path[:] = [*stdlib, *{folders!r}]  # and last for all the rest
+sys.path[:] = [*stdlib, *{folders!r}]  # last for all other modules
 begin({mask})
 '''
 
-# What the bytecode beside the command does; its strings make way for what they name.
+# The program in the bytecode beside the command; each string is replaced by what it names.
 PROGRAM = """\
 from _signal import SIG_BLOCK, pthread_sigmask, valid_signals
 
-pthread_sigmask(SIG_BLOCK, valid_signals())  # as env(1) did, if it was that
+pthread_sigmask(SIG_BLOCK, valid_signals())  # as env(1) has done, if the #! line has it
 
 names = {}
 exec("bundle", names)
@@ -89,7 +89,7 @@ names["start"]("hot", "head", "rest", "folders")
 
 
 def main(arguments: list[str]) -> None:
-    """Write the command to the path that is given, and try it."""
+    """Write the command to the given path, after trying it."""
     if arguments in (["-h"], ["--help"]):
         sys.stdout.write(HELP)
         return
@@ -109,7 +109,7 @@ def main(arguments: list[str]) -> None:
 
 
 def check(path: str) -> None:
-    """Refuse to write over a program that is not pyinit."""
+    """Refuse to overwrite a program that is not pyinit."""
     if os.path.isdir(path):
         fail(f"{path} is a directory: name a file, such as {path.rstrip('/')}/pyinit")
     if os.path.exists(path) and not os.path.isfile(path):
@@ -124,7 +124,7 @@ def check(path: str) -> None:
 
 
 def check_beside(path: str) -> None:
-    """Refuse to write over what is not pyinit's."""
+    """Refuse to overwrite a file that is not of pyinit-launcher."""
     if not os.path.lexists(path):
         return
     if not os.path.isfile(path) or not Path(path).read_bytes()[: len(HEADER)].endswith(SIGN):
@@ -132,16 +132,16 @@ def check_beside(path: str) -> None:
 
 
 def text_of(bytecode: str) -> str:
-    """Return the script; its first line names the file of bytecode, if that can be done there."""
+    """Return the script; its first line names the file of bytecode, if that is possible."""
     python = os.path.realpath("/proc/self/exe")
     texts = {"mark": MARK, "folders": folders()}
-    # PATH may have folders in it that are relative, and the working directory will be another.
+    # PATH may have relative folders, and the working directory will be another one.
     env = os.path.abspath(shutil.which("env") or "env")
     blocking = f"{env} {BLOCKING} {python} {OPTIONS}"
     if can_block():
         for line in (f"{blocking} {bytecode}", blocking):
             if fits(line) and (line == blocking or PLAIN.fullmatch(bytecode)):
-                # What env has blocked was not: the child is to get what init would have got.
+                # env has blocked the signals, but the child must get the mask from before.
                 return TEXT.format(interpreter=line, mask="set()", **texts)
     plain = f"{python} {OPTIONS}"
     if not fits(plain):
@@ -154,12 +154,12 @@ def text_of(bytecode: str) -> str:
 
 
 def fits(line: str) -> bool:
-    """Tell whether it can be a #! line."""
+    """Tell whether a text is short enough for a #! line."""
     return len("#!") + len(os.fsencode(line)) <= LONGEST_LINE
 
 
 def bytecode() -> tuple[bytes, bytes]:
-    """Return what every start needs as a program in bytecode, see before/bundle, and the rest."""
+    """Return what every start needs, as a program in bytecode (see before/bundle), and the rest."""
     package = Path(folder_of("pyinit"), "pyinit")
     begin = len(HEADER) + SUM_BYTES
     rest, places = b"", []
@@ -173,7 +173,7 @@ def bytecode() -> tuple[bytes, bytes]:
         places.append((module_of(package, source), begin + len(rest), len(code), folder))
         rest += code
     head = HEADER + hashlib.sha256(rest).digest()[:SUM_BYTES]
-    # Nothing but what can be hashed: a free-threaded Python looks constants up in a table.
+    # All of them hashable: a free-threaded Python keeps constants in a table.
     constants = {
         "bundle": compiled(package / "before/bundle.py"),
         "hot": tuple(hot(package, package / f"{name}.py") for name in HOT),
@@ -193,14 +193,14 @@ def module_of(package: Path, source: Path) -> str:
 
 
 def hot(package: Path, source: Path) -> tuple[str, str, int, int, CodeType]:
-    """Return what there is to know of a module that every start needs."""
+    """Return the record of a module that every start needs."""
     found = source.stat()
     name = module_of(package, source)
     return name, str(source), int(found.st_mtime), found.st_size, compiled(source)
 
 
 def compiled(source: Path) -> CodeType:
-    """Return a module's code, without what is written for people alone."""
+    """Return the code of a module, without docstrings."""
     code: CodeType = compile(
         source.read_bytes(), str(source), "exec", dont_inherit=True, optimize=2
     )
@@ -208,7 +208,7 @@ def compiled(source: Path) -> CodeType:
 
 
 def can_block() -> bool:
-    """Tell whether env(1) can block signals: that of coreutils can, that of busybox cannot."""
+    """Tell whether env(1) can block signals, as in coreutils, but not in busybox."""
     try:
         done = subprocess.run(
             ["env", f"{BLOCKING} true"], check=False, capture_output=True, timeout=60
@@ -219,13 +219,13 @@ def can_block() -> bool:
 
 
 def folders() -> list[str]:
-    """Return where pyinit and what it loads later are, without what `site` would add."""
+    """Return the folders of pyinit and its dependencies, without those that `site` adds."""
     names = [*PACKAGES, IF_THERE] if find_spec(IF_THERE) else PACKAGES
     return list(dict.fromkeys(map(folder_of, names)))
 
 
 def folder_of(name: str) -> str:
-    """Return where a module or package is."""
+    """Return the folder in which a module or package is installed."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         fail(f"{name} is not installed for {sys.executable}")
@@ -234,7 +234,7 @@ def folder_of(name: str) -> str:
 
 
 def write(path: str) -> None:
-    """Put the script, and what is beside it, in place; but not before it was seen to run."""
+    """Put the script and its files in place, after they have run in a scratch folder."""
     folder, name = os.path.split(path)
     try:
         scratch = tempfile.mkdtemp(dir=folder, prefix=".")
@@ -242,7 +242,7 @@ def write(path: str) -> None:
         fail(f"cannot write into {folder}: {error.strerror}")
     try:
         new = os.path.join(scratch, name)
-        text = text_of(new + BYTECODE)  # it is the longer one
+        text = text_of(new + BYTECODE)  # the longer of the two paths
         Path(new).write_text(text, encoding="utf-8")
         os.chmod(new, 0o755)  # noqa: S103 - a command
         for suffix, content in zip((BYTECODE, REST), bytecode(), strict=True):
@@ -261,10 +261,10 @@ def write(path: str) -> None:
 
 
 def try_out(command: str) -> None:
-    """Run something with it; that leaves compiled all that it loads, too."""
-    # Not true(1): an image without a shell may be without that as well.
+    """Run a program with the new command; this also compiles all modules that it loads."""
+    # Not true(1): an image without a shell may not have it.
     tried = [command, "-v", "--", sys.executable, "-IS", "-c", ""]
-    # What the image sets for pyinit is not about the launcher, and may silence what is looked for.
+    # Variables of pyinit in the image are not for this, and may silence the expected log line.
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYINIT_", "TINI_"))}
     done = subprocess.run(tried, check=False, capture_output=True, text=True, timeout=60, env=kept)
     if done.returncode != 0 or "child_exited" not in done.stderr:
@@ -278,7 +278,7 @@ def first_line(path: str) -> str:
 
 
 def fail(what: str) -> NoReturn:
-    """Leave with one line and code 1."""
+    """Exit with one line and code 1."""
     line = f"pyinit-launcher: {what}"
     raise SystemExit(line)
 

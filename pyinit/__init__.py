@@ -1,3 +1,3 @@
-"""A container init: forwards signals, reaps zombies, tells why."""
+"""A container init: forwards signals, reaps zombies, and logs what went wrong."""
 
 __version__ = "0.1.0"

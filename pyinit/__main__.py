@@ -1,8 +1,8 @@
-"""``python -m pyinit``: for trying things out; the installed command masks earlier."""
+"""``python -m pyinit``: to try pyinit out; the installed command blocks signals earlier."""
 
 from pyinit import signals
 
-inherited_mask = signals.block_all()  # first: until this ran, PID 1 loses every signal
+inherited_mask = signals.block_all()  # first: until this has run, PID 1 loses every signal
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Everything between fork and exec, and what a status is worth as a code."""
+"""The child: everything between fork and exec, and the exit code of a status."""
 
 import posix
 import sys
@@ -6,8 +6,8 @@ from time import monotonic  # a builtin module
 
 from pyinit import signals
 
-# A class with nothing in it but what it is given: types.SimpleNamespace, which the interpreter has
-# made already. To make one of our own takes as long as to load a file.
+# types.SimpleNamespace, a class for plain records, which the interpreter has made already. To make
+# a class of our own takes as long as to load a file.
 RECORD = type(sys.implementation)
 
 TYPE_CHECKING = False
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from pyinit.before.terminal import Terminal
 
     class Child:
-        """What there is to know of the child.
+        """What pyinit knows of the child.
 
         Attributes:
             pid: its pid and, if it leads one of its own, its process group; 0 before the fork.
-            status: its status, once it is reaped; then the pid may be another's. None before.
+            status: its status, once it is reaped, and the pid may be another's; None before.
             began: when it was forked, on the monotonic clock.
-            failure: the descriptor on which a failed exec is told.
-            oom_kills: how often memory had run out before; None where nobody tells.
-            terminal: what pyinit shares with it; None where there is no terminal.
+            failure: the descriptor from which pyinit reads why exec failed.
+            oom_kills: the count of OOM kills before the child ran; None if it is not known.
+            terminal: the terminal that pyinit and the child share; None if there is none.
         """
 
         pid: int
@@ -36,26 +36,26 @@ if TYPE_CHECKING:
         terminal: Terminal | None
 
         def __init__(self, **known: object) -> None:
-            """Keep what is known."""
+            """Keep the values."""
 
 else:
     Child = RECORD
 
 STDERR = 2
 LONGEST_PATH = 4096  # PATH_MAX
-UNKNOWN_CODE = 1  # where the kernel never told how the child ended
-USUAL_DESCRIPTORS = 1024  # where /proc does not tell which there are
-DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) of the GNU C library searches without PATH
+UNKNOWN_CODE = 1  # if the kernel never told how the child ended
+USUAL_DESCRIPTORS = 1024  # if /proc does not tell which are open
+DEFAULT_PATH = b"/bin:/usr/bin"  # where execvp(3) of glibc searches without PATH
 COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 
 def unborn() -> Child:
-    """Return what there is to know before the fork."""
+    """Return the record of the child before the fork."""
     return Child(pid=0, status=None, began=0.0, failure=-1, oom_kills=None, terminal=None)
 
 
 def has_terminal() -> bool:
-    """Tell whether pyinit has a terminal, or another process of its session leads it on one."""
+    """Tell whether pyinit has a terminal, or is in a session that another process leads on one."""
     for descriptor in (0, 1, 2):
         try:
             posix.tcgetpgrp(descriptor)  # of the controlling terminal, else it fails
@@ -66,22 +66,22 @@ def has_terminal() -> bool:
         if posix.getsid(0) == posix.getpid():
             return False
         posix.close(posix.open("/dev/tty", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY))
-    except OSError:  # there is none, or /dev is not there; or a seccomp filter: as if it were alone
+    except OSError:  # no terminal, or no /dev; or a seccomp filter: then as if there were none
         return False
     return True
 
 
 def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") -> None:
-    """Fork, and have the child become ``command``.
+    """Fork, and exec ``command`` in the child.
 
     Args:
-        child: what is to be known of it; its terminal says whether it gets a process group of its
-            own, as it does without a terminal, and the foreground.
+        child: the record to fill in. Its terminal, if any, says whether the child gets a process
+            group of its own and the foreground; without a terminal it gets a group of its own.
         command: the program, searched in PATH unless it has a slash, and its arguments.
-        inherited_mask: the mask that the child gets.
+        inherited_mask: the signal mask for the child.
 
     Raises:
-        StartError: there is no descriptor, process or memory to be had.
+        StartError: there are no descriptors, processes or memory left.
     """
     terminal = child.terminal
     try:
@@ -102,32 +102,32 @@ def spawn(child: Child, command: tuple[str, ...], inherited_mask: "set[int]") ->
         try:
             _become(command, inherited_mask, child, failure, ignore_sigchld=ignore_sigchld)
         finally:
-            posix._exit(127)  # noqa: SLF001 - the parent, told why, has the better code
+            posix._exit(127)  # noqa: SLF001 - the parent learns why, and sets a better code
     try:
         if terminal is None or terminal.own_group:
             _join_own_group(child.pid)
         posix.close(failure)
-        posix.sched_yield()  # it may have been put behind us on this processor
-    except BaseException:  # noqa: BLE001 - the child runs, nothing is a reason to give it up
+        posix.sched_yield()  # the child may wait for this processor
+    except BaseException:  # noqa: BLE001 - the child runs, and no error may end pyinit now
         pass
 
 
 def let_go() -> None:
-    """Close what was inherited but 0, 1 and 2, and leave the working directory.
+    """Close all inherited descriptors except 0, 1 and 2, and leave the working directory.
 
-    Both are the child's. Somebody may be waiting for the end of a pipe, or want to unmount.
+    Both belong to the child. Another process may wait for the end of a pipe, or want to unmount.
     """
     for descriptor in _inherited():
         try:
-            if posix.get_inheritable(descriptor):  # pyinit's own are not: exec would close them
+            if posix.get_inheritable(descriptor):  # pyinit's own are not inheritable
                 posix.close(descriptor)
-        except OSError:  # that by which they were listed
+        except OSError:  # the one by which they were listed
             pass
     posix.chdir("/")
 
 
 def _inherited() -> "Iterable[int]":
-    # Not closerange: without close_range(2), before Linux 5.9 or by a filter, it tries each number.
+    # Not closerange: without close_range(2) (before Linux 5.9, or filtered) it tries each number.
     try:
         return [number for name in posix.listdir("/proc/self/fd") if (number := int(name)) > STDERR]
     except OSError:
@@ -135,15 +135,15 @@ def _inherited() -> "Iterable[int]":
 
 
 def exit_code(status: int) -> int:
-    """Return the code of a status of waitpid: the child's own, or 128 + the signal's number."""
+    """Return the code for a status of waitpid: the exit code, or 128 + the number of the signal."""
     code = posix.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
 def fill_holes() -> None:
-    """Open /dev/null where 0, 1 or 2 is closed, or the next descriptor opened would land there.
+    """Open /dev/null in place of a closed 0, 1 or 2, or the next open file would get that number.
 
-    The child gets the holes back: what Python opens is closed by exec.
+    In the child they are closed again: exec closes what Python has opened.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -153,7 +153,7 @@ def fill_holes() -> None:
 
 
 def _plug() -> None:
-    # The lowest free descriptor is the hole. A root directory is there even where /dev is not.
+    # open takes the lowest free number, which is the hole. The directory / always exists.
     for path, flags in (("/dev/null", posix.O_RDWR), ("/", posix.O_PATH)):
         try:
             posix.open(path, flags)
@@ -163,10 +163,10 @@ def _plug() -> None:
 
 
 def _join_own_group(pid: int) -> None:
-    # On both sides of the fork, or a signal for the group sent before the child ran would be lost.
+    # On both sides of the fork, or a signal to the group before the child has run would be lost.
     try:
         posix.setpgid(pid, pid)
-    except OSError:  # EACCES: it has done so and exec'd; ESRCH: it is dead
+    except OSError:  # EACCES: the child has done this already, and exec; ESRCH: it has exited
         pass
 
 
@@ -187,18 +187,18 @@ def _become(
     own_listen_pid()
     arguments = [_encoded(word) for word in command]
     signals.restore_dispositions(ignore_sigchld=ignore_sigchld)
-    signals.set_mask(mask)  # from here on it may be killed like any other program
+    signals.set_mask(mask)  # from here on a signal can kill the child, as any other program
     _exec(arguments)
-    posix.close(child.failure)  # the parent's end, in case that no other descriptor is to be had
+    posix.close(child.failure)  # the parent's end: to have a free descriptor
     from pyinit.before import failed_exec
 
     failed_exec.try_again(candidates(arguments[0]), arguments, failure)
 
 
 def restore_locale() -> None:
-    """Take LC_CTYPE out of the environment again, where CPython put it in for the C locale.
+    """Undo LC_CTYPE in the environment, if CPython has set it because of the C locale (PEP 538).
 
-    PEP 538 has it do so when it starts, for its own children's good.
+    The child gets the environment that pyinit got.
     """
     if posix.environ.get(b"LC_CTYPE") not in COERCED_LOCALES or posix.environ.get(b"LC_ALL"):
         return
@@ -215,10 +215,10 @@ def restore_locale() -> None:
 
 
 def own_listen_pid() -> None:
-    """Have the child take sockets that were meant for what became pyinit: sd_listen_fds(3).
+    """Pass sockets of systemd on to the child: sd_listen_fds(3).
 
-    It takes none where LISTEN_PID is not its own. LISTEN_PIDFDID says the same in another way, and
-    is not looked for where it is not set.
+    A program takes them only if LISTEN_PID is its own pid. LISTEN_PIDFDID identifies a process in
+    another way; if it is not set, nothing looks at it.
     """
     if posix.environ.get(b"LISTEN_PID") == b"%d" % posix.getppid():
         posix.putenv(b"LISTEN_PID", b"%d" % posix.getpid())
@@ -226,9 +226,9 @@ def own_listen_pid() -> None:
 
 
 def _exec(arguments: list[bytes]) -> None:
-    """Become the first file that there is; return where there is none, or it cannot be run.
+    """Exec the first file that exists; return if there is none, or if it cannot be run.
 
-    posix.execv hands on the environment as it is; posix.execve would drop what is not NAME=VALUE.
+    posix.execv passes the environment on as it is; posix.execve would drop what is not NAME=VALUE.
     """
     for path in candidates(arguments[0]):
         try:
@@ -240,15 +240,15 @@ def _exec(arguments: list[bytes]) -> None:
 
 
 def _encoded(word: str) -> bytes:
-    # As os.fsencode does; it undoes what Python did to the words of its own command line.
+    # As os.fsencode does: it undoes how Python has decoded the words of its command line.
     return word.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 
 
 def candidates(name: bytes) -> "Iterator[bytes]":
-    """Return the paths that a command may have: its own, or one for each folder of PATH."""
+    """Yield the paths of a command: itself if it has a slash, or one for each folder in PATH."""
     if b"/" in name:
         yield name
     elif name:
         for directory in posix.environ.get(b"PATH", DEFAULT_PATH).split(b":"):
-            if len(directory) < LONGEST_PATH:  # as execvp(3) of the GNU C library
+            if len(directory) < LONGEST_PATH:  # as execvp(3) of glibc
                 yield directory + b"/" + name if directory else name

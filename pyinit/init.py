@@ -1,13 +1,13 @@
-"""Be init: run a command, pass signals on to it, reap, and leave with its code.
+"""Be init: run a command, forward signals to it, reap, and exit with its code.
 
-The loop is here (:func:`_live`), and the usual case whole: a command without options, no terminal,
-a child that lives. Once it is dead, or anything else comes up, the loop asks the ``supervisor``:
-that sends SIGTERM to whatever is left, SIGKILL to what stays, and tells.
+The loop is here (:func:`_live`), with all of the usual case: a command without options, no
+terminal, a child that runs. For everything else, such as the exit of the child, the loop asks the
+``supervisor``. That one sends SIGTERM and then SIGKILL to the processes that are left, and logs.
 """
 
 import posix
 import sys
-from time import monotonic, sleep  # builtin: it needs no file
+from time import monotonic, sleep  # builtin: no file is read
 
 from pyinit import child, processes, signals
 from pyinit.child import UNKNOWN_CODE
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from pyinit.supervisor import Supervisor
 
     class Init:
-        """What the usual case knows.
+        """The state of the usual case.
 
         Attributes:
             command: the program and its arguments.
-            settings: what the user asked for; None for nothing.
+            settings: what the user asked for; None if there are no options.
             child: the child.
-            reserve: a piece of memory to go on with where there is none left. Never touched, so
-                that it takes nothing but room below a limit.
-            patience: how long to wait for a signal: 0.0 where more may be dead, None for as long as
-                it takes. Once there is a supervisor its clocks say.
-            has_looked: False where the last look for the dead, or what comes after it, raised. Then
-                there is another one soon, although no SIGCHLD will tell, but not at once.
-            supervisor: the rest, which decides from then on; None as long as all is as usual.
+            reserve: memory to free when there is none left. It is never written to, so it counts
+                against a limit but uses no memory.
+            patience: how long to wait for a signal: 0.0 if more processes may have exited, None for
+                without limit. Once there is a supervisor, its clocks decide.
+            has_looked: False if the last attempt to reap, or what follows it, raised an error. Then
+                there is another attempt soon, but not at once, although no SIGCHLD will come.
+            supervisor: handles the rest, and decides from then on; None in the usual case.
         """
 
         command: tuple[str, ...]
@@ -49,22 +49,22 @@ if TYPE_CHECKING:
         supervisor: Supervisor | None
 
         def __init__(self, **known: object) -> None:
-            """Keep what is known."""
+            """Keep the values."""
 
 else:
     Init = child.RECORD
 
 RESERVE = 1 << 20  # bytes
-IN_A_ROW = 16  # signals, and then the dead are looked for: SIGCHLD may be pending behind them
+IN_A_ROW = 16  # signals; then exited processes are reaped: SIGCHLD may be pending behind them
 TRIES = 3  # in a row, to load the supervisor
-MANY = 100  # turns in a row that raised: then nothing more is to be had, of memory for one
-PAUSE_SECONDS = 0.05  # where the kernel refuses to wait, PID 1 must not turn at full speed
+MANY = 100  # turns in a row with an error: then it will not get better, for example without memory
+PAUSE_SECONDS = 0.05  # if the kernel refuses to wait, PID 1 must not spin
 
-modules_stay_open = False  # whether modules come from a file that is open, see before/bundle
+modules_stay_open = False  # whether modules come from an open file: see before/bundle
 
 
 def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
-    """Return what there is to know before there is a child."""
+    """Return the state before there is a child."""
     return Init(
         command=command,
         settings=settings,
@@ -77,41 +77,41 @@ def ready(command: tuple[str, ...], settings: "Settings | None") -> Init:
 
 
 def begin(inherited_mask: "set[int]") -> "NoReturn":
-    """Call oneself pyinit, which env(1) in a #! line has undone, and start.
+    """Set the process name to pyinit, and start: a #! line with env(1) has set another name.
 
-    What pyinit-launcher writes ends here.
+    The command that pyinit-launcher writes calls this.
 
     Args:
-        inherited_mask: which signals were blocked before all were.
+        inherited_mask: the signals that were blocked before pyinit blocked all.
     """
     try:
         comm = posix.open("/proc/self/comm", posix.O_WRONLY | posix.O_CLOEXEC)
         posix.write(comm, b"pyinit")
         posix.close(comm)
-    except OSError:  # no /proc: then it has the interpreter's name
+    except OSError:  # no /proc: the name remains that of the interpreter
         pass
     main(inherited_mask)
 
 
 def main(inherited_mask: "set[int]") -> "NoReturn":
-    """Do what the command line says, then leave.
+    """Do what the command line says, then exit.
 
     Args:
-        inherited_mask: which signals were blocked before all were.
+        inherited_mask: the signals that were blocked before pyinit blocked all.
     """
     try:
         command = _plain_command()
         code = run(command, None, inherited_mask) if command else _do_as_told(inherited_mask)
-    except BaseException as error:  # noqa: BLE001 - raised before the child runs only: it may give up
+    except BaseException as error:  # noqa: BLE001 - only before the child runs, so pyinit may exit
         from pyinit.before import usage
 
         code = usage.complain(error)
-    # sys.exit would run exit handlers, one of which might change the code.
-    posix._exit(code)  # noqa: SLF001 - so it is called
+    # sys.exit would run exit handlers, and one of them might change the code.
+    posix._exit(code)  # noqa: SLF001 - its name in posix
 
 
 def _plain_command() -> tuple[str, ...]:
-    """Return a command without options; none where there are any, or variables, or no command."""
+    """Return the command; empty if there are options or variables of pyinit, or no command."""
     words = sys.argv[1:]
     if words[:1] == ["--"]:
         del words[0]
@@ -138,15 +138,15 @@ def _do_as_told(inherited_mask: "set[int]") -> int:
 
 
 def run(command: tuple[str, ...], settings: "Settings | None", inherited_mask: "set[int]") -> int:
-    """Run the command until it and what it left have gone; return the code to leave with.
+    """Run the command until it and all that it left behind have exited; return the exit code.
 
     Args:
         command: the program and its arguments, never empty.
-        settings: what the user asked for; None for nothing.
-        inherited_mask: the mask the child gets; by now every signal is blocked.
+        settings: what the user asked for; None if there are no options.
+        inherited_mask: the signal mask for the child; by now every signal is blocked.
 
     Raises:
-        RefusalError: nothing was run.
+        RefusalError: the command was not started.
     """
     init = ready(command, settings)
     if settings is not None or posix.getpid() != 1 or child.has_terminal():
@@ -154,8 +154,8 @@ def run(command: tuple[str, ...], settings: "Settings | None", inherited_mask: "
     child.spawn(init.child, command, inherited_mask)
 
     # -------------------------------------------------------------------------------------
-    # The child runs. From here on nothing may give up, block or slow down: where PID 1 goes,
-    # the kernel kills all that is left in the container.
+    # The child runs. From here on no error may end pyinit, and nothing may block it: when
+    # PID 1 exits, the kernel kills every other process in the container.
     # -------------------------------------------------------------------------------------
 
     is_past_fork = False
@@ -171,7 +171,7 @@ def run(command: tuple[str, ...], settings: "Settings | None", inherited_mask: "
 
 
 def _live(init: Init) -> int:
-    """Go on until nobody is left; return the code to leave with."""
+    """Loop until no process is left; return the exit code."""
     in_a_row = tries = 0
     while init.supervisor is None or not init.supervisor.is_over():
         received = _wait(init)
@@ -188,7 +188,7 @@ def _live(init: Init) -> int:
             guard(init, init.supervisor.take_step)
         if init.has_looked:
             tries = 0
-        else:  # the supervisor cannot be loaded, or can do nothing
+        else:  # the supervisor cannot be loaded, or fails each time
             tries += 1
             most = TRIES if init.supervisor is None else MANY
             if tries >= most and (code := _code_of_child(init)) is not None:
@@ -197,10 +197,10 @@ def _live(init: Init) -> int:
 
 
 def guard(init: Init, act: "Callable[..., None]", *arguments: object) -> None:
-    """Do it, and survive whatever it raises; the border in :func:`run` says why."""
+    """Call ``act``, and survive every error; the border in :func:`run` says why."""
     try:
         act(*arguments)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 goes on
+    except BaseException as error:  # noqa: BLE001 - whatever it is, PID 1 must go on
         init.has_looked = False
         _tell_error(init, error)
 
@@ -210,12 +210,12 @@ def _tell_error(init: Init, error: BaseException) -> None:
         init.reserve = None
     try:
         _supervisor(init).report.tell_error(error)
-    except BaseException:  # noqa: BLE001 - there is nobody left to tell
+    except BaseException:  # noqa: BLE001 - then it cannot be logged
         pass
 
 
 def _once_after_fork(init: Init) -> None:
-    """Do what is to be done once, beside the child."""
+    """Do what has to be done once, while the child starts."""
     guard(init, child.let_go)
     guard(init, _note_oom_kills, init)
     if init.supervisor is not None:
@@ -225,18 +225,18 @@ def _once_after_fork(init: Init) -> None:
 
 
 def _note_oom_kills(init: Init) -> None:
-    if init.supervisor is None or init.supervisor.report.verbosity > 0:  # 0 tells only errors
+    if init.supervisor is None or init.supervisor.report.verbosity > 0:  # 0: only errors are logged
         from pyinit.later import outcome
 
         init.child.oom_kills = outcome.oom_kills()
 
 
 def _load_supervisor() -> None:
-    from pyinit import settings, supervisor  # noqa: F401 - while they are sure to be there
+    from pyinit import settings, supervisor  # noqa: F401 - now, because they may be removed later
 
 
 def _wait(init: Init) -> "struct_siginfo | None":
-    """Wait for a signal, for as long as nothing else is to be done."""
+    """Wait for a signal until there is something else to do."""
     try:
         patience = init.patience
         if init.supervisor is not None:
@@ -245,7 +245,7 @@ def _wait(init: Init) -> "struct_siginfo | None":
             patience = RETRY_SECONDS if patience is None else patience
             patience = min(max(patience, PAUSE_SECONDS), RETRY_SECONDS)
         return signals.wait(patience)
-    except BaseException as error:  # noqa: BLE001 - there are the dead to look for all the same
+    except BaseException as error:  # noqa: BLE001 - exited processes must be reaped nevertheless
         _tell_error(init, error)
     try:
         from pyinit.later import wait_refused
@@ -259,13 +259,13 @@ def _wait(init: Init) -> "struct_siginfo | None":
 
 
 def _forward(init: Init, received: "struct_siginfo") -> None:
-    """Pass a signal on, as it is and to the child alone; otherwise the supervisor does."""
+    """Forward a signal unchanged, to the child alone; any other case is the supervisor's."""
     signum = received.si_signo
-    # One that asks to stop starts clocks, which the supervisor has.
+    # A request to stop starts clocks, and the supervisor has them.
     if init.supervisor is None and init.child.status is None and signum not in REQUESTS_TO_STOP:
         try:
             processes.send(init.child.pid, signum)
-        except OSError:  # the long way tries again, and says why
+        except OSError:  # the supervisor tries again, and logs why
             pass
         else:
             return
@@ -273,12 +273,12 @@ def _forward(init: Init, received: "struct_siginfo") -> None:
 
 
 def _reap(init: Init) -> None:
-    """Reap orphans that nobody asks about; otherwise, and for the child, the supervisor does."""
+    """Reap orphans that are not logged; the child, and any other case, is the supervisor's."""
     init.patience = None
     if init.supervisor is None:
         try:
             left = processes.reap_orphans(init.child, BATCH)
-        except OSError as error:  # a seccomp filter, say
+        except OSError as error:  # for example a seccomp filter
             _tell_error(init, error)
             left = processes.CHILD_OR_NOBODY
         if left == processes.CHILD_OR_NOBODY or init.child.status is not None:
@@ -291,7 +291,7 @@ def _reap(init: Init) -> None:
 
 
 def _supervisor(init: Init) -> "Supervisor":
-    """Return the supervisor. The first that asks has it made, and the loop asks it from then on."""
+    """Return the supervisor; the first call makes it, and from then on the loop uses it."""
     if init.supervisor is None:
         from pyinit.settings import Settings
         from pyinit.supervisor import Supervisor
@@ -303,7 +303,7 @@ def _supervisor(init: Init) -> "Supervisor":
 
 
 def _code_of_child(init: Init) -> int | None:
-    """Reap the child, if it is dead, and return its code."""
+    """Reap the child if it has exited, and return its code; None if it still runs."""
     status = init.child.status
     try:
         if status is None:
@@ -314,8 +314,8 @@ def _code_of_child(init: Init) -> int | None:
 
 
 def pause() -> None:
-    """Let some time pass, if the kernel lets it."""
+    """Let some time pass, if the kernel allows it."""
     try:
         sleep(PAUSE_SECONDS)
-    except BaseException:  # noqa: BLE001 - refused as well: then it turns, and goes on
+    except BaseException:  # noqa: BLE001 - refused as well: then the loop spins, but goes on
         pass

@@ -1,12 +1,12 @@
-"""Signal and reap: no other file does either, so what could hit a stranger is all in here.
+"""Signal and reap: all code that could hit a wrong process is in this file.
 
-1. ``kill(-1)`` only as PID 1, which is asked each time: from any other process it would reach every
-   process of the user, or of the machine (kill(2)).
-2. A pid is only ever the child's or an orphan's that is not reaped yet, so it is nobody else's; or
-   it comes with a descriptor of the process that was looked at (pidfd_open(2)).
-3. A zombie that somebody asks about is looked at first, and reaped afterwards by its pid: while it
-   is one its name can be read, and a status that is known before it is taken cannot be lost by an
-   error in taking it. For orphans of whom nobody asks see :func:`reap_orphans`.
+1. ``kill(-1)`` is used only as PID 1, which is checked each time: from any other process it would
+   reach every process of the user, or of the machine (kill(2)).
+2. A pid is always that of the child, or of an orphan that is not reaped yet, so it cannot belong to
+   another process; or it comes with a descriptor of the process (pidfd_open(2)).
+3. A zombie that is logged is looked at first, and then reaped by its pid. The name of a zombie can
+   be read only until it is reaped, and an error while reaping cannot lose a status that is known.
+   For orphans that are not logged see :func:`reap_orphans`.
 """
 
 import posix
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pyinit.child import Child
 
 ALL = -1
-NONE, MORE, CHILD_OR_NOBODY = range(3)  # of those that are dead
-BATCH = 64  # orphans, and then signals are looked for although more are dead
-RETRY_SECONDS = 1.0  # until those are looked for again that could not be had
-NOBODY = (0, 0)  # of waitpid(2): nobody could be had
-NO_SMALL_INTEGER = 1 << 20  # of which CPython has none ready
+NONE, MORE, CHILD_OR_NOBODY = range(3)  # what was found of exited processes
+BATCH = 64  # orphans; then signals are taken, even if there are more orphans
+RETRY_SECONDS = 1.0  # until the next attempt to reap those that could not be reaped
+NOBODY = (0, 0)  # of waitpid(2): there was nothing to reap
+NO_SMALL_INTEGER = 1 << 20  # CPython has no integer of this size ready
 LOOKING = posix.WEXITED | posix.WNOHANG | posix.WNOWAIT
-STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # as long as it is
+STOPPED = posix.WSTOPPED | posix.WNOHANG | posix.WNOWAIT  # only while it is stopped
 CORE_DUMPED = 0x80  # the bit of a status that says so (wait(2), WCOREDUMP)
 
 
@@ -34,62 +34,62 @@ def send(pid: int, signum: int) -> None:
     """Send a signal to the child.
 
     Raises:
-        OSError: EPERM where it may not be signalled.
+        OSError: EPERM if pyinit may not signal it.
     """
     posix.kill(pid, signum)
 
 
 def send_to_group(child: int, signum: int) -> None:
-    """Send to the group that the child began with, and to the child wherever it is.
+    """Send to the group that the child began with, and to the child in whatever group it is.
 
     Raises:
-        OSError: EPERM where the child may not be signalled: kill(-PGID) succeeds where one of a
-            group may be, and does not tell of it.
+        OSError: EPERM if pyinit may not signal the child. kill(-PGID) does not say so: it succeeds
+            if one process of the group may be signalled.
     """
     is_member = posix.getpgid(child) == child
     try:
         posix.kill(-child, signum)
-    except OSError:  # it went, and nobody is left there; or nobody there may be signalled
+    except OSError:  # the group is empty, or none of it may be signalled
         if is_member:
             raise
-    posix.kill(child, 0 if is_member else signum)  # 0 asks: of a group one is enough for success
+    posix.kill(child, 0 if is_member else signum)  # 0 only asks whether it may be
 
 
 def send_to_all(child: int, signum: int) -> None:
-    """Send to everybody in the namespace; nothing where pyinit is not its PID 1.
+    """Send to every process in the namespace; do nothing if pyinit is not PID 1.
 
     Args:
-        child: the child's pid; 0 once it is dead.
+        child: the pid of the child; 0 if it has exited.
         signum: the signal.
 
     Raises:
-        OSError: ESRCH where there is nobody; EPERM where the child may not be signalled: kill(-1)
-            does not tell of it.
+        OSError: ESRCH if there is no process; EPERM if pyinit may not signal the child, which
+            kill(-1) does not say.
     """
     if posix.getpid() == 1:
         posix.kill(ALL, signum)
         if child:
-            posix.kill(child, 0)  # asks, and sends nothing
+            posix.kill(child, 0)  # sends nothing, but fails with EPERM
 
 
 def wake() -> None:
-    """Have the loop look what there is to do; for another thread, which has found something.
+    """Wake the loop from another thread, because there is something to do.
 
-    A SIGCHLD is no news to anybody, and is kept: it is blocked, for PID 1 as well (signal(7)).
+    A SIGCHLD too many does no harm. It stays pending even for PID 1, because it is blocked.
     """
     posix.kill(posix.getpid(), SIGCHLD)
 
 
 def send_to(pid: int, descriptor: int | None, signum: int) -> None:
-    """Send to one process, through a descriptor of it if there is one.
+    """Send to one process, through its pidfd if there is one.
 
     Args:
-        pid: its pid, which was looked at a moment ago.
-        descriptor: its pidfd; None before Linux 5.3, or where one is refused.
+        pid: its pid, which was read a moment ago.
+        descriptor: its pidfd; None before Linux 5.3, or if the kernel refuses one.
         signum: the signal.
 
     Raises:
-        OSError: ESRCH where it is gone, EPERM.
+        OSError: ESRCH if it is gone, EPERM if pyinit may not signal it.
     """
     if descriptor is not None:
         from _signal import pidfd_send_signal
@@ -98,7 +98,7 @@ def send_to(pid: int, descriptor: int | None, signum: int) -> None:
             pidfd_send_signal(descriptor, signum)
         except ProcessLookupError:
             raise
-        except OSError:  # no such call, or forbidden: then kill(2) says which
+        except OSError:  # there is no such call, or it is forbidden: kill(2) will say
             pass
         else:
             return
@@ -106,16 +106,16 @@ def send_to(pid: int, descriptor: int | None, signum: int) -> None:
 
 
 def send_to_whole_group(group: int, signum: int) -> None:
-    """Send to a process group that is known to be ours; signal 0 asks whether anybody is in it.
+    """Send to a process group that is known to be ours; signal 0 only asks whether it is empty.
 
     Raises:
-        OSError: ESRCH where nobody is; EPERM where nobody there may be signalled.
+        OSError: ESRCH if it is empty; EPERM if pyinit may signal no process in it.
     """
     posix.kill(-group, signum)
 
 
 def continue_group(group: int) -> None:
-    """Continue a group that a terminal stopped; that it may not be signalled is nothing to us."""
+    """Continue a group that a terminal has stopped, if pyinit may signal it."""
     try:
         posix.kill(-group, SIGCONT)
     except OSError:
@@ -123,10 +123,10 @@ def continue_group(group: int) -> None:
 
 
 def is_anybody_here() -> bool:
-    """Tell, for PID 1, whether there is another process in its namespace, be it a zombie.
+    """Tell, for PID 1, whether there is another process in its namespace, even a zombie.
 
-    One that was brought in by setns(2), as `docker exec` does, has its parent outside of the
-    namespace, so waitpid(2) does not know of it.
+    waitpid(2) does not know all of them: a process that entered by setns(2), as with `docker exec`,
+    has its parent outside the namespace.
     """
     if posix.getpid() != 1:
         return False
@@ -138,13 +138,13 @@ def is_anybody_here() -> bool:
 
 
 def next_dead() -> tuple[int, int] | None:
-    """Return pid and status of a child or orphan that is a zombie, and leave it one.
+    """Return pid and status of a child or orphan that is a zombie, without reaping it.
 
-    None if none is.
+    None if there is no zombie.
 
     Raises:
-        ChildProcessError: there are no children at all, living or dead.
-        OSError: the kernel refuses to tell, as a seccomp filter may have it.
+        ChildProcessError: there are no children at all, neither running nor zombies.
+        OSError: the kernel refuses, for example because of a seccomp filter.
     """
     dead = posix.waitid(posix.P_ALL, 0, LOOKING)
     return None if dead is None else (dead.si_pid, _status(dead))
@@ -157,22 +157,22 @@ def _status(dead: "posix.waitid_result") -> int:
 
 
 def reap_orphans(child: "Child", most: int) -> int:
-    """Reap orphans that nobody asks about; and the child, should it die meanwhile.
+    """Reap orphans that are not logged; and the child, if it exits meanwhile.
 
-    In a storm of orphans nearly all that PID 1 does is here, so the loop is as short as can be: one
-    system call an orphan. The child is looked for but once, before. Where it dies later its status
-    comes out of waitpid(2), and must not be lost for want of memory: CPython puts pid and status
-    into two integers and a tuple, so twice as many are made and given back before. It keeps the
-    room for the next of their kind (tests/test_reaping.py).
+    In a storm of orphans PID 1 spends nearly all of its time here, so the loop is short: one system
+    call for each orphan. The child is looked for only once, before the loop. If it exits later, its
+    status comes from waitpid(2), and a lack of memory must not lose it. CPython needs two integers
+    and a tuple for the result, so twice as many are made and freed before: CPython keeps their
+    memory for the next objects of their kind (tests/test_reaping.py).
 
     Args:
-        child: the child, which is left a zombie if it is one already; its status is noted where it
-            is reaped.
+        child: the child. If it is a zombie already, it stays one; if it is reaped here, its status
+            is noted.
         most: how many to reap.
 
     Returns:
-        NONE where nobody is dead any more; MORE where somebody may be; CHILD_OR_NOBODY where the
-        child was found dead or has just been reaped, or where there are no children at all.
+        NONE if there are no more zombies; MORE if there may be some; CHILD_OR_NOBODY if the child
+        is a zombie or has just been reaped, or if there are no children at all.
 
     Raises:
         OSError: as for :func:`next_dead`.
@@ -198,44 +198,44 @@ def reap_orphans(child: "Child", most: int) -> int:
 
 
 def take(pid: int) -> int | None:
-    """Reap the zombie ``pid``, without waiting; return its status, None if it cannot be had.
+    """Reap the zombie ``pid``, without waiting; return its status, None if there is none.
 
-    This status counts: before Linux 5.17 WNOWAIT tells the one of the thread that began the
-    process, even where another thread ended it (wait_task_zombie() in kernel/exit.c).
+    This status counts: before Linux 5.17, WNOWAIT returns the status of the first thread, even if
+    another thread has ended the process (wait_task_zombie() in kernel/exit.c).
 
     Raises:
-        OSError: it cannot be had either.
+        OSError: the kernel refuses.
     """
     taken, status = posix.waitpid(pid, posix.WNOHANG)
     return status if taken else None
 
 
 def take_with_usage(pid: int) -> "tuple[int | None, struct_rusage | None]":
-    """Reap ``pid`` as :func:`take` does, and return what it used with those that it waited for.
+    """Reap ``pid`` as :func:`take` does, and return the resources that it and its children used.
 
-    ``posix.wait4`` imports the module ``resource`` only after it has reaped, so ask for it first.
+    ``posix.wait4`` imports the module ``resource`` only after it has reaped, so import it before.
     """
     try:
         import resource  # noqa: F401
-    except BaseException:  # noqa: BLE001 - it is missing, or there is no memory for it
+    except BaseException:  # noqa: BLE001 - it is missing, or there is no memory
         return take(pid), None
     taken, status, usage = posix.wait4(pid, posix.WNOHANG)
     return (status, usage) if taken else (None, None)
 
 
 def take_any() -> tuple[int, int] | None:
-    """Reap whoever is dead, unseen: where the kernel refuses :func:`next_dead`. None if none is.
+    """Reap any zombie, if the kernel refuses :func:`next_dead`; None if there is no zombie.
 
     Raises:
         ChildProcessError: as for :func:`next_dead`.
-        OSError: this is refused as well.
+        OSError: the kernel refuses this as well.
     """
     dead = posix.waitpid(ALL, posix.WNOHANG)
     return None if dead == NOBODY else dead
 
 
 def is_gone(child: int) -> bool:
-    """Tell whether the child, of which the kernel knows nothing, is not even a zombie any more."""
+    """Tell whether the child, which waitpid(2) does not know, is gone, and not even a zombie."""
     try:
         posix.kill(child, 0)
     except ProcessLookupError:
@@ -246,7 +246,7 @@ def is_gone(child: int) -> bool:
 
 
 def stopped_by(child: int) -> int:
-    """Return the signal that has stopped the child; 0 where it is not stopped, or reaped."""
+    """Return the signal that has stopped the child; 0 if it is not stopped, or is reaped."""
     try:
         found = posix.waitid(posix.P_PID, child, STOPPED)
     except ChildProcessError:

@@ -1,7 +1,7 @@
-"""Tell what happens, in one call that neither raises nor blocks.
+"""Log events, in one call that neither raises nor blocks.
 
-What an event consists of is in ``later/events.py``, and who writes it in ``later/writer.py``: both
-are loaded when the first one is to be written, never before the child runs.
+``later/events.py`` makes the keys of an event, and ``later/writer.py`` writes it. Both are loaded
+when the first event is written, never before the child runs.
 """
 
 from time import time as wall_clock  # a builtin module; only events' timestamps come from it
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 256
 MOST_ERRORS = 32
-KEPT = frozenset(  # for the last words
+KEPT = frozenset(  # for the summary in the termination log
     {"exec_failed", "timed_out", "kill_after_expired", "drain_survivor", "leftovers"}
 )
 MOST_KEPT = 32
@@ -23,14 +23,14 @@ SHORTAGE = "memory ran out: from now on, pyinit logs only warnings and errors"
 
 
 class Report:
-    """What PID 1 tells of.
+    """The log of pyinit.
 
-    What is told before :meth:`open` waits: nothing is loaded until then.
+    Events from before :meth:`open` wait until then: nothing is loaded before the child runs.
 
     Attributes:
-        verbosity: the highest level that is told; gathering what others need may cost.
+        verbosity: the highest level that is logged; callers skip work that only others would need.
         backlog: the newest BACKLOG events that no writer has taken yet.
-        kept: name and keys of those that the last words are made of, the first MOST_KEPT.
+        kept: name and keys of the events for the summary at the end, the first MOST_KEPT.
         not_kept: how many more there were.
     """
 
@@ -50,17 +50,17 @@ class Report:
     )
 
     def __init__(self, settings: "Settings", reserve: bytes | None) -> None:
-        """Remember how much to tell, and in which format.
+        """Note how much to log, and in which format.
 
         Args:
             settings: what the user asked for.
-            reserve: memory to give up where there is none left; None where it is used up.
+            reserve: memory to give up when there is none left; None if it is used up.
         """
         self.verbosity = settings.verbosity
         self.backlog: list[Event] = []
         self.kept: list[tuple[str, dict[str, object]]] = []
         self.not_kept = 0
-        self._early: list[tuple[int, float, str, tuple[object, ...]]] = []  # told before open()
+        self._early: list[tuple[int, float, str, tuple[object, ...]]] = []  # from before open()
         self._format = settings.log_format
         self._is_open = False
         self._writer: Writer | None = None
@@ -72,13 +72,13 @@ class Report:
             self.use_reserve()
 
     def tell(self, level: int, event: str, *facts: object) -> None:
-        """Write one event, if the verbosity wants it.
+        """Log one event, if the verbosity includes its level.
 
         Args:
             level: ERROR to DEBUG.
-            event: the name of a function of ``later.events``, which makes its keys: all but those
-                of what goes wrong in here.
-            facts: what that function takes.
+            event: the name of a function of ``later.events``, which makes the keys of the event.
+                Only errors of this class itself have no function there.
+            facts: the arguments of that function.
         """
         if level > self.verbosity and event not in KEPT:
             return
@@ -96,7 +96,7 @@ class Report:
             self._lost += 1
             self.use_reserve()
             self._pass_on()
-        except BaseException:  # noqa: BLE001 - a module that cannot be loaded, say
+        except BaseException:  # noqa: BLE001 - for example a module that cannot be loaded
             self._lost += 1
             self._pass_on()
         else:
@@ -116,7 +116,7 @@ class Report:
         self._pass_on()
 
     def tell_error(self, error: BaseException) -> None:
-        """Write that pyinit itself erred and goes on; each error once, and not endlessly many."""
+        """Log an error of pyinit itself; each error once, and at most MOST_ERRORS of them."""
         if isinstance(error, MemoryError):
             self.use_reserve()
         try:
@@ -124,39 +124,39 @@ class Report:
             if text not in self._errors and len(self._errors) < MOST_ERRORS:
                 self._errors.add(text)
                 self._put(ERROR, wall_clock(), "internal_error", {"error": text})
-        except BaseException:  # noqa: BLE001 - there is nobody left to tell
+        except BaseException:  # noqa: BLE001 - then it cannot be logged
             self._lost += 1
 
     def use_reserve(self) -> None:
-        """Give the loop memory to go on with, and need less: tell no more than warnings.
+        """Free memory for the loop, and need less: log only warnings and errors from now on.
 
-        The writer's thread may call it; that it was called is told with the next event.
+        The thread of the writer may call this. The next event says that it was called.
         """
         self._reserve = None
         if self.verbosity > WARNING:  # noqa: PLR1730 - to call min() takes memory
             self.verbosity = WARNING
 
     def open(self) -> None:
-        """Write what was told until now, and from now on at once: the child runs."""
+        """Log the events until now, and further events at once: the child runs."""
         self._is_open = True
         while self._early:
             self._note(*self._early.pop(0))
         self._pass_on()
 
     def expect(self) -> None:
-        """Have loaded what writes, since there is something to tell soon."""
+        """Load the writer, because there will be an event soon."""
         try:
             self._begin_to_write()
-        except BaseException:  # noqa: BLE001 - no thread now, say; the event tries again
+        except BaseException:  # noqa: BLE001 - for example no thread: the event tries again
             pass
 
     def close(self) -> None:
-        """Give the writer a bounded time to write what it still holds."""
+        """Give the writer a limited time to write what it still has."""
         self._pass_on()
         try:
             if self._writer is not None:
                 self._writer.close()
-        except BaseException:  # noqa: BLE001 - PID 1 leaves with the child's code, whatever happens
+        except BaseException:  # noqa: BLE001 - PID 1 exits with the child's code, whatever happens
             self._lost += 1
 
     def _pass_on(self) -> None:

@@ -1,4 +1,4 @@
-"""What the user asked for, once it is known to be right."""
+"""What the user asked for, after it was checked."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,33 +10,33 @@ ERROR, WARNING, INFO, DEBUG = range(4)
 
 
 class Settings:
-    """The command, and what is to be done as no option would have it.
+    """The command, and the value of each option; here are the defaults.
 
     Written by hand because ``dataclasses`` would double the time to start.
 
     Attributes:
         command: the program and its arguments, never empty.
         subreaper: ``-s``: be a child subreaper (automatic when pyinit is not PID 1).
-        parent_death_signal: ``-p``: the signal to get when the parent dies; 0 for none.
+        parent_death_signal: ``-p``: the signal to get when the parent exits; 0 for none.
         verbosity: 0 errors, 1 warnings, 2 info, 3 debug.
         warn_on_reap: ``-w``: each orphan reaped is a warning.
         group: ``-g``: forward to the child's process group.
-        forward_all: ``-a``: forward to every process pyinit answers for.
+        forward_all: ``-a``: forward to every process that pyinit is responsible for.
         rewrite: ``-r``: what to forward in place of which signal; 0 for nothing.
-        drain: ``-d``: seconds that what the child left behind gets to end; 0 to leave at once.
-        timeout: ``-t``: seconds until the child is asked to stop, from when it began; 0 for never.
+        drain: ``-d``: seconds that processes left behind get to exit; 0 to exit at once.
+        timeout: ``-t``: seconds from the start of the child until it is asked to stop; 0 for never.
         kill_after: ``-k``: seconds from the first request to stop to SIGKILL; 0 for never.
-        ladder: ``-k`` with steps: a signal, 0 for the request itself, and seconds until the next
-            step or, behind the last, SIGKILL; ``kill_after`` in all. Empty where it has none.
-        explain_after: ``--explain-after``: seconds from the first request to stop until it is told
+        ladder: ``-k`` with steps: for each step a signal (0 for the request itself), and seconds
+            until the next step or SIGKILL; ``kill_after`` is their sum. Empty without steps.
+        explain_after: ``--explain-after``: seconds from the first request to stop until pyinit logs
             why the child has not stopped; 0 for never.
-        stacks: whether stacks of Python processes may be read for that (``PYINIT_STACKS``).
+        stacks: whether pyinit may read stacks of Python processes for that (``PYINIT_STACKS``).
         expected_codes: ``-e``: codes that become 0.
-        leftovers: ``--leftovers``: the code in place of 0 where the child left a process behind;
-            0 for none.
+        leftovers: ``--leftovers``: the code in place of 0 if the child left processes behind; 0
+            for none.
         log_format: ``auto``, ``console`` or ``json``.
-        termination_log: the file for the last words; empty for the usual one, if it is there.
-        unknown: variables called PYINIT_... that pyinit does not have.
+        termination_log: the file for the summary; empty for the default file, if that exists.
+        unknown: variables called PYINIT_... that pyinit does not know.
     """
 
     command: tuple[str, ...]
@@ -59,11 +59,11 @@ class Settings:
     termination_log = ""
     unknown: tuple[str, ...] = ()
 
-    def __init__(self, command: tuple[str, ...], **chosen: "Any") -> None:  # noqa: ANN401 - each its own
+    def __init__(self, command: tuple[str, ...], **chosen: "Any") -> None:  # noqa: ANN401 - each has its own type
         """Keep the command and what was chosen; see the class for the names."""
         self.__dict__.update(chosen, command=command)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse: settings are decided once, before the child runs."""
+        """Refuse: settings are made once, before the child runs."""
         msg = f"settings cannot be changed (tried to set {name})"
         raise AttributeError(msg)

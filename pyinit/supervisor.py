@@ -1,7 +1,7 @@
-"""What the loop does beyond its usual case: options, a terminal, the child's end, a drain.
+"""What the loop does beyond its usual case: options, a terminal, the exit of the child, a drain.
 
-Loaded before the fork where an option or a surrounding asks for it, and otherwise when the first
-such thing comes up. From then on it decides by the ``lifecycle``.
+Loaded before the fork if an option or the environment needs it, and otherwise when it is needed
+first. From then on the supervisor acts as the ``lifecycle`` decides.
 """
 
 import posix
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from pyinit.later.survivors import Survivors
     from pyinit.settings import Settings
 
-UNKNOWN_STATUS = UNKNOWN_CODE << 8  # of waitpid(2), where it was never told
-REAPING_SECONDS = 0.05  # at the end: the dead are nobody to drain
-TIMED_OUT_CODE = 124  # as of timeout(1)
-LOOK_AGAIN_SECONDS = 0.02  # where the only ones left are not ours to reap, so that no signal tells
+UNKNOWN_STATUS = UNKNOWN_CODE << 8  # of waitpid(2), if the kernel never told it
+REAPING_SECONDS = 0.05  # after the child has exited: zombies need no drain
+TIMED_OUT_CODE = 124  # as timeout(1) has it
+LOOK_AGAIN_SECONDS = 0.02  # if all that is left is not ours to reap, so that no signal comes
 
 
 class Supervisor:
-    """The rest of the loop, and what it knows. What is in ``later/`` tells of that.
+    """The rest of the loop, and its state, which the modules in ``later/`` log.
 
     Attributes:
         settings: what the user asked for.
         child: the child.
-        report: takes the events.
-        lifecycle: decides what is to be done, and when.
-        asked_by: the first signal that asked to stop, and what its sender was called.
-        peeked: the last look at processes that do not stop; None where there was none.
-        escalated: the signal of the last step of ``-k``, behind the first; 0 before.
+        report: logs the events.
+        lifecycle: decides what to do, and when.
+        asked_by: the first request to stop, and the name of its sender.
+        peeked: the last look at processes that do not stop; None if there was none.
+        escalated: the signal of the last step of ``-k`` after the first one; 0 before.
         has_killed: whether SIGKILL was sent.
-        ending: of the child: its status, how many seconds it lived, how many processes were killed
-            for want of memory meanwhile, and the reason; None while it lives.
-        usage: what the child used, where that is told.
-        survivors: those that the child left behind, once they are to be asked to go.
-        leftovers: the same, where ``--leftovers`` asks for them.
-        last_words: what was left in the termination log before the end.
+        ending: of the child: its status, how many seconds it ran, how many processes were OOM
+            killed meanwhile, and the reason; None while it runs.
+        usage: the resources that the child used, if they are logged.
+        survivors: the processes that the child left behind, once they are asked to exit.
+        leftovers: the same for ``--leftovers``.
+        last_words: what was written to the termination log before the end.
     """
 
     __slots__ = (
@@ -78,14 +78,14 @@ class Supervisor:
         Args:
             settings: what the user asked for.
             child: the child, which runs already or will.
-            reserve: a piece of memory to go on with; None where it is used up.
+            reserve: memory to free when there is none left; None if it is used up.
         """
         self.settings = settings
         self.child = child
         self.report = Report(settings, reserve)
         self.lifecycle = lifecycle.Lifecycle(settings, may_drain=True)
         self._code: int | None = None
-        self._has_begun = child.pid > 0  # then there is nothing to tell of the start
+        self._has_begun = child.pid > 0  # then the start is not logged
         self.asked_by: tuple[struct_siginfo, str | None] | None = None
         self.peeked: Look | None = None
         self.escalated = 0
@@ -100,10 +100,10 @@ class Supervisor:
         self._note_child()  # it may have been reaped with orphans
 
     def prepare(self) -> None:
-        """Make ready before the fork what an option or a surrounding asks for.
+        """Prepare, before the fork, what an option or the environment needs.
 
         Raises:
-            StartError: it cannot be had, and somebody relies on it.
+            StartError: it is not possible, and the user relies on it.
         """
         settings = self.settings
         if settings.parent_death_signal or posix.getpid() != 1:
@@ -119,13 +119,13 @@ class Supervisor:
             self.child.terminal = Terminal(group=settings.group)
 
     def begin(self) -> None:
-        """Tell what there is to tell of the start, now that the child runs."""
+        """Log the start, now that the child runs."""
         self._has_begun = True
         self.lifecycle.child_began(self.child.began)
         self.report.open()
         self.report.tell(INFO, "child_started", self.child.pid, self.settings.command[0])
         if posix.getpid() != 1:
-            from pyinit.later import descendants  # noqa: F401 - while it is sure to be there
+            from pyinit.later import descendants  # noqa: F401 - it may be removed later
         if posix.getppid() == 1:
             from pyinit.later import shell_above
 
@@ -136,11 +136,11 @@ class Supervisor:
             variables.tell(self.report, self.settings.unknown)
 
     def is_over(self) -> bool:
-        """Tell whether the child is dead and nobody is left to wait for."""
+        """Tell whether the child has exited and there are no processes left to wait for."""
         return self.lifecycle.state == lifecycle.DONE
 
     def forward(self, received: "struct_siginfo") -> None:
-        """Pass a signal on as the lifecycle has it."""
+        """Forward a signal, as the lifecycle decides."""
         life, child = self.lifecycle, self.child
         pid = child.pid if life.status is None else 0
         if child.terminal is not None and child.terminal.has_told(pid, received):
@@ -152,7 +152,7 @@ class Supervisor:
         target, signum = order
         if life.asked is not None and self.asked_by is None:
             pid = received.si_pid if received.si_code <= 0 else 0
-            self.asked_by = received, _name(pid) if pid > 0 else None  # it may be gone in a moment
+            self.asked_by = received, _name(pid) if pid > 0 else None  # the sender may exit soon
         if child.terminal is not None and pid:
             child.terminal.passes(signum, pid)
         error = self._send(target, (signum,))
@@ -163,7 +163,7 @@ class Supervisor:
             self.report.tell(WARNING, "forward_refused", *facts, error)
 
     def _send(self, target: int, signums: tuple[int, ...]) -> OSError | None:
-        """Send signals, in their order, to a target of the lifecycle; return what came of it."""
+        """Send signals, in this order, to a target of the lifecycle; return the error, if any."""
         is_alive = self.lifecycle.status is None
         pid = self.child.pid if is_alive else 0
         try:
@@ -176,16 +176,16 @@ class Supervisor:
             self.has_killed = self.has_killed or signals.SIGKILL in signums
         except OSError as error:
             if isinstance(error, ProcessLookupError) and not is_alive:
-                return None  # the last of those that remained has just gone
+                return None  # the last process has just exited
             return error
-        except BaseException as error:  # noqa: BLE001 - that of a walk is no reason to stop here
+        except BaseException as error:  # noqa: BLE001 - an error from /proc must not end this
             self.report.tell_error(error)
         return None
 
     def _send_to_descendants(self, signums: tuple[int, ...], pid: int) -> None:
         try:
             from pyinit.later import descendants
-        except BaseException as error:  # noqa: BLE001 - it is not there any more, say
+        except BaseException as error:  # noqa: BLE001 - for example it was removed
             self.report.tell_error(error)
             for signum in signums if pid else ():
                 processes.send(pid, signum)
@@ -193,9 +193,9 @@ class Supervisor:
             descendants.send(signums, pid)
 
     def reap(self) -> None:
-        """Take the dead, with their names where they are told.
+        """Reap zombies, with their names if these are logged.
 
-        Only so many, or orphans that come faster than they are reaped would starve the signals.
+        Only so many at a time: a storm of orphans must not hold up signals.
         """
         life, left = self.lifecycle, BATCH
         began = monotonic()
@@ -204,7 +204,7 @@ class Supervisor:
         while left > 0 or (life.status is not None and monotonic() < began + REAPING_SECONDS):
             left -= 1
             try:
-                if self._is_quiet() and self.report.verbosity < INFO:  # what the child used is told
+                if self._is_quiet() and self.report.verbosity < INFO:  # INFO has its usage
                     left -= BATCH
                     found = processes.reap_orphans(self.child, BATCH)
                     self._note_child()
@@ -216,7 +216,7 @@ class Supervisor:
             except ChildProcessError:
                 self._note_no_children()
                 return
-            except OSError as error:  # a seccomp filter, say
+            except OSError as error:  # for example a seccomp filter
                 self.report.tell_error(error)
                 self._reap_unseen()
                 return
@@ -228,7 +228,7 @@ class Supervisor:
         life.reap_at = began
 
     def _is_quiet(self) -> bool:
-        """Tell whether nobody wants to know of orphans, so that they need but be reaped."""
+        """Tell whether orphans are not logged, so that they only have to be reaped."""
         if self.survivors is not None and self.survivors.wants_the_dead():
             return False
         return self._orphan_level() > self.report.verbosity
@@ -237,18 +237,18 @@ class Supervisor:
         if self._orphan_level() <= self.report.verbosity:
             return True
         was_killed = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) == signals.SIGKILL
-        return was_killed and not self._is_quiet()  # thousands more may just have exited
+        return was_killed and not self._is_quiet()  # not of thousands that just exit
 
     def _orphan_level(self) -> int:
-        """Return the level at which orphans are told of; ``-v`` is enough while all are to go."""
+        """Return the level at which orphans are logged: during a stop ``-v`` is enough."""
         if self.settings.warn_on_reap:
             return WARNING
         return INFO if self.lifecycle.stopping else DEBUG
 
     def _take(self, pid: int, status: int) -> bool:
-        """Reap a zombie; return whether it could be had."""
+        """Reap a zombie; return whether that was possible."""
         if pid == self.child.pid and self.child.status is None:
-            self.lifecycle.child_died(status, monotonic())  # before anything can go wrong
+            self.lifecycle.child_died(status, monotonic())  # before an error can occur
             name, taken = None, self._take_child(status)
         else:
             name = _name(pid) if self._wants_name(status) else None
@@ -273,7 +273,7 @@ class Supervisor:
         self.report.tell(self._orphan_level(), "orphan_reaped", pid, name, status)
 
     def _note_child(self) -> None:
-        """Note that the child is reaped, if it is: what it told then counts."""
+        """Note that the child is reaped, if it is: its status from then counts."""
         if self.child.status is not None:
             self.lifecycle.child_died(self.child.status, monotonic())
 
@@ -295,7 +295,7 @@ class Supervisor:
             if not processes.is_gone(self.child.pid):
                 msg = "the kernel reports no children, but the child is not reaped yet"
                 raise ChildProcessError(msg)
-            self.child.status = UNKNOWN_STATUS  # an error came between
+            self.child.status = UNKNOWN_STATUS  # it was lost by an error
             self._note_child()
         if processes.is_anybody_here() and not _are_zombies():
             self.lifecycle.reap_at = monotonic() + LOOK_AGAIN_SECONDS
@@ -303,8 +303,8 @@ class Supervisor:
             self.lifecycle.nobody_left()
 
     def settle(self) -> None:
-        """See to a child that has stopped, or is dead: its terminal, its code, what to tell."""
-        if not self._has_begun:  # an error came between
+        """Handle a child that has stopped or exited: the terminal, the code, the log."""
+        if not self._has_begun:  # because of an error
             self.begin()
         status, child = self.lifecycle.status, self.child
         if status is None:
@@ -330,14 +330,14 @@ class Supervisor:
             outcome.tell(self, status)
 
     def _failed_exec(self) -> bytes:
-        # All is in the pipe now that the child is dead: nothing, where the program began.
+        # The child has exited, so the pipe has all of it; it is empty if exec succeeded.
         try:
             return posix.read(self.child.failure, 65536)
         except OSError:
             return b""
 
     def take_step(self) -> None:
-        """Do what the clocks say is due. That it cannot be told is no reason not to."""
+        """Do what is due now, even if it cannot be logged."""
         if self.peeked is not None and self.peeked.is_over:
             self.lifecycle.peeked(monotonic())
         due = self.lifecycle.due(monotonic())
@@ -356,7 +356,7 @@ class Supervisor:
     def _try(self, act: "Callable[..., None]", *arguments: object) -> None:
         try:
             act(*arguments)
-        except BaseException as error:  # noqa: BLE001 - it does not concern what comes after it
+        except BaseException as error:  # noqa: BLE001 - what comes next must happen nevertheless
             self.report.tell_error(error)
 
     def _tell_step(self, step: int, target: int, signums: tuple[int, ...]) -> None:
@@ -373,13 +373,13 @@ class Supervisor:
 
     def _note_step(self, step: int, number: int) -> None:
         if number == ENOENT and step in lifecycle.ASKING:
-            self.survivors = None  # nobody can be found, so there is nobody to wait for
+            self.survivors = None  # no process can be found, so there is none to wait for
         elif self.survivors is not None and self.survivors.after(step, self.child.terminal):
             self.lifecycle.look_again(monotonic())
 
     def leave(self) -> int:
-        """Tell how it went; return the code to leave with."""
-        self._try(self.settle)  # an error came between, perhaps
+        """Log the end; return the exit code."""
+        self._try(self.settle)  # in case of an error before
         self._try(self._end)
         code = self._final_code()
         if not code and self.settings.leftovers:
@@ -396,12 +396,12 @@ class Supervisor:
         return code
 
     def _final_code(self) -> int:
-        """Return the code to leave with, whoever the child left behind."""
+        """Return the exit code, without ``--leftovers``."""
         code, status = self._code, self.lifecycle.status or 0
         if code is None:
             code = UNKNOWN_CODE
         was_killed = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) == signals.SIGKILL
-        if self.lifecycle.timed_out and not was_killed:  # as timeout(1), of which see there
+        if self.lifecycle.timed_out and not was_killed:  # as timeout(1)
             code = TIMED_OUT_CODE
         return 0 if code in self.settings.expected_codes else code
 
@@ -422,7 +422,7 @@ class Supervisor:
         outcome.leave_word(self, code)
 
 
-SENDERS = (processes.send, processes.send_to_group, processes.send_to_all)  # by the target
+SENDERS = (processes.send, processes.send_to_group, processes.send_to_all)  # by target
 
 
 def _name(pid: int) -> str | None:
@@ -430,15 +430,15 @@ def _name(pid: int) -> str | None:
         from pyinit.later import proc
 
         return proc.name(pid)
-    except BaseException:  # noqa: BLE001 - the package was replaced under us, say: then no name
+    except BaseException:  # noqa: BLE001 - for example pyinit was upgraded meanwhile: then no name
         return None
 
 
 def _are_zombies() -> bool:
-    # kill(2) reaches zombies as well, which are their parents' business.
+    # kill(2) reaches zombies as well, but only their parents can reap them.
     try:
         from pyinit.later import survivors
 
         return survivors.are_zombies()
-    except BaseException:  # noqa: BLE001 - who cannot be looked at is there, until the deadline
+    except BaseException:  # noqa: BLE001 - if it is not known, wait until the deadline
         return False

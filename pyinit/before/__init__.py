@@ -1,1 +1,1 @@
-"""What runs before the child does, where an option or a surrounding asks for it."""
+"""What runs before the child, if an option or the environment needs it."""

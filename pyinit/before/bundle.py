@@ -1,7 +1,7 @@
-"""Start out of what pyinit-launcher has written, where no module is looked for.
+"""Start from the files that pyinit-launcher has written, without a search for modules.
 
-To find a module and to open its file takes importlib longer than to run it. So the bytecode that
-every start needs is in one file, and the rest is in another one, which is kept open.
+To find a module and to open its file takes importlib longer than to run the module. So one file has
+the bytecode that every start needs, and another one, which stays open, has the rest.
 """
 
 import posix
@@ -14,12 +14,8 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
     from typing import Any, NoReturn
 
-    Hot = tuple[
-        str, str, int, int, CodeType
-    ]  # name, source, its mtime and size, what it consists of
-    Place = tuple[
-        str, int, int, str | None
-    ]  # name, where it begins, how long it is, the folder of a package
+    Hot = tuple[str, str, int, int, CodeType]  # name, source, its mtime and size, code
+    Place = tuple[str, int, int, str | None]  # name, offset, size, the folder if it is a package
 
 RECORD: "Any" = type(sys.implementation)  # types.SimpleNamespace, see pyinit.child
 
@@ -27,29 +23,29 @@ RECORD: "Any" = type(sys.implementation)  # types.SimpleNamespace, see pyinit.ch
 def start(
     hot: "Sequence[Hot]", head: bytes, rest: "Sequence[Place]", folders: "Sequence[str]"
 ) -> "NoReturn":
-    """Be pyinit.
+    """Load the modules and become pyinit.
 
     Args:
-        hot: the modules that every start needs, in the order in which they are.
-        head: what the file of the others begins with.
-        rest: where in there they are.
-        folders: where to look for what is not pyinit's.
+        hot: the modules that every start needs, in the order in which they are imported.
+        head: the first bytes of the file with the other modules.
+        rest: where these modules are in that file.
+        folders: where the modules of other packages are.
     """
-    file = sys.argv.pop(0)  # next is the command, as the kernel adds it to what its #! line says
+    file = sys.argv.pop(0)  # next is the path of the command, which the kernel adds
     stdlib = sys.path[:]
     if all(is_as_it_was(source, mtime, size) for _, source, mtime, size, _ in hot):
         load(hot)
         keep(f"{file.removesuffix('.run.pyc')}.rest", head, rest)
-    else:  # pyinit was upgraded, and the command was not written anew
-        sys.path[:0] = folders  # first, so that no other is searched for pyinit
+    else:  # pyinit was upgraded, and pyinit-launcher did not run again
+        sys.path[:0] = folders  # first, so that no other folder is searched for pyinit
     from pyinit.init import begin
 
-    sys.path[:] = [*stdlib, *folders]  # and last for all the rest
+    sys.path[:] = [*stdlib, *folders]  # last for all other modules
     begin(set())
 
 
 def is_as_it_was(source: str, mtime: int, size: int) -> bool:
-    """Tell whether a source has not changed, as importlib does; one that is gone has not."""
+    """Tell whether a source is unchanged, as importlib does; a missing one counts as unchanged."""
     try:
         found = posix.stat(source)
     except OSError:
@@ -58,7 +54,7 @@ def is_as_it_was(source: str, mtime: int, size: int) -> bool:
 
 
 def load(hot: "Sequence[Hot]") -> None:
-    """Make modules."""
+    """Make modules out of their code."""
     for name, source, _, _, code in hot:
         module = sys.modules[name] = type(sys)(name)
         package, _, own = name.rpartition(".")
@@ -66,18 +62,18 @@ def load(hot: "Sequence[Hot]") -> None:
             setattr(sys.modules[package], own, module)
         else:
             module.__path__ = [source.rpartition("/")[0]]
-        exec(code, module.__dict__)  # noqa: S102 - what else is a module
+        exec(code, module.__dict__)  # noqa: S102 - this makes the module
 
 
 def keep(file: str, head: bytes, rest: "Sequence[Place]") -> None:
-    """Have the others come out of the file, which stays open: pyinit may be replaced meanwhile.
+    """Import the other modules from the file, which stays open: pyinit may be replaced meanwhile.
 
-    Where that cannot be had, or is another one's, they come from where they are installed.
+    If the file cannot be opened, or does not belong to this command, they are imported as usual.
     """
     from pyinit import child, init
 
     try:
-        child.fill_holes()  # or it could become the workload's stdin
+        child.fill_holes()  # or the file could become the stdin of the child
         descriptor = posix.open(file, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
         if posix.pread(descriptor, len(head), 0) != head:
             posix.close(descriptor)
@@ -95,7 +91,7 @@ def keep(file: str, head: bytes, rest: "Sequence[Place]") -> None:
         begin, size, folder = places[name][1:]
         try:
             code = loads(posix.pread(descriptor, size, begin))  # noqa: S302 - our own
-        except (OSError, EOFError, ValueError, TypeError):  # it was written over
+        except (OSError, EOFError, ValueError, TypeError):  # it was overwritten
             return None
         spec = ModuleSpec(name, loader, loader_state=code)
         spec.submodule_search_locations = [folder] if folder else None

@@ -1,4 +1,4 @@
-"""The command line and the environment: Settings, or one sentence on what is wrong with them."""
+"""The command line and the environment: return Settings, or say in one sentence what is wrong."""
 
 import posix
 import sys
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pyinit.before.errors import UsageError
 
-# What each option is about, by every way to write it.
+# The topic of each option, by every way to write it.
 FLAGS = {
     "-s": "subreaper",
     "-v": "verbosity",
@@ -21,7 +21,7 @@ FLAGS = {
     "-g": "group",
     "-a": "forward_all",
     "--all": "forward_all",
-    "--no-group": "group",  # for what a variable of the image turned on
+    "--no-group": "group",  # for what a variable has turned on
     "--no-all": "forward_all",
     "-l": "licence",
     "-h": "help",
@@ -52,7 +52,7 @@ SWITCHES = {  # by the variable that turns them on
     "KILL_PROCESS_GROUP": "group",
     "FORWARD_ALL": "forward_all",
 }
-VARIABLES = {  # of pyinit's own, and what they are about
+VARIABLES = {  # those of pyinit, and their topics
     "PYINIT_DRAIN": "drain",
     "PYINIT_TIMEOUT": "timeout",
     "PYINIT_KILL_AFTER": "kill_after",
@@ -75,28 +75,28 @@ ON = ("1", "true", "yes", "on")
 OFF = ("0", "false", "no", "off")
 
 
-IMPLIED_KILL_AFTER = 10.0  # seconds, where there is a timeout
-LONGEST_COUNT = 9  # digits, and so few that nothing needs long to read them
+IMPLIED_KILL_AFTER = 10.0  # seconds, if there is a timeout
+LONGEST_COUNT = 9  # digits: int() needs long for very many
 
 
 class Inspection:
-    """What is to be inspected, instead of running a command.
+    """Which process to inspect, in place of running a command.
 
     Attributes:
-        pid: ``--inspect``: the process, in the PID namespace of who asks.
-        as_json: ``--json``: for machines.
+        pid: ``--inspect``: its pid, in the PID namespace of pyinit.
+        as_json: ``--json``: print JSON.
     """
 
     __slots__ = ("as_json", "pid")
 
     def __init__(self, pid: int, *, as_json: bool) -> None:
-        """Keep the values given."""
+        """Keep the values."""
         self.pid = pid
         self.as_json = as_json
 
 
 def own_variables() -> dict[str, str]:
-    """Return the variables that are meant for pyinit, as os.environ would."""
+    """Return the variables that are meant for pyinit, decoded as in os.environ."""
     how = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
     return {
         name.decode(*how): value.decode(*how)
@@ -106,9 +106,9 @@ def own_variables() -> dict[str, str]:
 
 
 def parse(arguments: list[str], environment: "Mapping[str, str]") -> "Settings | Inspection | str":
-    """Return what is wanted: to run a command, to inspect a process, or the page to show.
+    """Return what to do: run a command, inspect a process, or print a page.
 
-    Pages are ``licence``, ``help`` and ``version``.
+    The pages are ``licence``, ``help`` and ``version``.
 
     Raises:
         UsageError: an option, a value or a variable is wrong, or there is no command.
@@ -136,7 +136,7 @@ def _no_command() -> "UsageError":
 
 
 def _options(words: list[str]) -> "Iterator[tuple[str, str]]":
-    """Take the options off the front of ``words``, each with its value or an empty one."""
+    """Remove the options from the front of ``words``; yield each with its value or an empty one."""
     while words and words[0].startswith("-") and words[0] != "-":
         word = words.pop(0)
         if word == "--":
@@ -231,7 +231,7 @@ def _with_environment(
     for name, topic in SWITCHES.items():
         found.setdefault(topic, _switch(environment, name))
     for variable, topic in VARIABLES.items():
-        if topic in READERS and environment.get(variable):  # where it is wrong, wanted or not
+        if topic in READERS and environment.get(variable):  # even if an option overrides it
             found.setdefault(topic, READERS[topic](variable, environment[variable]))
     if environment.get("PYINIT_STACKS"):
         found["stacks"] = _switch(environment, "STACKS")
@@ -263,7 +263,7 @@ def _is_unknown(name: str) -> bool:
 def _verbosity(environment: "Mapping[str, str]") -> int:
     if environment.get("PYINIT_VERBOSITY"):
         return _integer("PYINIT_VERBOSITY", environment["PYINIT_VERBOSITY"], DEBUG)
-    if environment.get("TINI_VERBOSITY"):  # tini knows a fourth level and takes any number
+    if environment.get("TINI_VERBOSITY"):  # tini has a fourth level and accepts any number
         return _integer("TINI_VERBOSITY", environment["TINI_VERBOSITY"], None)
     return WARNING
 
@@ -271,7 +271,7 @@ def _verbosity(environment: "Mapping[str, str]") -> int:
 def _switch(environment: "Mapping[str, str]", name: str) -> bool:
     value = environment.get("PYINIT_" + name)
     if not value:
-        # tini asks whether it is there, not what it says.
+        # tini only checks whether it is set, not its value.
         return name in OF_TINI and "TINI_" + name in environment
     if value.lower() in ON or value.lower() in OFF:
         return value.lower() in ON
@@ -307,7 +307,7 @@ def _signal(place: str, value: str) -> int:
 
 
 def _at_parent_death(place: str, value: str) -> int:
-    # Nobody can catch SIGKILL either, but it does what it is asked for: pyinit dies, too.
+    # SIGKILL cannot be handled, but here it does what the user wants: it kills pyinit.
     signum = _signal(place, value)
     return signum if signum == SIGKILL else _received(place, value)
 
@@ -353,9 +353,9 @@ def _seconds(place: str, value: str, alternative: str = "") -> float:
 
 
 def _steps(place: str, value: str) -> "tuple[tuple[int, float], ...]":
-    """Return the signals of ``-k`` and how long each has; none where it is 0.
+    """Return the signals of ``-k``, and the seconds of each; empty if it is 0.
 
-    The last is KILL, and not among them: a way to stop that may have no end would need no clock.
+    KILL must be the last step, or a stop might never end; it is left out of the result.
     """
     *timed, last = value.split(",")
     if not timed and ":" not in last:
@@ -387,18 +387,18 @@ def _log_format(place: str, value: str) -> str:
 
 
 def _path(place: str, value: str) -> str:
-    # pyinit leaves the working directory to the child.
+    # pyinit itself leaves the working directory.
     if value.startswith("/"):
         return value
     raise _wrong(value, "an absolute path, such as /tmp/last-words", place=place)
 
 
 def _is_count(word: str) -> bool:
-    """Tell whether ``word`` is a number of plain digits, and of few enough for ``int``."""
+    """Tell whether ``word`` consists of ASCII digits, and not of too many for ``int``."""
     return word.isascii() and word.isdigit() and len(word) <= LONGEST_COUNT
 
 
-READERS: "dict[str, Callable[[str, str], Any]]" = {  # of what has one value, by topic
+READERS: "dict[str, Callable[[str, str], Any]]" = {  # for options with one value, by topic
     "parent_death_signal": _at_parent_death,
     "drain": _seconds,
     "timeout": _seconds,

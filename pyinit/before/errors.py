@@ -1,4 +1,4 @@
-"""What ends pyinit before a child runs; the texts are for users."""
+"""The errors that end pyinit before the child runs; their texts are for users."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -6,19 +6,19 @@ if TYPE_CHECKING:
 
 
 class RefusalError(Exception):
-    """What was asked for cannot be done; the text says why, and what to do."""
+    """The request is not possible; the text says why, and what to do."""
 
 
 class StartError(RefusalError):
-    """The child could not be run."""
+    """The child cannot be started."""
 
 
 class PrctlError(RefusalError):
-    """A prctl call did not succeed; the text is the reason."""
+    """A prctl call has failed; the text is the reason."""
 
 
 class InspectionError(RefusalError):
-    """A process cannot be looked at."""
+    """A process cannot be inspected."""
 
 
 class UsageError(Exception):

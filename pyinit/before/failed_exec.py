@@ -1,10 +1,10 @@
-"""Try once more what could not be run, as execvp(3) does, and tell why it cannot: in the child."""
+"""In the child, after exec has failed: try again as execvp(3) does, and say why it fails."""
 
 import posix
 from errno import EACCES, ENODEV, ENOENT, ENOEXEC, ENOTDIR, ESTALE, ETIMEDOUT
 
 SHELL = b"/bin/sh"
-LONGEST_PATH = 4096  # PATH_MAX, and so little that a pipe takes two without a reader
+LONGEST_PATH = 4096  # PATH_MAX; two of them fit into a pipe without a reader
 SEARCH_GOES_ON = frozenset({EACCES, ENODEV, ENOENT, ENOTDIR, ESTALE, ETIMEDOUT})
 
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def try_again(paths: "Iterable[bytes]", arguments: list[bytes], failure: int) -> None:
-    """Become the command; where that fails, write why into a pipe, for ``later.exec_failure``.
+    """Exec the command; if that fails, write why into a pipe, for ``later.exec_failure``.
 
     Args:
-        paths: those that the command may have.
+        paths: the paths that the command may have.
         arguments: the command.
         failure: the pipe's descriptor.
     """
@@ -28,8 +28,8 @@ def try_again(paths: "Iterable[bytes]", arguments: list[bytes], failure: int) ->
 
 
 def _exec(paths: "Iterable[bytes]", arguments: list[bytes]) -> tuple[int, bytes]:
-    # A file that may not be run does not end the search, one that fails in another way does. Nor is
-    # a file found in a folder that may not be searched.
+    # A file without permission does not end the search; a file that fails in another way does. In a
+    # folder that may not be searched, no file is found.
     worst = (ENOENT, b"")
     for path in paths:
         error = _exec_file(path, arguments)
@@ -57,7 +57,7 @@ def _exec_shell(path: bytes, arguments: list[bytes]) -> int:
 
 
 def _is_text(path: bytes) -> bool:
-    # A shell given a program for another machine would only complain about its syntax.
+    # A shell would only report a syntax error in a program for another machine.
     try:
         with open(path, "rb") as file:
             return b"\0" not in file.read(256)

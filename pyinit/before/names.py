@@ -1,4 +1,4 @@
-"""What signals are called, as users write them and as they are shown."""
+"""The names of signals, as users write them and as pyinit shows them."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -6,18 +6,18 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-# Where RTMIN+3 is counted from, whatever _signal.SIGRTMIN says. In musl that is 35, but engines,
-# systemd and other programs outside the container mean glibc's numbers: SIGRTMIN+3 is 37.
+# RTMIN+3 is counted from here, not from _signal.SIGRTMIN. That is 35 in musl, but engines, systemd
+# and other programs outside the container use the numbers of glibc: SIGRTMIN+3 is 37.
 REALTIME = 34
 
-LONGEST = 9  # of a number, and so short that nothing needs long to read it
+LONGEST = 9  # digits: int() needs long for very many
 
-# Two names for one number: the one on the right is the one that users know.
+# Two names for one number: users know the one on the right.
 _PREFERRED = {"CLD": "CHLD", "IOT": "ABRT", "POLL": "IO"}
 
 
 def numbers() -> dict[str, int]:
-    """Return every name without its ``SIG`` and the number it stands for."""
+    """Return the number of every signal, by its name without ``SIG``."""
     found = {
         name[3:]: int(value)
         for name, value in vars(_signal).items()
@@ -33,7 +33,7 @@ def number(word: str) -> int:
         ValueError: it is not the name or number of a signal.
     """
     known = numbers()
-    name = word.upper().removeprefix("SIG") if word.isascii() else ""  # a long s is S in capitals
+    name = word.upper().removeprefix("SIG") if word.isascii() else ""  # upper() of a long s is S
     base, sign, distance = name.partition("-" if "-" in name else "+")
     if sign and base in {"RTMIN", "RTMAX"} and _is_count(distance):
         found = known[base] + int(sign + distance)
@@ -58,5 +58,5 @@ def name(signum: int) -> str:
 
 
 def _is_count(word: str) -> bool:
-    """Tell whether ``word`` is a number of plain digits, and of few enough for ``int``."""
+    """Tell whether ``word`` consists of ASCII digits, and not of too many for ``int``."""
     return word.isascii() and word.isdigit() and len(word) <= LONGEST

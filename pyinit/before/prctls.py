@@ -1,7 +1,7 @@
 """What only prctl(2) can do; loaded with ``-p`` and when pyinit is not PID 1.
 
-The calls are python-prctl's. Where that cannot be imported, for it needs a compiler to install and
-``libcap.so.2`` to run, they go to the C library through ctypes.
+The calls go through python-prctl. That needs a compiler to install and ``libcap.so.2`` to run; if
+it cannot be imported, the calls go to the C library through ctypes.
 """
 
 import os
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from pyinit.report import Report
     from pyinit.settings import Settings
 
-# The name that python-prctl has for each, and its number in linux/prctl.h.
+# The name of each call in python-prctl, and its number in linux/prctl.h.
 SUBREAPER = ("set_child_subreaper", 36)
 PARENT_DEATH = ("set_pdeathsig", 1)
 
 
 def prepare(settings: "Settings", report: "Report") -> bool:
-    """Arm ``-p``, and become a subreaper when not PID 1; return whether orphans will be pyinit's.
+    """Set up ``-p``, and become a subreaper if not PID 1; return whether pyinit adopts orphans.
 
     Raises:
-        StartError: ``-p`` cannot be had: somebody relies on it.
+        StartError: ``-p`` is not possible, and the user relies on it.
     """
     if settings.parent_death_signal:
         _arm_parent_death(settings.parent_death_signal, report)
@@ -37,7 +37,7 @@ def prepare(settings: "Settings", report: "Report") -> bool:
     except PrctlError as error:
         report.tell(WARNING, "subreaper_refused", error)
         report.tell(DEBUG, "nothing_to_drain")
-        report.tell(INFO, "not_pid1", os.getpid(), False)  # noqa: FBT003 - the facts of an event
+        report.tell(INFO, "not_pid1", os.getpid(), False)  # noqa: FBT003 - a fact of the event
         return False
     report.tell(INFO, "not_pid1", os.getpid(), True)  # noqa: FBT003 - as above
     return True
@@ -63,9 +63,9 @@ def become_subreaper(report: "Report") -> None:
 
 
 def signal_on_parent_death(signum: int, report: "Report") -> None:
-    """Have the kernel send us ``signum`` when our parent (the thread that forked us) ends.
+    """Let the kernel send ``signum`` to pyinit when its parent (the thread that forked it) exits.
 
-    Where it ended while we asked, nobody else will tell: we send the signal ourselves.
+    If the parent exited before this call, the kernel sends nothing: pyinit sends the signal itself.
 
     Raises:
         PrctlError: the kernel or a missing library prevents it.
@@ -82,7 +82,7 @@ def _call(option: tuple[str, int], argument: int, report: "Report") -> None:
         import prctl
 
         call: Callable[[int], object] = getattr(prctl, name)
-    except BaseException as error:  # noqa: BLE001 - ImportError, and what a broken one may raise
+    except BaseException as error:  # noqa: BLE001 - a broken module may raise anything
         call = _call_of_libc(number, error)
         report.tell(DEBUG, "python_prctl_unavailable", error)
     try:
@@ -105,7 +105,7 @@ def _call_of_libc(number: int, missing: BaseException) -> "Callable[[int], objec
         raise PrctlError(msg) from error
 
     def call(argument: int) -> None:
-        # It takes any number of arguments, and long ones: each is given, and given as such.
+        # prctl(2) takes up to five arguments, which are long: pass all of them as longs.
         words = [ctypes.c_ulong(word) for word in (argument, 0, 0, 0)]
         if libc.prctl(number, *words) != 0:
             code = ctypes.get_errno()

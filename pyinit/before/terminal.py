@@ -1,18 +1,18 @@
-"""The terminal: which process group has the foreground, and what its keys have told the child.
+"""The terminal: which process group has the foreground, and which keys the child has got already.
 
-There are two ways to live with a terminal:
+There are two cases:
 
-1. pyinit leads the session, as in ``docker run --tty``. No other process is there, so the child
-   gets a process group of its own and, if pyinit had it, the foreground. Without a terminal the
-   child has a group of its own, too.
-2. pyinit is part of a job: a shell or a script leads the session. The child stays in pyinit's
-   process group. A group of its own would have to take the foreground from the rest of the job (a
-   pipeline's `less`, the script itself) or could not read. So the terminal treats the child as it
-   would without an init, and pyinit forwards nothing that the child has got already. ``-g`` asks
-   for a group nevertheless.
+1. pyinit leads the session, as in ``docker run --tty``. The session has no other process, so the
+   child gets a process group of its own and, if pyinit had it, the foreground. Without a terminal
+   the child has a group of its own as well.
+2. pyinit is part of a job: a shell or a script leads the session. The child stays in the process
+   group of pyinit. With a group of its own, it would have to take the foreground from the rest of
+   the job (`less` in a pipeline, the script itself), or could not read. So the terminal treats the
+   child as it would without an init, and pyinit does not forward what the child has got already.
+   ``-g`` gives it a group nevertheless.
 
-A stopped child is never left alone: a job is stopped as a whole, so that the shell can continue it,
-and where no shell is, in a session that pyinit leads, pyinit continues it.
+A stopped child is never forgotten. In a job, pyinit stops as well, so that the shell can continue
+all of it. In a session that pyinit leads, there is no shell, and pyinit continues the child.
 """
 
 import posix
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-# What the group of a background process gets that reads from the terminal, or writes to it.
+# What a background process and its group get when it reads from the terminal or writes to it.
 BACKGROUND = frozenset({_signal.SIGTTIN, _signal.SIGTTOU})
 
-# What a terminal sends to whole process groups: keys, another window size, its end.
+# What a terminal sends to whole process groups: for keys, a new window size, a hangup.
 OF_TERMINAL = JOB_CONTROL | {SIGCONT, SIGINT, _signal.SIGQUIT, _signal.SIGHUP, _signal.SIGWINCH}
 
 PIPES = frozenset({0o010000, 0o140000})  # FIFOs, and the sockets that some shells use (inode(7))
@@ -39,12 +39,12 @@ FILE_TYPE = 0o170000
 
 
 class Terminal:
-    """What pyinit and its child have of a terminal.
+    """The terminal of pyinit and its child.
 
     Attributes:
         is_job: whether another process leads the session, on a terminal: a shell or a script.
         own_group: whether the child gets a process group of its own.
-        descriptor: one of a terminal whose foreground process group is pyinit's; None if it is not.
+        descriptor: a descriptor of the terminal; None if pyinit is not in its foreground group.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class Terminal:
     )
 
     def __init__(self, *, group: bool) -> None:
-        """Look around.
+        """Find out which case this is.
 
         Args:
             group: whether the child must have a process group of its own (``-g``).
@@ -67,23 +67,23 @@ class Terminal:
         self.own_group = group or not self.is_job
         self.descriptor = _foreground()
         self._early: set[int] = set()
-        self._was_asked_to_stop = False  # by a key or a signal, since the child was continued
-        self._was_interrupted = False  # by ^C, which a script around pyinit hears as well
+        self._was_asked_to_stop = False  # by a key or a signal, after the child was last continued
+        self._was_interrupted = False  # by ^C, which a script around pyinit gets as well
         self._settings: list[Any] | None = None  # of a terminal that was lent
 
     def note_pending(self) -> None:
-        """Note which signals came before there was a child that could get them, too.
+        """Note which signals came before there was a child to get them from the terminal as well.
 
-        To be called right before the fork.
+        Call this immediately before the fork.
         """
         if self.is_job:
             self._early = signals.pending()
 
     def hand_over(self, group: int) -> None:
-        """Make the child's own group the foreground group, where that hurts no other process.
+        """Make the child's own group the foreground group, unless that hurts another process.
 
-        In a job with ``-g`` the rest of a pipeline may want to read: only a pyinit that reads from
-        the terminal itself, and does not write to a pipe, is taken to be alone.
+        In a job with ``-g``, the rest of a pipeline may want to read. pyinit is taken to be alone
+        only if its stdin is the terminal and its stdout is not a pipe.
         """
         if self.descriptor is None or not self.own_group:
             return
@@ -93,7 +93,7 @@ class Terminal:
     def take_back(self, child: int) -> None:
         """Take the foreground back from the child's group, or from a job that it left behind.
 
-        Another group's is left alone: pyinit may have been sent to the background meanwhile.
+        But not from another group: pyinit may have been sent to the background meanwhile.
         """
         if self.descriptor is None:
             return
@@ -101,21 +101,21 @@ class Terminal:
             foreground = posix.tcgetpgrp(self.descriptor)
             if foreground != child and not _is_left_behind(foreground):
                 return
-            if posix.getpgrp() == 0:  # of the outer namespace, and so without a number in here
+            if posix.getpgrp() == 0:  # of the outer namespace, so it has no number here
                 posix.setpgid(0, 0)
             posix.tcsetpgrp(self.descriptor, posix.getpgrp())
         except OSError:
             pass
 
     def has_told(self, child: int, received: "struct_siginfo") -> bool:
-        """Tell whether the terminal sent a signal that is not to be passed on to the child.
+        """Tell whether the terminal has sent a signal that must not be forwarded to the child.
 
-        A terminal signals whole process groups (tty_ioctl(4)), and the child may be in pyinit's. If
-        it is not, SIGTTIN and SIGTTOU are still not meant for it: another process of pyinit's group
-        wanted to read or write in the background.
+        A terminal signals whole process groups (tty_ioctl(4)), and the child may be in the group of
+        pyinit. If it is not, SIGTTIN and SIGTTOU are still not for the child: another process in
+        the group of pyinit has tried to read or write in the background.
 
         Args:
-            child: its pid; 0 once it is dead.
+            child: its pid; 0 once it has exited.
             received: the signal.
         """
         if received.si_code <= 0 or not self.is_job:  # not from the kernel (sigaction(2))
@@ -134,9 +134,9 @@ class Terminal:
         return not is_early
 
     def passes(self, signum: int, child: int) -> None:
-        """Note a signal that is about to be forwarded to the child.
+        """Note a signal that pyinit is about to forward to the child.
 
-        SIGCONT is how a shell continues a job: `fg` has brought pyinit to the front, `bg` has not.
+        A shell continues a job with SIGCONT. After `fg` it is in the foreground, after `bg` not.
         """
         if signum in JOB_CONTROL:
             self._was_asked_to_stop = True
@@ -147,13 +147,13 @@ class Terminal:
                 self.hand_over(child)
 
     def follow_stop(self, child: int) -> None:
-        """Look whether the terminal has stopped the child, and see that it is continued.
+        """Check whether the terminal has stopped the child, and make sure that it is continued.
 
-        In a job pyinit stops as well, which the shell sees; this returns once it is continued. With
-        ``-g`` the rest of the job did not hear the key, and is stopped with it. PID 1 cannot be
-        stopped from here. In an orphaned process group the kernel stops nobody (POSIX): where
-        nobody could continue a child it is continued at once. A child that was stopped on purpose,
-        by SIGSTOP or in pyinit's own session by a signal that pyinit forwarded, is left alone.
+        In a job, pyinit stops as well, which the shell sees; this returns when pyinit is continued.
+        With ``-g``, the rest of the job did not get the key, and is stopped too. PID 1 cannot stop
+        itself. In an orphaned process group the kernel stops no process (POSIX). If no process
+        could continue the child, pyinit does it at once. A child that was stopped on purpose, by
+        SIGSTOP, or by a signal that pyinit forwarded in its own session, stays stopped.
         """
         signum = processes.stopped_by(child)
         if not signum or not self._is_by_terminal(signum, child):
@@ -165,10 +165,10 @@ class Terminal:
             self._continue(child)
 
     def _is_by_terminal(self, signum: int, child: int) -> bool:
-        """Tell whether a stop has to do with the terminal.
+        """Tell whether the child was stopped because of the terminal.
 
-        Programs that catch ^Z, such as top, stop by SIGSTOP then. So does a shell's `suspend`,
-        which gives the foreground back before.
+        Programs that handle ^Z, such as top, then stop themselves by SIGSTOP. So does `suspend` in
+        a shell, which gives the foreground back before.
         """
         if signum in JOB_CONTROL:
             return True
@@ -181,7 +181,7 @@ class Terminal:
     def _has_foreground(self, group: int) -> bool:
         try:
             return self.descriptor is not None and posix.tcgetpgrp(self.descriptor) == group
-        except OSError:  # it hung up
+        except OSError:  # the terminal has hung up
             return False
 
     def _continue(self, child: int) -> None:
@@ -189,10 +189,10 @@ class Terminal:
             processes.continue_group(child)
 
     def lend(self, group: int) -> None:
-        """Make a stopped group that was left behind the foreground group, if pyinit has that.
+        """Give the foreground, if pyinit has it, to a stopped group that was left behind.
 
-        It is about to be continued in order to end. A process that restores the terminal's settings
-        in the background would be stopped again.
+        It is about to be continued so that it can exit. In the background, a process that restores
+        the settings of the terminal would be stopped again.
         """
         if self._settings is None:
             self.descriptor = _foreground()
@@ -204,9 +204,9 @@ class Terminal:
         take_foreground(self.descriptor, group)
 
     def end_loan(self, child: int) -> None:
-        """Take back a terminal that was lent, with the settings that it had.
+        """Take back a terminal that was lent, and restore its settings.
 
-        What it was lent to may have set it up for itself, and been killed.
+        A process that had it may have changed them and been killed.
         """
         if self._settings is None or self.descriptor is None:
             return
@@ -216,9 +216,9 @@ class Terminal:
         tcsetattr(self.descriptor, TCSANOW, self._settings)
 
     def die_as_child_did(self) -> None:
-        """Die of ^C in a job, where the child did: a script goes on if pyinit only says 130.
+        """In a job, let ^C kill pyinit as it killed the child: a script goes on after a mere 130.
 
-        Returns where that is not possible, as for PID 1.
+        Returns if that is not possible, for example for PID 1.
         """
         if self.is_job and (self._was_interrupted or SIGINT in signals.pending()):
             _signal.signal(SIGINT, _signal.SIG_DFL)
@@ -227,16 +227,16 @@ class Terminal:
 
 
 def _suspend(whom: int) -> None:
-    """Stop this process as ^Z does; return when it is continued, or at once if nobody would do so.
+    """Stop pyinit as ^Z does; return when it is continued, or at once if no process would do so.
 
-    For that SIGTSTP has its default action: in an orphaned process group, and for PID 1, there is
-    none (kernel/signal.c, get_signal()). A SIGCONT that comes meanwhile stays pending.
+    SIGTSTP has its default action here. In an orphaned process group, and for PID 1, this does not
+    stop (kernel/signal.c, get_signal()). A SIGCONT that comes meanwhile stays pending.
 
-    But SIGTSTP discards a SIGCONT that is pending when it is sent (prepare_signal()). One that came
-    just before was the shell's last word, so there is a handler meanwhile, and it is sent anew.
+    But SIGTSTP discards a SIGCONT that is pending when SIGTSTP is sent (prepare_signal()). Such a
+    SIGCONT is what the shell wants now, so a handler notes it, and it is sent again.
 
     Args:
-        whom: the own pid, or 0 for all of the own process group (kill(2)).
+        whom: the pid of pyinit, or 0 for its whole process group (kill(2)).
     """
     heard: list[int] = []
     action = _signal.signal(SIGCONT, lambda signum, _: heard.append(signum))
@@ -251,15 +251,15 @@ def _suspend(whom: int) -> None:
 
 
 def _is_continued() -> bool:
-    """Tell whether a shell has continued pyinit, and so will the child be in a moment."""
+    """Tell whether a shell has continued pyinit, so that pyinit will soon continue the child."""
     return SIGCONT in signals.pending()
 
 
 def take_foreground(terminal: int, group: int) -> None:
-    """Make ``group`` the terminal's foreground group; that it cannot be is normal.
+    """Make ``group`` the foreground group of the terminal; it is normal that this fails.
 
-    SIGTTOU is blocked, so that a background group may ask. ENOTTY, ENXIO, EPERM, EBADF, ESRCH
-    and EIO all occur: another terminal, another session, a group that is gone, a line that hung up.
+    SIGTTOU is blocked, so that a background group may try. ENOTTY, ENXIO, EPERM, EBADF, ESRCH and
+    EIO all occur, for another terminal or session, a group that is gone, or a hangup.
     """
     try:
         posix.tcsetpgrp(terminal, group)
@@ -268,9 +268,9 @@ def take_foreground(terminal: int, group: int) -> None:
 
 
 def _foreground() -> int | None:
-    """Return a descriptor of the terminal whose foreground process group is ours, or None.
+    """Return a descriptor of the terminal if its foreground process group is ours, or None.
 
-    Only then may the terminal be handed to the child: it was not taken from anybody else.
+    Only then may pyinit give the terminal to the child: no other process is using it.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -284,16 +284,16 @@ def _foreground() -> int | None:
 
 
 def _may_read_terminal() -> bool:
-    # Under unshare(1) both groups are of the outer namespace and read as 0 in here, the same or
-    # not. Job control tells: from a background group even a read of nothing fails with EIO where
-    # SIGTTIN is blocked (tty_ioctl(4), n_tty.c: job_control()).
+    # Under unshare(1) both groups belong to the outer namespace and read as 0 here, whether they
+    # are the same or not. Job control shows it: with SIGTTIN blocked, even a read of 0 bytes from a
+    # background group fails with EIO (tty_ioctl(4), n_tty.c: job_control()).
     try:
         terminal = posix.open("/dev/tty", posix.O_RDONLY | posix.O_NONBLOCK)
     except OSError:
         return False
     try:
         posix.read(terminal, 0)
-    except BlockingIOError:  # somebody else of the foreground group is reading
+    except BlockingIOError:  # another process of the foreground group is reading
         return True
     except OSError:
         return False
@@ -306,21 +306,21 @@ def _may_read_terminal() -> bool:
 def _leads_session() -> bool:
     try:
         return posix.getsid(0) == posix.getpid()
-    except OSError:  # a seccomp filter: as if it were alone
+    except OSError:  # a seccomp filter: as if pyinit were alone
         return True
 
 
 def _has_terminal() -> bool:
     try:
         posix.close(posix.open("/dev/tty", posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY))
-    except OSError:  # there is none, or /dev is not there
+    except OSError:  # there is no terminal, or no /dev
         return any(map(_is_terminal, (0, 1, 2)))
     return True
 
 
 def _is_terminal(descriptor: int) -> bool:
     try:
-        posix.tcgetpgrp(descriptor)  # of the controlling terminal, else it fails
+        posix.tcgetpgrp(descriptor)  # fails for any but the controlling terminal
     except OSError:
         return False
     return True
@@ -334,7 +334,7 @@ def _is_pipe(descriptor: int) -> bool:
 
 
 def _is_left_behind(group: int) -> bool:
-    # A job of a shell that was killed is a child of ours by now: pyinit adopts orphans.
+    # The jobs of a killed shell are children of pyinit now: it adopts orphans.
     if group == 0:
         return False
     return processes.is_group_of_ours(group) or not _exists(group)
@@ -342,7 +342,7 @@ def _is_left_behind(group: int) -> bool:
 
 def _exists(group: int) -> bool:
     try:
-        processes.send_to_whole_group(group, 0)  # asks, and sends nothing
+        processes.send_to_whole_group(group, 0)  # only asks, and sends nothing
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -1,4 +1,4 @@
-"""What pyinit says of itself: pages, and one sentence on what is wrong. Never on the hot path."""
+"""The help page and others, and the sentence that says what is wrong with the command line."""
 
 import os
 from difflib import get_close_matches
@@ -9,12 +9,12 @@ from pyinit.before.errors import RefusalError, UsageError
 
 STDOUT, STDERR = 1, 2
 LONGEST_WORD = 200
-LONGEST_LINE = 60  # that is shown in parts
-LONGEST_SENTENCE = 900  # so little that a pipe that has room takes all of it
+LONGEST_LINE = 60  # that is taken apart for a hint
+LONGEST_SENTENCE = 900  # short enough for one write to a pipe
 PATIENCE_MILLISECONDS = 1000
-LIKE_A_VALUE, LIKE_AN_OPTION = 0.6, 0.75  # from 0 to 1 (difflib): less is another word
+LIKE_A_VALUE, LIKE_AN_OPTION = 0.6, 0.75  # from 0 to 1 (difflib): below, no guess
 
-# Words from other inits, and words that one would guess.
+# Options of other inits, and words that users may guess.
 GUESSES = {
     "--expect": "-e",
     "--exit-code": "-e",
@@ -157,13 +157,13 @@ GPL-3.0-or-later, only if that is installed, and either pyinit is not PID 1 or
 
 
 def show(page: str) -> int:
-    """Write a page to stdout; return the code to leave with."""
+    """Write a page to stdout; return the exit code."""
     pages = {"help": HELP, "version": f"pyinit {__version__}\n", "licence": LICENCE + OTHERS}
     return put(pages[page])
 
 
 def put(text: str) -> int:
-    """Write a text to stdout; return the code to leave with."""
+    """Write a text to stdout; return the exit code."""
     try:
         _write(STDOUT, text)
     except OSError as error:
@@ -173,7 +173,7 @@ def put(text: str) -> int:
 
 
 def complain(error: BaseException) -> int:
-    """Write one line to stderr on why nothing was started; return the code to leave with."""
+    """Write one line to stderr that says why nothing was started; return the exit code."""
     if isinstance(error, UsageError):
         text = sentence(error)
     elif isinstance(error, RefusalError):
@@ -187,17 +187,17 @@ def complain(error: BaseException) -> int:
 
 
 def _leave_word(text: str) -> None:
-    """Write it where an orchestrator looks as well, see ``later.last_words``."""
+    """Write it to the termination log as well: see ``later.last_words``."""
     try:
         from pyinit.later import last_words
 
         last_words.put(last_words.USUAL, f"pyinit: {text}\n", 0.0)
-    except Exception:  # noqa: BLE001 - nothing is there, or it is broken: the line is on stderr
+    except Exception:  # noqa: BLE001 - then the line is only on stderr
         pass
 
 
 def sentence(error: UsageError) -> str:
-    """Say which word is wrong, what was expected, and which right word is the nearest."""
+    """Say which word is wrong, what was expected, and which right word is most like it."""
     word = _quote(error.word)
     if not error.word:
         return f"{error.place}: expected {error.expected}" if error.place else error.expected
@@ -218,9 +218,9 @@ def sentence(error: UsageError) -> str:
 
 
 def nearest_option(word: str, known: tuple[str, ...]) -> str:
-    """Return the option that is meant by a word; nothing if none is like it.
+    """Return the option that a wrong word may mean; empty if no option is like it.
 
-    A slip changes a letter, seldom the first. What differs by more is another word.
+    A typing error changes a letter, rarely the first one. A word that differs more is another word.
     """
     folded = _folded(word)
     alike = [right for right in (*known, *GUESSES) if _may_be_slip(folded, _folded(right))]
@@ -233,9 +233,9 @@ def _may_be_slip(word: str, right: str) -> bool:
 
 
 def nearest(word: str, known: tuple[str, ...], likeness: float = LIKE_A_VALUE) -> str:
-    """Return the one of ``known`` that is most like ``word``, or nothing if none is.
+    """Return the one of ``known`` that is most like ``word``; empty if none is like it.
 
-    Dashes in front do not count: they would make any two options alike.
+    Dashes at the front do not count, because they would make any two options alike.
     """
     folded = {_folded(right): right for right in reversed(known)}
     close = get_close_matches(_folded(word).removeprefix("sig"), folded, n=1, cutoff=likeness)
@@ -255,10 +255,10 @@ def _complain(text: str) -> None:
     try:
         ready = poll()
         ready.register(STDERR, POLLOUT)
-        if ready.poll(PATIENCE_MILLISECONDS):  # where nobody reads, the code tells
+        if ready.poll(PATIENCE_MILLISECONDS):  # if no process reads it, only the code tells
             _write(STDERR, f"pyinit: {_shortened(text)}\n")
     except OSError:
-        pass  # nobody listens
+        pass  # stderr is closed
 
 
 def _shortened(text: str) -> str:

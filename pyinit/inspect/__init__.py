@@ -1,1 +1,1 @@
-"""What runs instead of a child: ``--inspect``."""
+"""What runs in place of a child: ``--inspect``."""

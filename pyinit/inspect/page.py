@@ -1,7 +1,7 @@
 """Show an inspected process: a sentence, a table, or JSON.
 
-Drawn by hand: a library for tables would be in every image, for a page that is looked at now and
-then (docs/maintainers/internals.md has the figures).
+Without a library for tables: every image would have it, for a page that is rarely used
+(docs/maintainers/internals.md has the figures).
 """
 
 import json
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pyinit.before.cli import Inspection
 
 WIDTH = 80
-NUMBERED = 32  # from here on signals have no names of their own
+NUMBERED = 32  # from this number on, signals have no names of their own
 REALTIME, LAST = names.REALTIME, names.number("RTMAX")
 COLUMNS = (6, 15, 10, 26, 11, 11)  # their widths
 BOLD, DIM, RED, GREEN = "1", "2", "31", "32"  # legible on light and dark: yellow is not
@@ -45,13 +45,13 @@ ESCAPE = re.compile(r"\033\[[\d;]+m")
 
 @dataclass(frozen=True)
 class Row:
-    """What becomes of one signal.
+    """What happens to one signal.
 
     Attributes:
         signum: the signal.
-        here: what the process does with it: pending, blocked, awaited, ignored, caught.
+        here: the state of the signal in the process: pending, blocked, awaited, ignored, caught.
         is_partly_blocked: whether some threads block it and others do not.
-        inside, outside: what becomes of one that is sent from there.
+        inside, outside: the verdict on a signal that is sent from there; None if it cannot be.
     """
 
     signum: int
@@ -71,10 +71,10 @@ class Row:
 
 
 def show(wish: "Inspection") -> int:
-    """Write what a process does with signals to stdout; return the code to leave with.
+    """Write what a process does with signals to stdout; return the exit code.
 
     Raises:
-        InspectionError: it cannot be looked at.
+        InspectionError: the process cannot be inspected.
     """
     process = signal_state.look(wish.pid)
     children = signal_state.children(wish.pid)
@@ -84,7 +84,7 @@ def show(wish: "Inspection") -> int:
 
 
 def page(process: Process, children: list[int], *, is_coloured: bool) -> str:
-    """Return the page for a person: 80 columns at most, a line for each signal."""
+    """Return the page for people: at most 80 columns, a line for each signal."""
     rows = [_row(process, signum) for signum in ALL]
     colour = COLOURS.get(sentences.of_sigterm(process).word)
     parts = [
@@ -104,7 +104,7 @@ def page(process: Process, children: list[int], *, is_coloured: bool) -> str:
 
 
 def as_data(process: Process, children: list[int]) -> dict[str, object]:
-    """Return all of it for machines."""
+    """Return the same for programs."""
     return {
         "pid": process.pid,
         "namespace_pid": process.namespace_pid,
@@ -162,7 +162,7 @@ def _row(process: Process, signum: int) -> Row:
 
 
 def _merged(rows: list[Row]) -> list[list[Row]]:
-    """Group those that share a line."""
+    """Group the signals that share a line."""
     groups: list[list[Row]] = []
     for row in rows:
         if groups and row.is_like(groups[-1][-1]):
@@ -185,7 +185,7 @@ def _draw(group: list[Row]) -> str:
 
 
 def _line(*cells: str) -> str:
-    """Fill up each cell to the width of its column; a colour takes no room."""
+    """Join cells, each as wide as its column; colours have no width."""
     filled = (
         cell + " " * (width - len(ESCAPE.sub("", cell)))
         for cell, width in zip(cells, COLUMNS, strict=False)
@@ -246,7 +246,7 @@ def _legend(rows: list[Row]) -> list[str]:
 
 
 def _differences(process: Process) -> list[str]:
-    """Say what each thread has of its own, where that is not the same for all."""
+    """Say what each thread does with signals, if threads differ."""
     alike: dict[tuple[object, ...], list[Thread]] = {}
     for thread in process.living:
         key = (thread.blocked, thread.pending, thread.awaited)
@@ -270,7 +270,7 @@ def _of_threads(group: list[Thread]) -> str:
 
 
 def _some(found: "Iterable[int]") -> str:
-    """Name signals; what is missing, where that is shorter."""
+    """Name the signals, or those that are missing if that is shorter."""
     there = set(found)
     missing = set(ALL) - there
     if not there:

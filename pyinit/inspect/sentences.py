@@ -33,7 +33,7 @@ MEANINGS = {
 
 
 def sentence(process: Process) -> str:
-    """Say what becomes of SIGTERM, and why."""
+    """Say what happens to SIGTERM, and why."""
     verdict = of_sigterm(process)
     said = (_of_init if process.is_init else _of_other)(process, verdict.word)
     return said if verdict.is_sure else f"As far as pyinit can see from here: {said}"
@@ -84,7 +84,7 @@ def notes(process: Process) -> list[str]:
 
 
 def of_sigterm(process: Process) -> Verdict:
-    """Return what becomes of a SIGTERM from inside, which is what becomes of one from outside."""
+    """Return the verdict on SIGTERM, which is the same from inside and from outside."""
     verdict = judge(process, signals.SIGTERM, inside=True)
     assert verdict is not None  # noqa: S101 - there is always an inside
     return verdict
