@@ -52,7 +52,7 @@ def send_to_group(child: int, signum: int) -> None:
     except OSError:  # the group is empty, or none of it may be signalled
         if is_member:
             raise
-    posix.kill(child, 0 if is_member else signum)  # 0 only asks whether it may be
+    posix.kill(child, 0 if is_member else signum)  # 0 asks: may it be signalled?
 
 
 def send_to_all(child: int, signum: int) -> None:

@@ -28,7 +28,7 @@ class Report:
     Events from before :meth:`open` wait until then: nothing is loaded before the child runs.
 
     Attributes:
-        verbosity: the highest level that is logged; callers skip work that only others would need.
+        verbosity: the highest level that is logged; callers need not prepare other events.
         backlog: the newest BACKLOG events that no writer has taken yet.
         kept: name and keys of the events for the summary at the end, the first MOST_KEPT.
         not_kept: how many more there were.

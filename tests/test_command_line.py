@@ -1,4 +1,4 @@
-"""The command line and the environment: what is understood, and what is said of the rest."""
+"""The command line and the environment: what pyinit accepts, and what it says otherwise."""
 
 import re
 import signal
@@ -113,7 +113,7 @@ def parsed(words: list[str], environment: dict[str, str] | None = None) -> dict:
     ids=" ".join,
 )  # fmt: skip
 def test_options_are_understood(words, settings):
-    """Options group, values join or follow, and the first operand begins the command."""
+    """Short options group, values join or follow, and the first operand begins the command."""
     assert settings == parsed(words)
 
 
@@ -159,7 +159,7 @@ def test_options_are_understood(words, settings):
     ids=str,
 )
 def test_environment_is_understood(environment, settings):
-    """PYINIT_ variables win over tini's, which count when they are there; an empty one is none."""
+    """PYINIT_ variables override those of tini, which count if set; an empty one is ignored."""
     assert settings == parsed(["app"], environment)
 
 
@@ -187,7 +187,7 @@ def test_environment_is_understood(environment, settings):
     ids=str,
 )
 def test_command_line_wins_over_the_environment(words, environment, settings):
-    """What is typed last counts; -v adds to PYINIT_VERBOSITY."""
+    """The last use of an option counts; -v adds to PYINIT_VERBOSITY."""
     assert settings == parsed([*words, "app"], environment)
 
 
@@ -208,7 +208,7 @@ def test_signals_have_many_spellings(word, number):
     ("number", "name"), [(34, "MIN"), (35, "MIN+1"), (63, "MIN+29"), (64, "MAX")]
 )
 def test_real_time_signals_are_counted_from_the_first(number, name):
-    """They are called as most do: the first and the last by name, the others by distance."""
+    """The first and the last real-time signal have a name, the others are RTMIN+N."""
     assert f"SIGRT{name}" == names.name(number)
 
 
@@ -228,7 +228,7 @@ def test_signal_names_read_back(number):
      "0000000015", "9" * 5000, "RTMIN+" + "9" * 5000],
 )  # fmt: skip
 def test_what_is_no_signal_is_refused(word):
-    """Neither 0 nor what is beyond the last signal, nor a misspelt name, is a signal."""
+    """0, a number above the last signal and a misspelt name are not signals."""
     with pytest.raises(ValueError, match=f"^{re.escape(word)}$"):
         names.number(word)
 
@@ -383,7 +383,7 @@ def test_mistake_costs_one_line_and_starts_nothing(
     assert len(error) < 400
 
 
-# What other programs have, and what is near in letters only.
+# Options of other programs, and words that only look similar.
 OTHER_WORDS = [
     "--init", "--user", "--debug", "--config", "--daemon", "--foreground", "--signal", "--name",
     "--env", "--workdir", "--restart", "--watch", "--log-file", "--color", "--wait", "--time",
@@ -394,7 +394,7 @@ OTHER_WORDS = [
 
 @pytest.mark.parametrize("word", OTHER_WORDS)
 def test_nothing_is_proposed_rather_than_nonsense(word):
-    """A word that is no slip of the pen gets no other proposed."""
+    """For a word that is no typing error, pyinit suggests no option."""
     done = subprocess.run([PYINIT, word, "x"], check=False, capture_output=True, text=True)
     line = f"pyinit: '{word}' is not an option of pyinit; pyinit --help lists all options\n"
 
@@ -427,7 +427,7 @@ MEANT = {
 
 @pytest.mark.parametrize("name", MEANT)
 def test_variable_that_is_nearly_one_is_told(run, name):
-    """A warning says which was meant; one that may be somebody's own costs nothing."""
+    """A warning suggests the right variable; a name that may have another purpose gets none."""
     result = run(["--log-format=json"], ["sh", "-c", "exit 3"], wrap=["env", f"{name}=7"])
     reasons = [(event["event"], event["name"], event["reason"]) for event in result.events]
     reason = f"pyinit has no such variable; did you mean {MEANT[name]}?"
@@ -437,7 +437,7 @@ def test_variable_that_is_nearly_one_is_told(run, name):
 
 
 def test_variables_of_the_page_are_those_of_the_code():
-    """The table of variables has all that are read."""
+    """The table of variables has every variable that pyinit reads."""
     page = (ROOT_DIRECTORY / "docs/usage.md").read_text()
 
     assert set(re.findall(r"^\| `(PYINIT_\w+)` \|", page, re.MULTILINE)) == set(cli.VARIABLES)
@@ -455,7 +455,7 @@ PAGES = {
 
 @pytest.mark.parametrize("word", PAGES)
 def test_pages_go_to_stdout(word):
-    """Help, version and licence are the whole output, with code 0, whatever follows or is set."""
+    """Help, version and licence are the whole output, with code 0, whatever else is given."""
     environment = {"PYINIT_VERBOSITY": "nonsense"}
     done = subprocess.run(
         [PYINIT, word, "--nonsense"], check=False, capture_output=True, text=True, env=environment
@@ -465,7 +465,7 @@ def test_pages_go_to_stdout(word):
 
 
 def test_page_that_cannot_be_written_is_an_error():
-    """A full disk below stdout is told, with code 1, and not by a traceback."""
+    """If stdout is on a full disk, one line says so, with code 1 and without a traceback."""
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([PYINIT, "--help"], check=False, stdout=full, stderr=subprocess.PIPE)
 
@@ -479,7 +479,7 @@ def test_help_fits_a_terminal():
 
 
 def test_help_names_every_option():
-    """Every option and variable that is understood is on the help page."""
+    """The help page has every option."""
     assert [] == [option for option in (*cli.FLAGS, *cli.VALUES) if option not in usage.HELP]
 
 
@@ -499,10 +499,10 @@ VARIABLE = st.sampled_from(
 )
 
 
-@settings(deadline=None)  # what else the machine does is no fault of a word
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(ANY_WORD | OPTION), st.dictionaries(VARIABLE, st.text()))
 def test_any_words_are_settings_a_page_or_one_sentence(words, environment):
-    """Whatever is typed there are settings with a command of it, a page, or one printable line."""
+    """Any command line gives settings with a command, a page, or one printable line."""
     try:
         wish = cli.parse(words, environment)
     except UsageError as error:
@@ -514,19 +514,19 @@ def test_any_words_are_settings_a_page_or_one_sentence(words, environment):
 
 
 def test_settings_cannot_be_changed():
-    """What was decided before the child runs stays decided."""
+    """Settings cannot be changed."""
     with pytest.raises(AttributeError, match="verbosity"):
         Settings(("app",)).verbosity = 3
 
 
 def test_settings_are_decided_once():
-    """What the user asked for does not change while the child runs."""
+    """Settings do not change while the child runs."""
     with pytest.raises(AttributeError, match="tried to set drain"):
         Settings(("app",)).drain = 0.0
 
 
 def test_error_before_the_child_runs_starts_nothing(run, sabotage):
-    """An error of pyinit's own is one line and code 1 where nothing runs yet."""
+    """An internal error before the child runs is one line and code 1."""
     wrap = sabotage("import sys; sys.modules['pyinit.before.prctls'] = None\n")
     result = run(command=["echo", "started"], wrap=wrap, namespace=False)
 
@@ -536,7 +536,7 @@ def test_error_before_the_child_runs_starts_nothing(run, sabotage):
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
 def test_complaint_that_nobody_hears_has_its_code(run, sabotage, redirection):
-    """Where the line cannot be written the code alone tells, and no exit handler changes it."""
+    """If the line cannot be written, the code remains, and no exit handler changes it."""
     wrap = sabotage("import atexit, os; atexit.register(os._exit, 66)\n")
     wrap += ["sh", "-c", f'exec "$@" {redirection}', "-"]
 

@@ -35,7 +35,7 @@ def init(launch):
     def begin(command, **popen) -> Run:
         run = launch([*UNSHARE, *command], **popen)
         run.ready()
-        assert until(lambda: is_asleep(run.init))  # and not on its way from telling to waiting
+        assert until(lambda: is_asleep(run.init))  # it is ready before it waits
         return run
 
     return begin
@@ -48,18 +48,18 @@ def is_asleep(pid: int) -> bool:
 
 
 def inspect(*options: str, wrap=(), **how) -> subprocess.CompletedProcess:
-    """Run `pyinit --inspect` out here."""
+    """Run `pyinit --inspect` outside the namespace."""
     command = [*wrap, PYINIT, *options]
     return subprocess.run(command, check=False, capture_output=True, text=True, **how)
 
 
 def data(pid: int) -> dict:
-    """Return what `--json` tells of a process."""
+    """Return the output of `--json` for a process."""
     return json.loads(inspect(f"--inspect={pid}", "--json").stdout)
 
 
 def of(found: dict, name: str) -> dict:
-    """Return what is told of one signal."""
+    """Return the entry of one signal."""
     (told,) = (told for told in found["signals"] if told["name"] == name)
     return told
 
@@ -82,7 +82,7 @@ def words(found: dict, name: str) -> tuple[str, str]:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_init_is_judged_as_init(init, does, verdict, said):
-    """Of a PID 1 the page says what becomes of SIGTERM, seen from inside and from outside alike."""
+    """For PID 1 the page says what happens to SIGTERM, the same from inside and from outside."""
     run = init(victim("signals", *does))
     if verdict == "taken":
         assert until(lambda: "taken" == words(data(run.init), "SIGTERM")[0])
@@ -99,7 +99,7 @@ def test_init_is_judged_as_init(init, does, verdict, said):
 
 
 def test_another_process_is_judged_as_such(start):
-    """Below pyinit the same program is killed by what PID 1 would drop."""
+    """Below pyinit, a signal kills the same program that would drop it as PID 1."""
     run = start(command=victim("signals"))
     run.ready()
     found = data(only_child(run.init))
@@ -112,7 +112,7 @@ def test_another_process_is_judged_as_such(start):
 
 
 def test_pyinit_itself_takes_all(start):
-    """Init waits for every signal that can be taken, and its page leads on to the child."""
+    """pyinit waits for every signal that it can, and its page names the child to look at next."""
     run = start(command=victim("signals"))
     child = run.ready()
     assert until(lambda: "taken" == words(data(run.init), "SIGTERM")[0])
@@ -125,7 +125,7 @@ def test_pyinit_itself_takes_all(start):
 
 
 def test_states_are_told(init):
-    """Pending, blocked, ignored and caught are told of the signals of which they are true."""
+    """Pending, blocked, ignored and caught are set for the right signals."""
     does = ["pend:USR1", "block:USR2", "ignore:HUP", "catch:WINCH"]
     found = data(init(victim("signals", *does)).init)
     states = ("pending", "blocked", "awaited", "ignored", "caught")
@@ -144,7 +144,7 @@ def test_states_are_told(init):
 
 
 def test_json_tells_of_all_signals(init):
-    """Machines get 64 signals, each with its number, name and default action."""
+    """JSON has 64 signals, each with its number, name and default action."""
     found = data(init(victim("signals")).init)
     defaults = {told["name"]: told["default"] for told in found["signals"]}
 
@@ -180,7 +180,7 @@ def test_threads_that_differ_are_told(two_threads):
 
 
 def test_the_stopped_gets_nothing_but_sigkill(start):
-    """Of a stopped process the page says so, and what lets it go on."""
+    """For a stopped process the page says so, and how to continue it."""
     run = start(command=victim("signals", "catch:TERM"))
     run.ready()
     child = only_child(run.init)
@@ -209,7 +209,7 @@ def test_page_fits_80_columns_and_is_plain_in_a_pipe(two_threads):
     ids=["terminal", "NO_COLOR", "NO_COLOR-empty", "dumb"],
 )
 def test_colour_is_for_terminals(variables, is_coloured):
-    """On a terminal the verdicts have colours, unless it or NO_COLOR does not want them."""
+    """On a terminal the page has colours, unless NO_COLOR is set or TERM is dumb."""
     environment = {**os.environ, "TERM": "xterm", **variables}
     option = f"--inspect={os.getpid()}"
     text, code = pexpect.run(f"{PYINIT} {option}", env=environment, withexitstatus=True)
@@ -243,7 +243,7 @@ def test_colours_tell_what_would_not_stop(init, does, sentence, row, colour):
 
 @pytest.fixture
 def process():
-    """Return what could be a process, with three threads that differ in all that can differ."""
+    """Return a made-up process, whose threads differ in all that can differ."""
     thread = verdicts.Thread(
         tid=7,
         state="S",
@@ -272,7 +272,7 @@ def process():
 
 
 def test_page_shows_all_that_differs(process):
-    """Each line is as narrow as the column, and what differs does not share a line."""
+    """Each line fits its columns, and signals that differ do not share a line."""
     lines = listing.page(process, [], is_coloured=False).splitlines()
 
     for line in (
@@ -293,7 +293,7 @@ def test_page_shows_all_that_differs(process):
 
 
 def test_thread_of_the_kernel_is_told_as_such(process):
-    """Nothing ends a thread of the kernel, SIGKILL least of all, and nobody can do about it."""
+    """Nothing ends a kernel thread, not even SIGKILL, and there is no advice."""
     kernel = process._replace(ignored=frozenset(verdicts.ALL), caught=frozenset())
     kernel = kernel._replace(threads=(process.threads[1]._replace(awaited=frozenset()),))
 
@@ -311,7 +311,7 @@ def test_thread_of_the_kernel_is_told_as_such(process):
     ids=["caught", "ignored", "init-without-handlers"],
 )
 def test_advice_fits_what_the_process_does(process, change, said, advised):
-    """Who handles SIGTERM needs no advice, and who handles nothing is told of no other signal."""
+    """A process that handles SIGTERM gets no advice; one without handlers gets none about -r."""
     alone = {"ignored": frozenset(), "caught": frozenset(), "threads": process.threads[:1]}
     changed = process._replace(**{**alone, **change})
 
@@ -365,7 +365,7 @@ def test_what_cannot_be_inspected_is_one_line(make):
 @pytest.mark.parametrize("option", [[], ["--json"]], ids=["page", "json"])
 @pytest.mark.parametrize("make", [an_absent_pid, a_missing_proc], ids=lambda make: make.__name__)
 def test_line_does_not_tell_of_a_command(make, option):
-    """Nothing was to be run, so the line speaks of the process alone, for machines as well."""
+    """--inspect runs no command, so the line is about the process alone; with --json too."""
     command, reason = make()
     done = subprocess.run([*command, *option], check=False, capture_output=True, text=True)
 
@@ -380,7 +380,7 @@ def test_line_does_not_tell_of_a_command(make, option):
     [("1", "may not look at process 1: "), ("2", "/proc hides process 1 (hidepid): ")],
 )
 def test_hidden_process_is_one_line(hidepid, reason):
-    """Where /proc keeps others' processes back the line says so, and who may look."""
+    """If /proc hides processes of other users, the line says so, and which user may look."""
     script = f'mount -o remount,hidepid={hidepid} /proc; "$@" --inspect; exit $?'
     command = [*UNSHARE, "sh", "-c", script, "-", *NOBODY, PYINIT]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -390,7 +390,7 @@ def test_hidden_process_is_one_line(hidepid, reason):
 
 
 def test_zombie_is_one_line():
-    """No signal does anything to who is dead; the line names the parent that has not reaped it."""
+    """Signals do nothing to a zombie; the line names the parent that has not reaped it."""
     zombie = subprocess.Popen(["true"])
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
     done = inspect(f"--inspect={zombie.pid}")
@@ -401,7 +401,7 @@ def test_zombie_is_one_line():
 
 
 def test_who_ends_while_looked_at_is_one_line(monkeypatch):
-    """A process that is reaped between two looks is as absent as one that never was."""
+    """A process that is reaped between two reads is reported as one that does not exist."""
     child = subprocess.Popen(["sleep", "infinity"])
     listdir = os.listdir
 
@@ -418,7 +418,7 @@ def test_who_ends_while_looked_at_is_one_line(monkeypatch):
 
 @pytest.mark.parametrize("path", ["task", "task/{}/status"])
 def test_who_cannot_be_looked_at_twice_is_one_line(init, path):
-    """Who is there at the first look and not at the second is told of as hidden or gone."""
+    """A process that is missing at the second read is reported as hidden or gone."""
     pid = init(victim("signals")).init
     wrap = refusing(f"{OPEN}:error=ENOENT", paths=[f"/proc/{pid}/{path.format(pid)}"])
     done = inspect(f"--inspect={pid}", wrap=wrap)
@@ -428,7 +428,7 @@ def test_who_cannot_be_looked_at_twice_is_one_line(init, path):
 
 
 def test_kernel_without_pid_namespaces_has_one_init(init):
-    """Where /proc names no PID namespace nobody is taken for the init of the machine."""
+    """If /proc has no PID namespaces, no process is taken for the init of the machine."""
     wrap = refusing("readlink,readlinkat:error=ENOENT", paths=["/proc/self/ns/pid"])
     page = init(victim("signals")).inside(*wrap, PYINIT, "--inspect").stdout
 
@@ -436,7 +436,7 @@ def test_kernel_without_pid_namespaces_has_one_init(init):
 
 
 def test_mounts_that_are_not_told_may_hide_somebody(monkeypatch):
-    """Where it cannot be seen whether /proc hides processes, it may."""
+    """If the mount options of /proc cannot be read, /proc may hide processes."""
     monkeypatch.setattr(procfs, "stats", lambda: stats((7, "S", 1, 7, 5), (1, "S", 0, 1, 1)))
     monkeypatch.setattr(thread_signals, "read", refuse)
 
@@ -448,7 +448,7 @@ def refuse(*_path):
 
 
 def test_thread_leads_to_its_process(two_threads):
-    """The id of a thread is no pid: the line names the process that it belongs to."""
+    """The id of a thread is not a pid: the line names the process of the thread."""
     found = data(two_threads.init)
     _, second = (thread["tid"] for thread in found["threads"])
     done = inspect(f"--inspect={second}")
@@ -459,7 +459,7 @@ def test_thread_leads_to_its_process(two_threads):
 
 @needs_root
 def test_what_is_not_seen_is_not_claimed(init):
-    """Who may not see whether a process waits for signals is told so, and no more than is sure."""
+    """Without the right to see whether a process waits, the page says so, and what is sure."""
     run = init(victim("signals", "await:TERM", "catch:HUP"))
     done = inspect(f"--inspect={run.init}", wrap=NOBODY)
     found = json.loads(inspect(f"--inspect={run.init}", "--json", wrap=NOBODY).stdout)
@@ -478,7 +478,7 @@ def test_what_is_not_seen_is_not_claimed(init):
     ids=["once", "always"],
 )
 def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, seconds, judged):
-    """Who takes a signal between two looks is seen to block nothing and to wait for nothing."""
+    """A process that takes a signal between two reads seems to block and await nothing."""
     monkeypatch.setattr(thread_signals, "LOOKING_SECONDS", seconds)
     run = start(command=victim("signals", "await:TERM", "await:USR1"))
     run.ready()
@@ -506,19 +506,19 @@ def test_who_wakes_while_looked_at_is_looked_at_anew(start, monkeypatch, times, 
 
 
 def test_there_is_an_end_to_looking_at_all_that_do_not_rest(monkeypatch):
-    """Of each thread that is busy it is asked again and again, but not for ever of all."""
+    """A busy thread is read again and again, but not without limit."""
     monkeypatch.setattr(thread_signals, "LOOKING_SECONDS", 1000)
-    monkeypatch.setattr(thread_signals, "_time_run", lambda _: "7")  # it runs between two ticks
+    monkeypatch.setattr(thread_signals, "_time_run", lambda _: "7")  # it runs for less than a tick
     with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
         found = inspection.look(busy.pid, until=monotonic() + 0.05)
         busy.kill()
 
     assert [(busy.pid, None)] == [(thread.tid, thread.awaited) for thread in found.threads]
-    assert found.in_orphaned_group is None  # nor is everybody looked at
+    assert found.in_orphaned_group is None  # not all processes are read
 
 
 def stats(*told: tuple[int, str, int, int, int]) -> dict[int, procfs.Stat]:
-    """Return what /proc would tell of processes: pid, state, parent, group and session of each."""
+    """Return what /proc would have: pid, state, parent, group and session of each process."""
     found = {}
     for pid, state, *ids in told:
         fields = [state, *ids, *[0] * 13, 1, *[0] * 14]
@@ -552,7 +552,7 @@ SHELL, JOB = (5, "S", 4, 5, 5), (7, "S", 5, 7, 5)
     ],
 )
 def test_group_is_orphaned_where_nobody_has_a_shell(monkeypatch, told, is_orphaned):
-    """It is, where nobody alive in it has a parent in another group of the same session."""
+    """It is, if no living member has a parent in another group of the same session."""
     monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
 
     assert is_orphaned == inspection._is_group_orphaned(7)
@@ -564,7 +564,7 @@ def test_group_is_orphaned_where_nobody_has_a_shell(monkeypatch, told, is_orphan
     ids=["job", "of-init"],
 )
 def test_group_with_members_who_may_be_hidden_is_not_known(monkeypatch, told, is_orphaned):
-    """With hidepid a member of the group may have the parent that nobody seen has."""
+    """With hidepid, a hidden member of the group may have such a parent."""
     mounts = "24 1 0:22 / /proc rw,relatime - proc proc rw,hidepid=invisible\n"
     monkeypatch.setattr(procfs, "stats", lambda: stats(*told))
     monkeypatch.setattr(thread_signals, "read", lambda _: mounts)
@@ -587,7 +587,7 @@ def test_group_with_members_who_may_be_hidden_is_not_known(monkeypatch, told, is
     ],
 )
 def test_what_is_not_seen_makes_unsure(process, signum, change, judged):
-    """A verdict is as sure as what it rests on was seen."""
+    """A verdict is sure only if all that it depends on was seen."""
     if "threads" in change:
         change = {"threads": tuple(process.threads[place] for place in change["threads"])}
     verdict = verdicts.judge(process._replace(**change), signum, inside=True)
@@ -596,7 +596,7 @@ def test_what_is_not_seen_makes_unsure(process, signum, change, judged):
 
 
 def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
-    """Where a security module hides which signals are waited for, any that is not held may be."""
+    """If a security module hides what a thread waits for, it may wait for any signal."""
 
     def read(path: str) -> str:
         if path.endswith("/syscall"):
@@ -604,7 +604,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
         return "do_sigtimedwait" if path.endswith("/wchan") else ""
 
     monkeypatch.setattr(thread_signals, "read", read)
-    monkeypatch.setattr(thread_signals, "LOOKING_SECONDS", 30)  # it may wait for a processor
+    monkeypatch.setattr(thread_signals, "LOOKING_SECONDS", 30)  # the machine may be busy
     process = inspection.look(init(victim("signals", "catch:HUP")).init)
     judged = [verdicts.judge(process, signum, inside=True) for signum in (signal.SIGTERM, 1, 9)]
 
@@ -615,7 +615,7 @@ def test_who_waits_for_unknown_signals_may_take_any(init, monkeypatch):
 
 
 def test_thread_that_is_dead_and_not_reaped_is_left_out(monkeypatch):
-    """A thread that is traced stays when it has ended, and has no say any more."""
+    """A traced thread that has exited stays in /proc, and does not count."""
     dead = {"State": "Z (zombie)", "TracerPid": "0", "SigBlk": "0", "SigPnd": "0"}
     monkeypatch.setattr(thread_signals, "_at_rest", lambda *_: (dead, False, frozenset()))
 
@@ -636,7 +636,7 @@ POOR_KERNELS = {
 
 @pytest.mark.parametrize("name", POOR_KERNELS)
 def test_what_the_kernel_does_not_tell_is_not_known(tmp_path, monkeypatch, name):
-    """A /proc without some of its files costs what is in them, and nothing else."""
+    """Without some files of /proc, only what they say is missing."""
     files, waits = POOR_KERNELS[name]
     status = f"Pid:\t{1 << 30}\nState:\tS (sleeping)\nvoluntary_ctxt_switches:\t1\n"
     (tmp_path / "status").write_text(status)
@@ -660,14 +660,14 @@ def test_nobody_is_above_the_machines_init():
 
 
 def test_tracer_is_named(init):
-    """Who is traced may be kept from its signals: the tracer is named, nothing else is sure."""
+    """A tracer may keep signals from a process: it is named, and only SIGKILL is sure."""
     run = init(victim("signals", "catch:TERM"))
     strace = ["strace", "-p", str(run.init), "-o", "/dev/null"]
     with subprocess.Popen(strace, stderr=subprocess.PIPE, text=True) as tracer:
         assert "attached" in tracer.stderr.readline()
         page = inspect(f"--inspect={run.init}").stdout
         found = data(run.init)
-        run.inside("sh", "-c", "kill -STOP 1")  # dropped, were it not for the tracer
+        run.inside("sh", "-c", "kill -STOP 1")  # without the tracer it would be dropped
         assert until(lambda: data(run.init)["state"] == "stopped by a tracer")
         stopped = data(run.init)
         tracer.terminate()
@@ -680,7 +680,7 @@ def test_tracer_is_named(init):
 
 
 def test_name_cannot_forge_a_line(init):
-    """Whatever a process calls itself, it stays one word of one line."""
+    """A process name cannot add lines or escapes to the page."""
     rename = "open('/proc/self/comm', 'wb').write(b'a\\n\\x1b[2Jb'); "
     ready = "import os, signal; print(f'ready (pid: {os.getpid()})', flush=True); signal.pause()"
     page = inspect(f"--inspect={init([*PYTHON, '-c', rename + ready]).init}").stdout
@@ -691,7 +691,7 @@ def test_name_cannot_forge_a_line(init):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--inspect", "7"], "--inspect '7': expected no command; to inspect another process "),
+        (["--inspect", "7"], "--inspect '7': expected no command; to inspect a process other "),
         (["--inspect", "--", "app"], "--inspect 'app': expected no command; to inspect "),
         (["--inspect=0"], "--inspect '0': expected a pid, as in --inspect=7"),
         (["--inspect="], "--inspect: expected a pid, as in --inspect=7"),
@@ -704,7 +704,7 @@ def test_name_cannot_forge_a_line(init):
     ids=" ".join,
 )
 def test_wrong_words_are_one_line(options, line):
-    """What goes with `--inspect` and what does not is said in one line, with code 1."""
+    """Wrong words beside `--inspect` cost one line that says what is right, and code 1."""
     done = inspect(*options)
 
     assert (1, "") == (done.returncode, done.stdout)
@@ -714,7 +714,7 @@ def test_wrong_words_are_one_line(options, line):
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["page", "json"])
 def test_full_disk_is_told(options):
-    """A page that cannot be written is a line on stderr and code 1."""
+    """If the page cannot be written, there is one line on stderr, and code 1."""
     with open("/dev/full", "w") as full:
         command = [PYINIT, f"--inspect={os.getpid()}", *options]
         done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
@@ -726,7 +726,7 @@ def test_full_disk_is_told(options):
 
 
 def test_variables_of_the_image_do_not_matter(init):
-    """`docker exec` brings the image's variables along, and they are for pyinit as init."""
+    """`docker exec` passes the variables of the image, which are meant for PID 1, not for this."""
     run = init(victim("signals"))
     wrong = {**os.environ, "PYINIT_DRAIN": "what?", "PYINIT_VERBOSITY": "3"}
 
@@ -734,7 +734,7 @@ def test_variables_of_the_image_do_not_matter(init):
 
 
 def test_thread_has_a_name_of_its_own():
-    """As long as it is there."""
+    """A thread has a name; one that is gone has none."""
     pid = os.getpid()
 
     assert procfs.name(pid) == procfs.thread_name(pid, pid)
@@ -742,5 +742,5 @@ def test_thread_has_a_name_of_its_own():
 
 
 def test_who_is_gone_is_in_no_namespace():
-    """It may end while it is looked at."""
+    """A process may exit while it is read."""
     assert (False, None) == (procfs.is_nested_init(1 << 30), procfs.pid_namespace(1 << 30))

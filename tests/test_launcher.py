@@ -24,7 +24,7 @@ HOSTILE = "raise SystemExit('a module of the workload')\n"
 
 
 def write(path: object, **environment: str) -> subprocess.CompletedProcess:
-    """Run the command that is tested."""
+    """Run the pyinit-launcher that is tested."""
     how = {"env": {**os.environ, **environment}, "capture_output": True, "text": True}
     return subprocess.run([WRITER, str(path)], check=False, **how)
 
@@ -37,7 +37,7 @@ def first_line(path: object) -> str:
 
 @pytest.fixture(scope="module")
 def launcher():
-    """Return a launcher that blocks signals before Python boots, and runs bytecode."""
+    """Return a launcher that blocks signals before Python starts, and runs bytecode."""
     with tempfile.TemporaryDirectory(prefix="") as folder:
         path = f"{folder}/pyinit"
         done = write(path)
@@ -48,7 +48,7 @@ def launcher():
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory):
-    """Return one whose path leaves no room for the bytecode's in the #! line."""
+    """Return one whose path is too long for that of the bytecode in the #! line."""
     folder = tmp_path_factory.mktemp("in-a-folder-that-has-a-name-which-is-" + 60 * "x")
     done = write(folder / "pyinit")
     assert (0, "") == (done.returncode, done.stderr)
@@ -59,7 +59,7 @@ def script(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory):
-    """Return one for where env(1) is busybox's, as on Alpine, which cannot do that."""
+    """Return one for the env(1) of busybox, as on Alpine, which cannot block signals."""
     folder = tmp_path_factory.mktemp("plain")
     (folder / "env").symlink_to(shutil.which("busybox"))
     done = write(folder / "pyinit", PATH=f"{folder}:{os.environ['PATH']}")
@@ -90,15 +90,15 @@ def test_it_does_what_pyinit_does(either):
 
 
 def test_the_child_gets_an_empty_mask(either):
-    """What env has blocked for pyinit is not blocked for the child, and nothing is ignored."""
+    """Signals that env has blocked are not blocked in the child, and none is ignored."""
     fields = status_of(run(either, "--", "cat", "/proc/self/status").stdout)
 
     assert not signal_set(fields["SigBlk"])
-    assert signal_set(fields["SigIgn"]) <= OF_C_LIBRARY  # as posix_spawn(3) leaves these
+    assert signal_set(fields["SigIgn"]) <= OF_C_LIBRARY  # posix_spawn(3) leaves these ignored
 
 
 def test_child_below_the_launcher_blocks_nothing(launcher):
-    """env(1) has blocked all, so what the caller had blocked is not known any more."""
+    """env(1) has blocked all signals, so the mask of the caller is not known."""
     command = ["env", "--block-signal=USR1", *UNSHARE, launcher, "--", "cat", "/proc/self/status"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
@@ -106,7 +106,7 @@ def test_child_below_the_launcher_blocks_nothing(launcher):
 
 
 def test_plain_one_hands_on_the_mask_it_got(plain):
-    """Where nobody blocked anything for pyinit the child gets the mask of the caller."""
+    """If env(1) has not blocked signals, the child gets the mask of the caller."""
     command = ["env", "--block-signal=USR1", *UNSHARE, plain, "--", "cat", "/proc/self/status"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
@@ -114,7 +114,7 @@ def test_plain_one_hands_on_the_mask_it_got(plain):
 
 
 def test_nothing_is_searched_for(launcher, tmp_path):
-    """From its start to its end pyinit opens the two files beside it, and no module."""
+    """pyinit opens the two files beside the command, and no module."""
     trace = tmp_path / "trace"
     command = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=openat,open", *UNSHARE]
     subprocess.run([*command, launcher, "--", "true"], check=True, capture_output=True)
@@ -124,7 +124,7 @@ def test_nothing_is_searched_for(launcher, tmp_path):
 
 
 def test_it_is_called_pyinit(either):
-    """In a list of processes PID 1 is pyinit, and not Python."""
+    """The process name of PID 1 is pyinit, not Python."""
     assert "pyinit\n" == run(either, "--", "cat", "/proc/1/comm").stdout
 
 
@@ -160,7 +160,7 @@ def test_signals_are_blocked_before_python_boots(launcher, tmp_path):
     ],
 )
 def test_variable_of_the_workload_reaches_it_alone(either, variable):
-    """The workload gets the variable as it is, and pyinit behaves as without it."""
+    """The child gets the variable unchanged, and it has no effect on pyinit."""
     name, _, value = variable.partition("=")
     done = run(either, "-v", "--", "sh", "-c", f'echo "${name}"', **{name: value})
 
@@ -169,7 +169,7 @@ def test_variable_of_the_workload_reaches_it_alone(either, variable):
 
 
 def test_modules_of_the_workload_stay_out(either, tmp_path):
-    """A PYTHONPATH with modules that are called as Python's own is the workload's business."""
+    """Modules in PYTHONPATH with names of the standard library have no effect on pyinit."""
     for name in ("logging", "queue", "os", "structlog", "sitecustomize", "usercustomize"):
         (tmp_path / f"{name}.py").write_text(HOSTILE)
     done = run(either, "-v", "--", "sh", "-c", 'echo "$PYTHONPATH"', PYTHONPATH=str(tmp_path))
@@ -180,7 +180,7 @@ def test_modules_of_the_workload_stay_out(either, tmp_path):
 
 
 def test_working_directory_stays_out(either, tmp_path):
-    """Nor are modules taken from where it happens to be started, or from beside the script."""
+    """Modules in the working directory, or beside the script, have no effect either."""
     for folder in (tmp_path, Path(either).parent):
         (folder / "json.py").write_text(HOSTILE)
     command = [*UNSHARE, either, "-v", "--", "true"]
@@ -192,7 +192,7 @@ def test_working_directory_stays_out(either, tmp_path):
 
 
 def test_every_signal_is_forwarded(either, start, monkeypatch):
-    """That a signal is blocked from the beginning does not keep it from being passed on."""
+    """A signal that is blocked from the beginning is forwarded."""
     monkeypatch.setattr("testkit.programs.PYINIT", either)
     child = start(command=victim("listener"))
     child.ready()
@@ -203,7 +203,7 @@ def test_every_signal_is_forwarded(either, start, monkeypatch):
 
 
 def test_off_pid1_python_prctl_is_found(either):
-    """Where prctl is needed it is loaded from the folder that was written down."""
+    """If prctl is needed, it is loaded from the folder that the command names."""
     command = [either, "-v", "--", "true"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
 
@@ -213,7 +213,7 @@ def test_off_pid1_python_prctl_is_found(either):
 
 
 def test_it_is_written_without_python_prctl(sabotage, tmp_path):
-    """An image without a compiler has no python-prctl, and gets its launcher all the same."""
+    """Without python-prctl, as in an image without a compiler, pyinit-launcher works too."""
     _env, variable = sabotage("import sys; sys.modules['prctl'] = None\n")
     name, _, value = variable.partition("=")
     done = write(tmp_path / "pyinit", **{name: value})
@@ -229,7 +229,7 @@ def short():
 
 
 def test_it_may_be_written_over_itself(short):
-    """An upgrade writes it anew, also over the command that pip had put there."""
+    """After an upgrade the command can be written again, also over the one that pip wrote."""
     path = short / "pyinit"
     path.write_text(Path(PYINIT).read_text())
     codes = [write(path).returncode for _ in range(2)]
@@ -240,7 +240,7 @@ def test_it_may_be_written_over_itself(short):
 
 
 def test_it_may_be_written_again_beside_the_writer(short):
-    """The bytecode that a writer left in its own folder is no module to it."""
+    """pyinit-launcher does not import bytecode that it wrote into its own folder."""
     writer = shutil.copy(WRITER, f"{short}/pyinit-launcher")
     for _ in range(2):
         done = subprocess.run([writer, f"{short}/pyinit"], capture_output=True, check=False)
@@ -250,7 +250,7 @@ def test_it_may_be_written_again_beside_the_writer(short):
 
 
 def test_what_is_beside_it_is_no_module(short):
-    """A script in the same folder, as pytest's is, gets the package where it imports pyinit."""
+    """A script in the same folder, such as pytest, gets the package when it imports pyinit."""
     assert 0 == write(short / "pyinit").returncode
     script = short / "script"
     script.write_text("import pyinit.rehearse.plugin as plugin; print(plugin.__file__)")
@@ -261,7 +261,7 @@ def test_what_is_beside_it_is_no_module(short):
 
 
 def test_what_is_not_needed_any_more_is_removed(short):
-    """Where env(1) cannot block signals any more the script does without bytecode."""
+    """If env(1) can no longer block signals, the new script does without bytecode."""
     assert [0, 0] == [write(short / "pyinit", **how).returncode for how in ({}, {"PATH": "/no"})]
     assert [short / "pyinit"] == list(short.iterdir())
 
@@ -269,7 +269,7 @@ def test_what_is_not_needed_any_more_is_removed(short):
 @pytest.mark.parametrize("suffix", [".run.pyc", ".rest"])
 @pytest.mark.parametrize("content", [b"", b"a file of somebody else's"])
 def test_file_beside_it_that_is_another_ones_is_kept(short, suffix, content):
-    """It says so, and changes nothing."""
+    """pyinit-launcher does not overwrite a foreign file beside the command."""
     other = short / f"pyinit{suffix}"
     other.write_bytes(content)
     done = write(short / "pyinit")
@@ -280,35 +280,35 @@ def test_file_beside_it_that_is_another_ones_is_kept(short, suffix, content):
 
 
 def test_fifo_beside_it_is_not_read(short):
-    """Which would wait for a writer."""
+    """A FIFO is not opened: open would wait for a writer."""
     os.mkfifo(short / "pyinit.run.pyc")
 
     assert 1 == write(short / "pyinit").returncode
 
 
 def test_bytecode_is_read_at_once(launcher):
-    """CPython reads bytecode of up to so many bytes at once, and piece by piece what is longer."""
+    """The bytecode is short enough for CPython to read it at once."""
     assert Path(f"{launcher}.run.pyc").stat().st_size < 1 << 18
 
 
 def test_constants_can_be_hashed(launcher):
-    """As those that the compiler makes can: a free-threaded Python looks them up in a table."""
+    """Constants are hashable: a free-threaded Python keeps them in a table."""
     code = marshal.loads(Path(f"{launcher}.run.pyc").read_bytes()[16:])
 
     assert {"bytes", "code", "tuple"} <= {type(constant).__name__ for constant in code.co_consts}
     assert isinstance(hash(code.co_consts), int)
 
 
-# --- what the bytecode does; with `site`, so that the lines that are run can be counted ---
+# --- what the bytecode does; with `site`, so that coverage can be measured ---
 
 
 def bytecode(launcher: object, *words: str) -> list[str]:
-    """Return what the kernel makes of a launcher's #! line, but for the options."""
+    """Return the command that the kernel makes of a #! line, without the options."""
     return [sys.executable, "-P", f"{launcher}.run.pyc", str(launcher), *words]
 
 
 def test_bytecode_does_what_pyinit_does(launcher):
-    """Modules come out of it: with options, without, and to show a page."""
+    """Modules come from the bytecode: with options, without, and to show a page."""
     done = run(*bytecode(launcher, "-v", "-e", "3", "--", "sh", "-c", "exit 3"))
 
     assert (0, 2) == (done.returncode, done.stderr.count('"event": "child_'))
@@ -331,7 +331,7 @@ SAYS = "print(__name__, flush=True)\n"
 
 @pytest.mark.parametrize("name", ["__init__", "child", "init", "processes", "signals"])
 def test_bytecode_of_a_pyinit_that_was_replaced_is_not_run(own_copy, name):
-    """What was upgraded is imported, as long as the command is not written anew."""
+    """After an upgrade of pyinit, a command that was not written again imports the new modules."""
     launcher, copy = own_copy
     with (copy / f"{name}.py").open("a") as file:
         file.write(SAYS)
@@ -342,7 +342,7 @@ def test_bytecode_of_a_pyinit_that_was_replaced_is_not_run(own_copy, name):
 
 
 def test_bytecode_outlives_the_package(own_copy):
-    """It is run, log and all, although the package is gone: all was at hand."""
+    """If the package is removed, pyinit still works, log included."""
     launcher, copy = own_copy
     shutil.rmtree(copy)
     done = run(*bytecode(launcher, "-v", "-r", "USR1:0", "--", "sh", "-c", "exit 3"))
@@ -351,7 +351,7 @@ def test_bytecode_outlives_the_package(own_copy):
 
 
 def test_without_the_rest_it_is_imported(own_copy):
-    """As from a folder from which only the bytecode was copied."""
+    """It works without the file of the other modules."""
     launcher, copy = own_copy
     Path(f"{launcher}.rest").unlink()
     with (copy / "settings.py").open("a") as file:
@@ -366,7 +366,7 @@ def test_without_the_rest_it_is_imported(own_copy):
     "name", ["py init", "py$HOME", "py'x", 'py"x', "py\\x", "py#x", "p\u00fc", "n" * 60, "n" * 200]
 )
 def test_name_that_no_first_line_can_have_runs_all_the_same(short, name):
-    """env -S splits and expands words, and a kernel cuts a long line: then without bytecode."""
+    """If env -S would change the path, or the line is too long, there is no bytecode."""
     done = write(short / name)
 
     assert (0, "") == (done.returncode, done.stderr)
@@ -375,7 +375,7 @@ def test_name_that_no_first_line_can_have_runs_all_the_same(short, name):
 
 
 def spoil(path: Path, how: str) -> None:
-    """Have what should be the rest be something else."""
+    """Replace the file of the other modules by something else."""
     content = path.read_bytes()
     path.unlink()
     if how == "directory":
@@ -389,7 +389,7 @@ def spoil(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["none", "empty", "other", "cut", "directory", "fifo"])
 def test_rest_that_does_not_belong_to_it_is_not_taken(short, how):
-    """What is installed is, and the log tells all."""
+    """Then the installed modules are used, and the log is complete."""
     assert 0 == write(short / "pyinit").returncode
     spoil(short / "pyinit.rest", how)
     done = run(*bytecode(short / "pyinit", "-v", "--", "sh", "-c", "exit 3"))
@@ -410,7 +410,7 @@ os._exit(5)
 
 
 def test_rest_that_is_written_over_meanwhile_is_not_taken(short):
-    """The supervisor, which is needed last of all, comes from where it is installed."""
+    """The supervisor, which is loaded last, comes from the installed package."""
     assert 0 == write(short / "pyinit").returncode
     workload = [sys.executable, "-c", SPOILS_IT, str(short / "pyinit.rest")]
     done = run(*bytecode(short / "pyinit", "--", *workload))
@@ -420,7 +420,7 @@ def test_rest_that_is_written_over_meanwhile_is_not_taken(short):
 
 @pytest.mark.parametrize("hole", [0, 1, 2])
 def test_hole_is_the_childs(launcher, hole):
-    """What stays open for pyinit does not become the stdin of the workload, or its stdout."""
+    """The file that pyinit keeps open does not become stdin or stdout of the child."""
     command = ["sh", "-c", f'exec "$@" {hole}>&-', "-", *bytecode(launcher, "--", "sh", "-c")]
     script = f"test -e /proc/$$/fd/{hole}"
     done = subprocess.run([*UNSHARE, *command, script], check=False, capture_output=True)
@@ -442,7 +442,7 @@ def test_it_runs_from_any_directory(short, monkeypatch):
 
 @pytest.mark.parametrize("variable", ["PYINIT_VERBOSITY=0", "TINI_VERBOSITY=0", "PYINIT_DRAIN=x"])
 def test_it_is_written_whatever_the_image_sets_for_pyinit(variable, tmp_path):
-    """A variable that is meant for the running container does not spoil the trial."""
+    """A variable for the running container does not disturb the trial run."""
     name, _, value = variable.partition("=")
     done = write(tmp_path / "pyinit", **{name: value})
 
@@ -496,7 +496,7 @@ def test_pages_go_to_stdout(word, beginning):
 
 
 def test_the_writer_is_not_overwritten(tmp_path):
-    """It is no `pyinit` command, though it speaks of one."""
+    """A file that only mentions a `pyinit` command is not one."""
     path = tmp_path / "pyinit-launcher"
     shutil.copy(WRITER, path)
     done = write(path)
@@ -506,7 +506,7 @@ def test_the_writer_is_not_overwritten(tmp_path):
 
 
 def test_pipe_is_not_read(tmp_path):
-    """What is no file is not opened: that of a FIFO would wait for a writer."""
+    """Only files are opened: to open a FIFO would wait for a writer."""
     path = tmp_path / "fifo"
     os.mkfifo(path)
     done = write(path)
@@ -518,7 +518,7 @@ def test_pipe_is_not_read(tmp_path):
 
 
 def test_undecodable_interpreter_is_one_line(short):
-    """A Python script is text, and so its first line cannot name every file: one line says so."""
+    """A path that is not text cannot be in the script: one line says so."""
     folder = short / os.fsdecode(b"\xff")
     folder.mkdir()
     (folder / "env").symlink_to(shutil.which("env"))
@@ -529,7 +529,7 @@ def test_undecodable_interpreter_is_one_line(short):
 
 
 def test_what_does_not_run_is_not_kept(short):
-    """It is tried before it is put in its place: one that does not start replaces nothing."""
+    """The command is tried before it is put in place: one that does not start replaces nothing."""
     env = short / "env"
     env.write_text('#!/bin/sh\ncase "$1" in *" true") ;; *) exit 7 ;; esac\n')
     env.chmod(0o755)
@@ -541,7 +541,7 @@ def test_what_does_not_run_is_not_kept(short):
 
 
 def test_no_other_program_is_needed(tmp_path):
-    """In an image that has neither env nor true it is written and tried as well."""
+    """It is written and tried in an image without env and true as well."""
     done = write(tmp_path / "pyinit", PATH=str(tmp_path))
 
     assert 0 == done.returncode

@@ -219,7 +219,7 @@ def _inspection(found: "dict[str, Any]", rest: list[str]) -> Inspection:
     if "inspect" not in found:
         raise _lacking(expected="--json is only valid with --inspect")
     if rest:
-        expected = "no command; to inspect another process than PID 1, write --inspect=PID"
+        expected = "no command; to inspect a process other than PID 1, write --inspect=PID"
         raise _wrong(rest[0], expected, place="--inspect")
     return Inspection(found["inspect"], as_json="json" in found)
 

@@ -68,8 +68,8 @@ first word that is not an option.
                  SIGTERM, SIGINT or SIGQUIT; with -g or -a, to every process
                  that gets signals (default: 0, never) (PYINIT_KILL_AFTER)
   -k SIGNAL:SECONDS,...,KILL
-                 send the first SIGNAL in place of that signal, and each further
-                 one after the SECONDS before it: INT:5,TERM:5,ABRT:2,KILL
+                 send the first SIGNAL in place of that signal, and the next one
+                 when SECONDS are over, for example INT:5,TERM:5,ABRT:2,KILL
   --explain-after SECONDS
                  if the child still runs this long after the first request to
                  stop, log a warning that says why (default: 5, or half of -k if
@@ -84,7 +84,7 @@ first word that is not an option.
                  pyinit is not PID 1, to every process below it
                  (PYINIT_FORWARD_ALL=1)
   --no-group, --no-all
-                 turn off -g or -a where a variable turned it on
+                 turn off -g or -a if a variable has turned it on
   -e CODE        exit with 0 if the exit code would be CODE (0-255); repeatable
   --leftovers CODE
                  exit with CODE if the exit code would be 0, but the child left
