@@ -16,8 +16,8 @@ These rules hold for all events, in any order:
    for it. There is a PEEK before a TIME_OUT as well, unless there was a request to stop before.
 7. A drain ends when no process is left, or LAST_SECONDS after its SIGKILL.
 8. TIME_OUT acts as a SIGTERM that arrives: it is rewritten, has the same target, and starts the
-   clocks. It is due once, ``timeout`` seconds after the child began. If a request to stop comes
-   before, and there is a kill-after, that takes its place: it ends the child as well.
+   clocks. It is due once, ``timeout`` seconds after the child began. A request to stop that comes
+   before cancels it if there is a kill-after, which ends the child just as surely.
 9. The kill-after may have steps. The first begins with the first request to stop, and its signal
    is sent in place of that; 0 is the request itself. When its time is over, ESCALATE begins the
    next step and sends its signal. After the last step, EXPIRE sends SIGKILL.

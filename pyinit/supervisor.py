@@ -204,7 +204,7 @@ class Supervisor:
         while left > 0 or (life.status is not None and monotonic() < began + REAPING_SECONDS):
             left -= 1
             try:
-                if self._is_quiet() and self.report.verbosity < INFO:  # INFO has its usage
+                if self._is_quiet() and self.report.verbosity < INFO:  # INFO logs its usage
                     left -= BATCH
                     found = processes.reap_orphans(self.child, BATCH)
                     self._note_child()
