@@ -367,7 +367,7 @@ def test_no_word_is_lost(words):
 
 REFUSED = {
     "": "expected a command to rehearse",
-    "pyinit": "expected a command",
+    "pyinit": "no command to run: write it after the options",
     "pyinit --bogus app": "--bogus",
     "pyinit --version": "pyinit --version runs no command, so there is nothing to stop",
     "pyinit --inspect": "pyinit --inspect runs no command",
