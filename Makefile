@@ -50,7 +50,8 @@ help:
 	@echo '                        as root; ARGS="--only asyncio" tries some and prints'
 	@echo 'make rehearsals         rehearse stops with a fault and without, write docs/rehearsal.md;'
 	@echo '                        as root; ARGS="--only celery" tries some and prints'
-	@echo 'make pictures           the pictures of docs/rehearsal.md, by real stops; as root'
+	@echo 'make pictures           draw the pictures of docs/, by real stops and runs; as root;'
+	@echo '                        ARGS="--only run budget" draws these two'
 	@echo 'make escapes            who outlives a time limit, under pyinit and under others, write docs/escapes.md;'
 	@echo '                        as root; ARGS="--runs 5 --only relay" tries some and prints'
 	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
@@ -118,11 +119,8 @@ do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 do-coverage do-mutants: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
-do-programs do-hung do-rehearsals do-escapes: do-%: $(VENV)/installed-%
+do-programs do-hung do-rehearsals do-pictures do-escapes: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
-
-do-pictures: $(VENV)/installed-rehearsals
-	$(VENV)/bin/python -m trials.rehearsals.pictures $(ARGS)
 
 do-musl do-arm64: do-%: $(VENV)/installed-test
 	$(VENV)/bin/python -m trials.platforms.$* $(ARGS)
