@@ -37,6 +37,16 @@ def texts(root: ET.Element) -> list[ET.Element]:
     return list(root.iter(f"{SVG}text"))
 
 
+def shown(root: ET.Element) -> list[str]:
+    """Return the lines of a terminal, without empty ones."""
+    lines: dict[str, str] = {}
+    for text in root.iterfind(f"{SVG}g/{SVG}text"):
+        line = lines.get(text.get("y"), "")
+        gap = round(float(text.get("x")) / terminal.COLUMN) - len(line)
+        lines[text.get("y")] = line + " " * gap + text.text.replace("\xa0", " ")
+    return list(lines.values())
+
+
 def test_make_pictures_draws_each_picture():
     """None is left that no command makes any more."""
     assert sorted(PICTURES) == [file.stem for file in FILES]
@@ -138,28 +148,34 @@ def test_budget_is_that_of_the_pages():
     ]
 
 
+def test_inspect_shows_what_the_page_has():
+    """The page's commands are run; if they print something else, the picture is drawn again."""
+    page = (ROOT_DIRECTORY / "docs/inspect.md").read_text()
+    words = next(each.shown for each in terminal.TERMINALS if each.name == "inspect")
+    block = re.search(rf"^\$ {re.escape(words)}\n.*?(?=^```$)", page, re.MULTILINE | re.DOTALL)[0]
+    expected = "\n".join(filter(None, block.splitlines()))
+    lines = shown(ET.parse(FOLDER / "inspect.svg").getroot())
+    pattern = ".*?".join(map(re.escape, expected.split("...")))
+
+    assert re.fullmatch(pattern, "\n".join(line.rstrip() for line in lines), re.DOTALL)
+
+
 def test_terminal_has_all_of_the_output():
     """Each line is there, and a colour has a style, on light and on dark."""
     picture = terminal.render(TERMINAL, OUTPUT)
     root = ET.fromstring(picture)
-    lines: dict[str, str] = {}
-    for text in root.iterfind(f"{SVG}g/{SVG}text"):
-        line = lines.get(text.get("y"), "")
-        gap = round(float(text.get("x")) / terminal.COLUMN) - len(line)
-        lines[text.get("y")] = line + " " * gap + text.text.replace("\xa0", " ")
     plain = OUTPUT.replace("\x1b[1;31m", "").replace("\x1b[0m", "")
     red = next(text for text in texts(root) if text.text == "red").get("class")
 
-    assert ["$ app", *filter(None, plain.splitlines())] == [*lines.values()]
+    assert ["$ app", *filter(None, plain.splitlines())] == shown(root)
     assert ["#b3162c", "#ff7b72"] == re.findall(rf"\.{red} \{{ fill: (#\w+);", picture)
 
 
 def test_terminal_folds_what_is_too_wide():
     """As a terminal does, nothing is cut off."""
     root = ET.fromstring(terminal.render(TERMINAL, "x" * 200))
-    shown = [text.text for text in root.iterfind(f"{SVG}g/{SVG}text")]
 
-    assert ["$\xa0app", "x" * 80, "x" * 80, "x" * 40] == shown
+    assert ["$ app", "x" * 80, "x" * 80, "x" * 40] == shown(root)
 
 
 def test_command_writes_on_a_terminal():
