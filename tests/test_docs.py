@@ -19,7 +19,7 @@ PAGES = [
     *sorted(ROOT_DIRECTORY.glob("README*.md")),
     *sorted((ROOT_DIRECTORY / "docs").rglob("*.md")),
 ]
-LANGUAGES = {"console", "dockerfile", "ini", "json", "mermaid", "text", "yaml"}
+LANGUAGES = {"console", "dockerfile", "ini", "json", "text", "yaml"}
 FENCE = re.compile(r"(?:^<!-- illustration: (.+?) -->\n)?^```(.*)\n((?s:.*?))^```$", re.MULTILINE)
 
 
