@@ -96,30 +96,36 @@ def unseen(subject):
 
 
 CHILD = {"pid": 3, "parent": 2, "caught": ()}
-ENDS = ": let the handler raise an exception, or set a time limit there"
+ENDS = ": raise an exception in the handler, or set a time limit there"
 SENTENCES = {
     # 1. No signal gets to it.
     "traced": (
         explain(make(state="t", tracer=9, ignored=(SIGTERM,))),
-        "python3 (pid 2) is traced by pid 9, which holds it: let the tracer go on, or end it",
+        (
+            "python3 (pid 2) is traced by pid 9, which has stopped it: continue it there, or end "
+            "the tracer"
+        ),
     ),
     "stopped": (
         explain(make(state="T", ignored=(SIGTERM,))),
-        "python3 (pid 2) is stopped, and SIGTERM waits until it goes on: kill -CONT 2",
+        (
+            "python3 (pid 2) is stopped, so SIGTERM has no effect until it is continued: run "
+            "kill -CONT 2"
+        ),
     ),
     "stopped by -r": (
         explain(make(state="T"), signum=SIGSTOP, came=SIGTERM),
         (
-            "python3 (pid 2) is stopped: it got SIGSTOP in place of SIGTERM, as -r has it, "
-            "and that ends nothing: choose a signal that does"
+            "python3 (pid 2) is stopped: it got SIGSTOP in place of SIGTERM (-r), and SIGSTOP "
+            "does not end a process: use another signal with -r"
         ),
     ),
     "uninterruptible": (
         explain(make(state="D", wait=Wait("openat", "/mnt/x"), stack=[at(), MAIN])),
         (
-            "python3 (pid 2) is in an uninterruptible wait (openat on /mnt/x), at "
-            "/app/app.py:7 work, "
-            "and SIGTERM waits until that is over: mostly it is for a disk or a file server"
+            "python3 (pid 2) is in an uninterruptible wait (openat on /mnt/x), at /app/app.py:7 "
+            "work, so SIGTERM has no effect until that is over: check whether a disk or a file "
+            "server does not respond"
         ),
     ),
     "vfork": (
@@ -128,42 +134,53 @@ SENTENCES = {
             make(**CHILD, wait=Wait("openat", "/app/fifo")),
         ),
         (
-            "python3 (pid 2) waits until its new child runs a program: "
-            "python3 (pid 3) is at openat on /app/fifo"
+            "python3 (pid 2) waits until its new child runs a program (exec): python3 (pid 3) is "
+            "in openat on /app/fifo"
         ),
     ),
     "traced and not held: that is not the cause": (
         explain(make(tracer=9, caught=(), ignored=(SIGTERM,), name="app")),
-        "app (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:INT)",
+        "app (pid 2) ignores SIGTERM: add a handler for it, or send SIGINT instead (-r TERM:INT)",
     ),
     # 2. It does not hear the signal.
     "dropped": (
         explain(make(caught=(), is_init=True)),
         (
-            "python3 (pid 2) is PID 1 of a PID namespace of its own and has no "
-            "handler for SIGTERM, "
-            "so the kernel drops it: run it under an init of its own, or give it a handler"
+            "python3 (pid 2) is PID 1 of its own PID namespace and has no handler for SIGTERM, "
+            "so the kernel drops that signal: run it under its own init, or give it a handler"
         ),
     ),
     "ignored": (
         explain(make(caught=(), ignored=(SIGTERM, SIGINT))),
-        "python3 (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:QUIT)",
+        (
+            "python3 (pid 2) ignores SIGTERM: add a handler for it, or send SIGQUIT instead (-r "
+            "TERM:QUIT)"
+        ),
     ),
     "ignored, and sent in place of another": (
         explain(make(caught=(), ignored=(SIGINT,)), signum=SIGINT, came=SIGTERM),
-        "python3 (pid 2) ignores SIGINT: let it handle that, or send another (-r TERM:QUIT)",
+        (
+            "python3 (pid 2) ignores SIGINT: add a handler for it, or send SIGQUIT instead (-r "
+            "TERM:QUIT)"
+        ),
     ),
     "blocked": (
         explain(make(blocked=(SIGTERM,), pending=(SIGTERM,))),
-        "python3 (pid 2) blocks SIGTERM: let it handle that, or send another (-r TERM:INT)",
+        (
+            "python3 (pid 2) blocks SIGTERM: unblock it in the program, or send SIGINT instead "
+            "(-r TERM:INT)"
+        ),
     ),
     "all that could be sent is ignored": (
         explain(make(caught=(), ignored=(SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1))),
-        "python3 (pid 2) ignores SIGTERM: let it handle that, or end it by SIGKILL (-k SECONDS)",
+        (
+            "python3 (pid 2) ignores SIGTERM: add a handler for it, or have pyinit kill it after "
+            "a time limit (-k SECONDS)"
+        ),
     ),
     "an interactive shell": (
         explain(make(name="bash", caught=(), ignored=(SIGTERM,))),
-        "bash (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:HUP)",
+        "bash (pid 2) ignores SIGTERM: add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
     ),
     "deaf, and waits for one that is deaf for another reason": (
         explain(
@@ -177,9 +194,9 @@ SENTENCES = {
             make(**CHILD, name="sh", is_init=True),
         ),
         (
-            "unshare (pid 2) blocks SIGTERM and waits for sh (pid 3): sh (pid 3) is PID 1 of a PID "
-            "namespace of its own and has no handler for SIGTERM, so the kernel drops it: "
-            "run it under an init of its own, or give it a handler"
+            "unshare (pid 2) blocks SIGTERM and waits for sh (pid 3): sh (pid 3) is PID 1 of its "
+            "own PID namespace and has no handler for SIGTERM, so the kernel drops that signal: "
+            "run it under its own init, or give it a handler"
         ),
     ),
     "deaf, and waits for one that has it from there": (
@@ -187,7 +204,7 @@ SENTENCES = {
             make(name="sh", caught=(), ignored=(SIGTERM,), wait=Wait("wait4", pid=3)),
             make(**CHILD, name="sleep", ignored=(SIGTERM,)),
         ),
-        "sh (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:HUP)",
+        "sh (pid 2) ignores SIGTERM: add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
     ),
     "one below that blocks it: whether it got one is not known": (
         explain(
@@ -195,15 +212,15 @@ SENTENCES = {
             make(pid=3, parent=2, name="app", blocked=(SIGTERM,)),
         ),
         (
-            "sh (pid 2) waits for app (pid 3): "
-            "app (pid 3) blocks SIGTERM: let it handle that, or send it SIGINT"
+            "sh (pid 2) waits for app (pid 3): app (pid 3) blocks SIGTERM: unblock it in the "
+            "program, or send it SIGINT instead"
         ),
     ),
     "sigwait has taken it": (
         explain(make(caught=(), blocked=(SIGTERM,), stack=[at(), MAIN])),
         (
-            "python3 (pid 2) has got SIGTERM and goes on at /app/app.py:7 work (futex): "
-            "end it or set a time limit there"
+            "python3 (pid 2) got SIGTERM but continues at /app/app.py:7 work (futex): stop that, "
+            "or set a time limit there"
         ),
     ),
     "timeout(1), which ignores what it has passed on": (
@@ -212,9 +229,8 @@ SENTENCES = {
             make(pid=3, parent=2, stack=[at(), MAIN]),
         ),
         (
-            "timeout (pid 2) waits for python3 (pid 3): "
-            "python3 (pid 3) has a handler for SIGTERM and goes on at /app/app.py:7 work "
-            f"(futex){ENDS}"
+            "timeout (pid 2) waits for python3 (pid 3): python3 (pid 3) has a handler for "
+            f"SIGTERM but continues at /app/app.py:7 work (futex){ENDS}"
         ),
     ),
     "a pyinit below pyinit": (
@@ -223,8 +239,8 @@ SENTENCES = {
             make(pid=3, parent=2, name="sh", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "pyinit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: "
-            "let it handle that, or send it SIGHUP"
+            "pyinit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: add a handler for "
+            "it, or send it SIGHUP instead"
         ),
     ),
     "an init that reads signals from a descriptor": (
@@ -233,16 +249,16 @@ SENTENCES = {
             make(pid=3, parent=2, name="sh", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "catatonit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: "
-            "let it handle that, or send it SIGHUP"
+            "catatonit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: add a handler "
+            "for it, or send it SIGHUP instead"
         ),
     ),
-    # 3. Its handler has not come back.
+    # 3. Its handler has not returned.
     "in a handler that is not Python's": (
         explain(make(name="app", blocked=(SIGTERM,), wait=Wait("pause"))),
         (
-            "a signal handler of app (pid 2) seems not to have come back (pause): "
-            "let it only set a flag, or end the program"
+            "a signal handler of app (pid 2) seems not to have returned (pause): in the handler, "
+            "only set a flag or exit"
         ),
     ),
     "in such a handler, and waits for a child": (
@@ -251,15 +267,15 @@ SENTENCES = {
             make(**CHILD, name="sleep"),
         ),
         (
-            "a signal handler of app (pid 2) seems not to have come back and waits for "
-            "sleep (pid 3), which did not get SIGTERM: pass that on before waiting"
+            "a signal handler of app (pid 2) seems not to have returned and waits for sleep (pid "
+            "3), which did not get SIGTERM: forward SIGTERM before waiting"
         ),
     ),
     "in its handler": (
         explain(make(stack=[JOIN, at(9, "stop", is_handler=True), at(), MAIN], threads=[[at()]])),
         (
-            "a signal handler of python3 (pid 2) has not come back, it is at /app/app.py:9 stop "
-            "(futex): let the handler only set a flag or raise an exception"
+            "a signal handler of python3 (pid 2) has not returned and is at /app/app.py:9 stop "
+            "(futex): in the handler, only set a flag or raise an exception"
         ),
     ),
     "in its handler, and waits for a child": (
@@ -268,17 +284,17 @@ SENTENCES = {
             make(**CHILD, name="app"),
         ),
         (
-            "a signal handler of python3 (pid 2) has not come back and waits for app (pid 3), "
-            "which did not get SIGTERM: pass that on before waiting"
+            "a signal handler of python3 (pid 2) has not returned and waits for app (pid 3), "
+            "which did not get SIGTERM: forward SIGTERM before waiting"
         ),
     ),
     # 4. It waits for another process.
     "a shell with a trap": (
         explain(make(name="sh", wait=Wait("wait4", pid=0)), make(**CHILD, name="sleep")),
         (
-            "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs no "
-            "trap before its command has ended: begin the last command of the script with `exec`, "
-            "or use -g so that both get it"
+            "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs a "
+            "trap only after its command has exited: begin the last command of the script with "
+            "`exec`, or use -g so that both get SIGTERM"
         ),
     ),
     "one of several": (
@@ -289,7 +305,7 @@ SENTENCES = {
         ),
         (
             "app (pid 2) waits for one of its 2 children, one (pid 3): one (pid 3) is stopped, "
-            "and SIGTERM waits until it goes on: kill -CONT 3"
+            "so SIGTERM has no effect until it is continued: run kill -CONT 3"
         ),
     ),
     "any of several": (
@@ -300,9 +316,9 @@ SENTENCES = {
             make(pid=5, parent=2, caught=(), group=5, name="agent"),
         ),
         (
-            "sh (pid 2) waits for one of its 3 children, sleep (pid 3) or flock (pid 4), which did "
-            "not get SIGTERM, and a shell runs no trap before its command has ended: begin the "
-            "last command of the script with `exec`, or use -g so that both get it"
+            "sh (pid 2) waits for one of its 3 children, sleep (pid 3) or flock (pid 4), which "
+            "did not get SIGTERM, and a shell runs a trap only after its command has exited: "
+            "begin the last command of the script with `exec`, or use -g so that both get SIGTERM"
         ),
     ),
     "not for a daemon": (
@@ -312,8 +328,8 @@ SENTENCES = {
             make(pid=4, parent=2, name="sleep", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "app (pid 2) waits for one of its 2 children, sleep (pid 4): "
-            "sleep (pid 4) ignores SIGTERM: let it handle that, or send it SIGINT"
+            "app (pid 2) waits for one of its 2 children, sleep (pid 4): sleep (pid 4) ignores "
+            "SIGTERM: add a handler for it, or send it SIGINT instead"
         ),
     ),
     "another parent": (
@@ -323,9 +339,8 @@ SENTENCES = {
             make(pid=4, parent=2, name="other", caught=()),
         ),
         (
-            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM, at "
-            "/app/app.py:5 work: "
-            "let python3 (pid 2) pass that on, or use -g so that both get it"
+            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM, at /app/app.py:5 "
+            "work: make python3 (pid 2) forward it, or use -g so that both get SIGTERM"
         ),
     ),
     "one below that is busy": (
@@ -334,8 +349,9 @@ SENTENCES = {
             make(pid=3, parent=2, stack=[at(), MAIN], wait=running()),
         ),
         (
-            "sh (pid 2) waits for python3 (pid 3): python3 (pid 3) did not get SIGTERM, or goes on "
-            "after its handler, at /app/app.py:7 work: let its parent pass it on, or use -g"
+            "sh (pid 2) waits for python3 (pid 3): python3 (pid 3) did not get SIGTERM, or "
+            "continues after its handler, at /app/app.py:7 work: make its parent forward it, or "
+            "use -g"
         ),
     ),
     "a chain": (
@@ -346,7 +362,7 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for sh (pid 3): sh (pid 3) waits for app (pid 4): app (pid 4) is "
-            "stopped, and SIGTERM waits until it goes on: kill -CONT 4"
+            "stopped, so SIGTERM has no effect until it is continued: run kill -CONT 4"
         ),
     ),
     "it is not known whether that got it": (
@@ -355,9 +371,8 @@ SENTENCES = {
             make(pid=3, parent=2, name="app", wait=Wait("epoll_wait", "a pipe")),
         ),
         (
-            "sh (pid 2) waits for app (pid 3): app (pid 3) did not get SIGTERM, or "
-            "goes on after its "
-            "handler (epoll_wait on a pipe): let its parent pass it on, or use -g"
+            "sh (pid 2) waits for app (pid 3): app (pid 3) did not get SIGTERM, or continues "
+            "after its handler (epoll_wait on a pipe): make its parent forward it, or use -g"
         ),
     ),
     "one below that ignores it": (
@@ -366,8 +381,8 @@ SENTENCES = {
             make(pid=3, parent=2, name="app", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "sh (pid 2) waits for app (pid 3): app (pid 3) ignores SIGTERM: "
-            "let it handle that, or send it SIGINT"
+            "sh (pid 2) waits for app (pid 3): app (pid 3) ignores SIGTERM: add a handler for "
+            "it, or send it SIGINT instead"
         ),
     ),
     "a shell with a trap and a loop": (
@@ -375,8 +390,8 @@ SENTENCES = {
             make(name="sh", wait=Wait("wait4", pid=0)), make(**CHILD, name="sleep", age=1.0), ago=5
         ),
         (
-            "sh (pid 2) waits for sleep (pid 3), which began after SIGTERM: its trap runs that, "
-            "or came back and it goes on; end it by exit there"
+            "sh (pid 2) waits for sleep (pid 3), which started after SIGTERM: the trap started "
+            "it, or the program continued after the trap; end the trap with exit"
         ),
     ),
     "a trap that runs a program, beside another one": (
@@ -387,8 +402,9 @@ SENTENCES = {
             ago=5,
         ),
         (
-            "sh (pid 2) waits for one of its 2 children, cleanup (pid 4), which began after "
-            "SIGTERM: its trap runs that, or came back and it goes on; end it by exit there"
+            "sh (pid 2) waits for one of its 2 children, cleanup (pid 4), which started after "
+            "SIGTERM: the trap started it, or the program continued after the trap; end the trap "
+            "with exit"
         ),
     ),
     "a handler that runs a program": (
@@ -398,8 +414,8 @@ SENTENCES = {
             ago=5,
         ),
         (
-            "a signal handler of python3 (pid 2) has not come back and waits for cleanup (pid 3), "
-            "which began after SIGTERM"
+            "a signal handler of python3 (pid 2) has not returned and waits for cleanup (pid 3), "
+            "which started after SIGTERM"
         ),
     ),
     "a thread beside a new child": (
@@ -407,8 +423,8 @@ SENTENCES = {
             make(stack=[JOIN, MAIN], threads=[[at(3)]]), make(**CHILD, name="app", age=1), ago=5
         ),
         (
-            "python3 (pid 2) waits for a thread of its own, which is at /app/app.py:3 work, "
-            "beside its child app (pid 3), which began after SIGTERM"
+            "python3 (pid 2) waits for one of its own threads, which is at /app/app.py:3 work, "
+            "and its child app (pid 3) started after SIGTERM"
         ),
     ),
     "a child that began before": (
@@ -418,20 +434,20 @@ SENTENCES = {
             ago=5,
         ),
         (
-            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM: "
-            "let python3 (pid 2) pass that on, or use -g so that both get it"
+            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM: make python3 (pid "
+            "2) forward it, or use -g so that both get SIGTERM"
         ),
     ),
     "-g, in another group": (
         explain(
             make(name="sh", wait=Wait("wait4", pid=0)),
             make(**CHILD, group=3, name="sleep"),
-            whom=GROUP,
+            target=GROUP,
         ),
         (
-            "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs no "
-            "trap before its command has ended: begin the last command of the script with `exec`, "
-            "or use -a so that both get it"
+            "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs a "
+            "trap only after its command has exited: begin the last command of the script with "
+            "`exec`, or use -a so that both get SIGTERM"
         ),
     ),
     "a trap that runs a program at once, as it seems": (
@@ -443,101 +459,99 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for one of its 2 children, cleanup (pid 4), which did not get "
-            "SIGTERM, and which began as SIGTERM came: if the trap runs that, end it by exit "
-            "there; else use -g so that both get it"
+            "SIGTERM, and which started when SIGTERM came: if the trap started it, end the trap "
+            "with exit; otherwise use -g so that both get SIGTERM"
         ),
     ),
     "-g, and it began in the same tick": (
         explain(
             make(name="sh", wait=Wait("wait4", pid=0)),
             make(**CHILD, name="sleep", age=5.005),
-            whom=GROUP,
+            target=GROUP,
             ago=5,
         ),
         (
-            "sh (pid 2) waits for sleep (pid 3), which began after SIGTERM: its trap runs that, "
-            "or came back and it goes on; end it by exit there"
+            "sh (pid 2) waits for sleep (pid 3), which started after SIGTERM: the trap started "
+            "it, or the program continued after the trap; end the trap with exit"
         ),
     ),
     "in another group": (
         explain(make(name="bash", wait=Wait("wait4", pid=0)), make(**CHILD, group=3, name="sleep")),
         (
-            "bash (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs no "
-            "trap before its command has ended: begin the last command of the script with `exec`, "
-            "or use -a so that both get it"
+            "bash (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs a "
+            "trap only after its command has exited: begin the last command of the script with "
+            "`exec`, or use -a so that both get SIGTERM"
         ),
     ),
     "-g, and it goes on": (
         explain(
             make(name="sh", wait=Wait("wait4", pid=0)),
             make(pid=3, parent=2, name="app", wait=Wait("epoll_wait")),
-            whom=GROUP,
+            target=GROUP,
         ),
         (
-            "sh (pid 2) waits for app (pid 3): "
-            "app (pid 3) has a handler for SIGTERM and goes on (epoll_wait): "
-            "let the handler end the program"
+            "sh (pid 2) waits for app (pid 3): app (pid 3) has a handler for SIGTERM but "
+            "continues (epoll_wait): exit in the handler"
         ),
     ),
     "-a, and it goes on": (
         explain(
             make(name="sh", wait=Wait("wait4", pid=0)),
             make(pid=3, parent=2, group=3, name="app", wait=Wait("epoll_wait")),
-            whom=EVERYONE,
+            target=EVERYONE,
         ),
         (
-            "sh (pid 2) waits for app (pid 3): "
-            "app (pid 3) has a handler for SIGTERM and goes on (epoll_wait): "
-            "let the handler end the program"
+            "sh (pid 2) waits for app (pid 3): app (pid 3) has a handler for SIGTERM but "
+            "continues (epoll_wait): exit in the handler"
         ),
     ),
     "no time to look at one below": (
         explain(make(name="sh", wait=Wait("wait4", pid=0)), unseen(make(**CHILD, name="app"))),
-        "sh (pid 2) waits for app (pid 3): app (pid 3) goes on (futex)",
+        "sh (pid 2) waits for app (pid 3): app (pid 3) continues (futex)",
     ),
     "deaf, and no time to look at one below": (
         explain(
             make(name="sh", caught=(), ignored=(SIGTERM,), wait=Wait("wait4", pid=3)),
             unseen(make(**CHILD, name="app")),
         ),
-        "sh (pid 2) ignores SIGTERM: let it handle that, or send another (-r TERM:HUP)",
+        "sh (pid 2) ignores SIGTERM: add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
     ),
     "its only child, by the pid of another namespace": (
         explain(make(name="init", wait=Wait("wait4", pid=2)), make(**CHILD, name="app")),
         (
-            "init (pid 2) waits for app (pid 3), which did not get SIGTERM: "
-            "let init (pid 2) pass that on, or use -g so that both get it"
+            "init (pid 2) waits for app (pid 3), which did not get SIGTERM: make init (pid 2) "
+            "forward it, or use -g so that both get SIGTERM"
         ),
     ),
     # 5. It waits for a thread of its own.
-    "a thread that is no daemon": (
+    "a non-daemon thread": (
         explain(make(stack=[SHUTDOWN], threads=[[at(), BOOTSTRAP]])),
         (
-            "python3 (pid 2) has come to its end and waits for a thread that is no daemon, "
-            "which is at /app/app.py:7 work: stop that thread, or make it a daemon"
+            "python3 (pid 2) has finished its main thread and waits for a non-daemon thread, "
+            "which is at /app/app.py:7 work: stop that thread, or make it a daemon thread"
         ),
     ),
     "one of several threads": (
         explain(make(stack=[SHUTDOWN], threads=[[at(3)], [BOOTSTRAP], [at(5)]])),
         (
-            "python3 (pid 2) has come to its end and waits for a thread that is no "
-            "daemon, one of 3: "
-            "at /app/app.py:3 work, /app/app.py:5 work: stop that thread, or make it a daemon"
+            "python3 (pid 2) has finished its main thread and waits for a non-daemon thread, one "
+            "of 3, at /app/app.py:3 work, /app/app.py:5 work: stop that thread, or make it a "
+            "daemon thread"
         ),
     ),
     "many threads that do the same": (
         explain(make(stack=[SHUTDOWN], threads=[[at(3)]] * 9 + [[at(5)]])),
         (
-            "python3 (pid 2) has come to its end and waits for a thread that is no daemon, "
-            "one of 10: at /app/app.py:3 work, /app/app.py:5 work: "
-            "stop that thread, or make it a daemon"
+            "python3 (pid 2) has finished its main thread and waits for a non-daemon thread, one "
+            "of 10, at /app/app.py:3 work, /app/app.py:5 work: stop that thread, or make it a "
+            "daemon thread"
         ),
     ),
     "a thread that is joined": (
         explain(make(stack=[JOIN, at(), MAIN], threads=[[JOIN, at(3)], [at(5), BOOTSTRAP]])),
         (
-            "python3 (pid 2) waits for a thread of its own, which is at /app/app.py:5 work: "
-            "have that one end first"
+            "python3 (pid 2) waits for one of its own threads, which is at /app/app.py:5 work: "
+            "end that thread first"
         ),
     ),
     "a pool of processes": (
@@ -546,70 +560,72 @@ SENTENCES = {
             make(pid=3, parent=2, stack=[at(), MAIN]),
         ),
         (
-            "python3 (pid 2) waits for a thread of its own, beside its child python3 (pid 3), "
-            "which is at /app/app.py:7 work"
+            "python3 (pid 2) waits for one of its own threads, and its child python3 (pid 3) is "
+            "at /app/app.py:7 work"
         ),
     ),
-    "somebody else's function of that name": (
+    "a function of the program with that name": (
         explain(make(stack=[at(3, "_shutdown"), MAIN], threads=[[at(5)]])),
         (
-            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:3 _shutdown "
+            "python3 (pid 2) has a handler for SIGTERM but continues at /app/app.py:3 _shutdown "
             f"(futex){ENDS}"
         ),
     ),
-    # 6. It goes on.
+    # 6. It continues.
     "awaits": (
         explain(make(stack=[at(is_awaiting=True), SELECT, MAIN], wait=Wait("epoll_wait"))),
         (
-            "python3 (pid 2) has a handler for SIGTERM and goes on: "
-            "its event loop awaits at /app/app.py:7 work: "
-            "cancel that task, or set a time limit there"
+            "python3 (pid 2) has a handler for SIGTERM but continues: its event loop awaits at "
+            "/app/app.py:7 work: cancel that task, or set a time limit there"
         ),
     ),
     "holds up its loop": (
         explain(make(stack=[at(), HANDLE, MAIN], wait=Wait("clock_nanosleep"))),
         (
-            "python3 (pid 2) holds up its event loop at /app/app.py:7 work (clock_nanosleep): "
-            "only after that does the loop run a signal handler of its own"
+            "python3 (pid 2) blocks its event loop at /app/app.py:7 work (clock_nanosleep), and "
+            "the loop runs its signal handlers only after that: use await or a thread there"
         ),
     ),
     "in C": (
         explain(make(stack=[at(is_deaf=True), MAIN], wait=running())),
         (
-            "python3 (pid 2) is in a call into C that has not come back, at /app/app.py:7 work: "
-            "only after that does Python run the signal handler"
+            "python3 (pid 2) is in a call into C that has not returned, at /app/app.py:7 work, "
+            "and Python runs its signal handler only after that: make it shorter"
         ),
     ),
     "in C, it or another thread": (
         explain(make(stack=[at(is_deaf=True), MAIN], threads=[[at(3), BOOTSTRAP]])),
         (
-            "python3 (pid 2) is in a call into C that has not come back, at /app/app.py:7 work "
-            "(futex), or another thread keeps the GIL in one, which is at /app/app.py:3 work: "
-            "only after that does Python run the signal handler"
+            "python3 (pid 2) is in a call into C that has not returned, at /app/app.py:7 work "
+            "(futex), or another thread holds the GIL in such a call, which is at /app/app.py:3 "
+            "work, and Python runs its signal handler only after that: make it shorter"
         ),
     ),
     "busy": (
         explain(make(stack=[at(), MAIN], wait=running())),
         (
-            "python3 (pid 2) has a handler for SIGTERM and is busy at "
-            "/app/app.py:7 work: let the handler raise an exception, or look at its flag there"
+            "python3 (pid 2) has a handler for SIGTERM but is busy at /app/app.py:7 work: raise "
+            "an exception in the handler, or check its flag there"
         ),
     ),
     "a hook at its end": (
         explain(make(stack=[at(3, "flush")])),
         (
-            "python3 (pid 2) seems to be at its end, in a hook of atexit or a destructor, "
-            "at /app/app.py:3 flush (futex): set a time limit there"
+            "python3 (pid 2) seems to be exiting, in an atexit hook or a destructor, at "
+            "/app/app.py:3 flush (futex): set a time limit there"
         ),
     ),
     "a stack that grows from elsewhere, in a program that is not python": (
         explain(make(name="uwsgi", stack=[at(3, "flush")])),
-        f"uwsgi (pid 2) has a handler for SIGTERM and goes on at /app/app.py:3 flush (futex){ENDS}",
+        (
+            "uwsgi (pid 2) has a handler for SIGTERM but continues at /app/app.py:3 flush "
+            f"(futex){ENDS}"
+        ),
     ),
     "a stack that grows from a package": (
         explain(make(stack=[at(3, "run", f"{PACKAGES}/hub.py")])),
         (
-            f"python3 (pid 2) has a handler for SIGTERM and goes on at {PACKAGES}/hub.py:3 run "
+            f"python3 (pid 2) has a handler for SIGTERM but continues at {PACKAGES}/hub.py:3 run "
             f"(futex){ENDS}"
         ),
     ),
@@ -621,21 +637,22 @@ SENTENCES = {
             )
         ),
         (
-            "python3 (pid 2) has a handler for SIGTERM and goes on: its greenlets (gevent) wait "
-            "(epoll_wait on eventfd), and where cannot be seen from outside: have it end them"
+            "python3 (pid 2) has a handler for SIGTERM but continues: its greenlets (gevent) "
+            "wait (epoll_wait on eventfd), at lines that pyinit cannot see: end them in the "
+            "signal handler"
         ),
     ),
     "a greenlet of gevent that does not wait": (
         explain(make(stack=[at(), at(3, "Greenlet.run", f"{PACKAGES}/gevent/greenlet.py")])),
         (
-            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:7 work "
+            "python3 (pid 2) has a handler for SIGTERM but continues at /app/app.py:7 work "
             f"(futex){ENDS}"
         ),
     ),
     "a line": (
         explain(make(stack=[JOIN, at(), MAIN], wait=Wait("recvfrom", "socket 10.0.0.7:5432"))),
         (
-            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:7 work "
+            "python3 (pid 2) has a handler for SIGTERM but continues at /app/app.py:7 work "
             f"(recvfrom on socket 10.0.0.7:5432){ENDS}"
         ),
     ),
@@ -647,22 +664,20 @@ SENTENCES = {
             make(pid=5, parent=2, stack=[at(), MAIN]),
         ),
         (
-            f"python3 (pid 2) has a handler for SIGTERM and goes on at "
-            f"{PACKAGES}/arbiter.py:3 stop "
-            "(futex), beside 2 children, one of them python3 (pid 5), which is at "
-            "/app/app.py:7 work"
+            f"python3 (pid 2) has a handler for SIGTERM but continues at {PACKAGES}/arbiter.py:3 "
+            "stop (futex), and one of its 2 children, python3 (pid 5), is at /app/app.py:7 work"
         ),
     ),
     "a reader and its child": (
         explain(
             make(stack=[at(), MAIN], wait=Wait("read", "a pipe")),
             make(**CHILD, name="tail"),
-            whom=GROUP,
+            target=GROUP,
         ),
         (
-            "python3 (pid 2) has a handler for SIGTERM and goes on at /app/app.py:7 work (read on "
-            "a pipe), beside its child tail (pid 3), which did not get SIGTERM: "
-            "let the handler raise an exception, or pass that on (-a)"
+            "python3 (pid 2) has a handler for SIGTERM but continues at /app/app.py:7 work (read "
+            "on a pipe), and its child tail (pid 3) did not get SIGTERM: raise an exception in "
+            "the handler, or forward SIGTERM to the child (-a)"
         ),
     ),
     "it has taken it otherwise, and its child did not get it": (
@@ -671,8 +686,8 @@ SENTENCES = {
             make(**CHILD, name="sleep"),
         ),
         (
-            "app (pid 2) goes on (rt_sigtimedwait), beside its child sleep (pid 3), "
-            "which did not get SIGTERM: pass that on (-g)"
+            "app (pid 2) continues (rt_sigtimedwait), and its child sleep (pid 3) did not get "
+            "SIGTERM: forward SIGTERM to the child (-g)"
         ),
     ),
     "more children than are looked at": (
@@ -681,9 +696,9 @@ SENTENCES = {
             *(make(pid=pid, parent=2, caught=()) for pid in range(3, 19)),
         ),
         (
-            "app (pid 2) has a handler for SIGTERM and goes on (pause), beside 16 or more "
-            "children, one of them python3 (pid 3), which did not get SIGTERM: "
-            "let the handler end the program, or pass that on (-g)"
+            "app (pid 2) has a handler for SIGTERM but continues (pause), and one of its 16 or "
+            "more children, python3 (pid 3), did not get SIGTERM: exit in the handler, or "
+            "forward SIGTERM to the child (-g)"
         ),
     ),
     "a child that hangs in its handler": (
@@ -692,64 +707,63 @@ SENTENCES = {
             make(pid=3, parent=2, stack=[at(9, "stop", is_handler=True), MAIN]),
         ),
         (
-            "master (pid 2) has a handler for SIGTERM and goes on (rt_sigsuspend), "
-            "beside its child: "
-            "a signal handler of python3 (pid 3) has not come back, it is at /app/app.py:9 stop "
-            "(futex): let the handler only set a flag or raise an exception"
+            "master (pid 2) has a handler for SIGTERM but continues (rt_sigsuspend), and its "
+            "child does not exit: a signal handler of python3 (pid 3) has not returned and is at "
+            "/app/app.py:9 stop (futex): in the handler, only set a flag or raise an exception"
         ),
     ),
     "nothing is known but that it has a handler": (
         explain(make(name="app", wait=Wait())),
-        "app (pid 2) has a handler for SIGTERM and goes on: let the handler end the program",
+        "app (pid 2) has a handler for SIGTERM but continues: exit in the handler",
     ),
     "it takes signals by sigwait": (
         explain(make(name="app", caught=(), awaited=(SIGTERM,), wait=Wait("rt_sigtimedwait"))),
-        "app (pid 2) goes on (rt_sigtimedwait)",
+        "app (pid 2) continues (rt_sigtimedwait)",
     ),
-    "it should be dead": (
+    "it should have exited": (
         explain(make(name="app", caught=())),
         (
-            "app (pid 2) does not handle SIGTERM and yet lives: "
-            "it may not have got it, or handled the first one only"
+            "app (pid 2) has no handler for SIGTERM but still runs: perhaps it handled only the "
+            "first SIGTERM, or did not get it"
         ),
     ),
-    "it should be dead, and may have much memory to write": (
+    "it should have exited, and may have much memory to write": (
         explain(make(name="app", caught=()), signum=SIGQUIT),
         (
-            "app (pid 2) does not handle SIGQUIT and yet lives: "
-            "it may not have got it, or is writing a core dump"
+            "app (pid 2) has no handler for SIGQUIT but still runs: perhaps it is writing a core "
+            "dump, or did not get SIGQUIT"
         ),
     ),
     "busy, in another language": (
         explain(make(name="node", wait=running())),
-        "node (pid 2) has a handler for SIGTERM and is busy: let the handler end the program",
+        "node (pid 2) has a handler for SIGTERM but is busy: exit in the handler",
     ),
     "a JVM": (
         explain(make(name="java", wait=Wait("futex"))),
         (
-            "java (pid 2) has a handler for SIGTERM and goes on (futex): "
-            "a shutdown hook may hang; kill -QUIT 2 has it print its stacks"
+            "java (pid 2) has a handler for SIGTERM but continues (futex): a shutdown hook may "
+            "hang; run kill -QUIT 2 to print its stacks"
         ),
     ),
     "a shell whose trap comes back": (
         explain(make(name="bash", wait=Wait("openat", "/app/fifo"))),
         (
-            "bash (pid 2) has a handler for SIGTERM and goes on (openat on /app/fifo): "
-            "end its trap by exit"
+            "bash (pid 2) has a handler for SIGTERM but continues (openat on /app/fifo): end the "
+            "trap with exit"
         ),
     ),
     "another signal": (
         explain(make(name="app", caught=(SIGQUIT,)), signum=SIGQUIT),
-        (
-            "app (pid 2) has a handler for SIGQUIT and goes on (futex): "
-            "let the handler end the program"
-        ),
+        "app (pid 2) has a handler for SIGQUIT but continues (futex): exit in the handler",
     ),
     "its first thread alone has ended": (
         explain(make(name="app", state="Z", wait=Wait())),
-        "app (pid 2) has a handler for SIGTERM and goes on: let the handler end the program",
+        "app (pid 2) has a handler for SIGTERM but continues: exit in the handler",
     ),
-    "it has ended": (explain(make(name="app", is_alive=False)), "app (pid 2) has ended meanwhile"),
+    "it has ended": (
+        explain(make(name="app", is_alive=False)),
+        "app (pid 2) has exited in the meantime",
+    ),
 }
 
 
@@ -816,16 +830,16 @@ def test_of_a_process_that_may_not_be_looked_at_nothing_is_claimed():
     subject = make(name="app", wait=Wait())
     subject.process = None
 
-    assert "app (pid 2) goes on" == explain(subject)
+    assert "app (pid 2) continues" == explain(subject)
     subject.unread = "its memory cannot be read: Permission denied"
-    assert f"app (pid 2) goes on ({subject.unread})" == explain(subject)
+    assert f"app (pid 2) continues ({subject.unread})" == explain(subject)
 
 
 def test_where_it_is_not_known_when_a_child_began():
     child = make(**CHILD, name="sleep")
     child.began = None
 
-    assert "and a shell runs no trap before" in explain(
+    assert "and a shell runs a trap only after" in explain(
         make(name="sh", wait=Wait("wait4", pid=0)), child, ago=5
     )
 

@@ -232,7 +232,7 @@ DOCTORED = {
     ),
     "console's error": (lambda r: r.show("[error  ] the actor cannot be run: no"), "not an event"),
     "console's trouble": (
-        lambda r: r.show("[warning] SIGTERM could not be sent to process 2: no"),
+        lambda r: r.show("[warning] pyinit could not forward SIGTERM to process 2: no"),
         "not an event that was to come",
     ),
     "console's unknown event": (lambda r: r.show("[info   ] child pid=2"), "not an event"),

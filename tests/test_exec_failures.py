@@ -52,9 +52,9 @@ FAILURES = {
     "interpreter-directory": (program(b"#! /etc\n"), 126, "interpreter /etc, which is a directory"),
     "interpreter-device": (program(b"#!/dev/null\n"), 126, "/dev/null, which is not a regular"),
     # In an order of bytes that no s390x has, so that no emulator takes it (binfmt_misc).
-    "architecture": (program(elf(22)), 126, "was built for s390x"),
-    "cut-short": (program(TRUE[:100]), 126, "for this machine that is damaged or cut short"),
-    "cut-shorter": (program(TRUE[:19]), 126, "is an ELF file that is cut short"),
+    "architecture": (program(elf(22)), 126, "was built for s390x, but this machine is"),
+    "cut-short": (program(TRUE[:100]), 126, "for this machine but damaged or truncated"),
+    "cut-shorter": (program(TRUE[:19]), 126, "is a truncated ELF file"),
     "object": (program(TRUE[:16] + b"\1\1" + TRUE[18:]), 126, "an object file or a core dump"),
     "musl": (program(elf(62, interpreter=b"/lib/ld-musl-none.so.1\0")), 126, "ld-musl-none.so.1"),
     "loader-directory": (
@@ -108,7 +108,7 @@ def test_empty_command_is_not_found(run):
     result = run(command=[""])
 
     assert 127 == result.code
-    assert "empty word" in result.events[0]["reason"]
+    assert "empty string" in result.events[0]["reason"]
 
 
 def test_unusable_file_does_not_end_the_search(run, tmp_path):
@@ -172,7 +172,7 @@ def test_command_in_a_working_directory_that_may_not_be_searched(run, tmp_path):
     result = run(command=["./app"], wrap=["sh", "-c", script, str(closed)])
 
     assert 126 == result.code
-    assert "./app cannot be looked at: Permission denied" == result.events[0]["reason"]
+    assert "./app cannot be accessed: Permission denied" == result.events[0]["reason"]
 
 
 def test_path_through_a_folder_that_may_not_be_searched_is_refused(run, tmp_path):
@@ -183,7 +183,7 @@ def test_path_through_a_folder_that_may_not_be_searched_is_refused(run, tmp_path
     result = run(command=[f"{closed}/app"], wrap=wrap)
 
     assert 126 == result.code
-    assert f"{closed}/app cannot be looked at: Permission denied" == result.events[0]["reason"]
+    assert f"{closed}/app cannot be accessed: Permission denied" == result.events[0]["reason"]
 
 
 IN_WORKING_DIRECTORY = {
@@ -220,22 +220,22 @@ def test_directory_of_that_name_is_no_program(run, tmp_path):
 
 WITHOUT = "pyinit starts the command without a shell"
 FOR_A_SHELL = {
-    "one-word": (["gunicorn app:app"], 'write each word by itself, as ["gunicorn", "app:app"]'),
-    "one-word-with-path": (["/bin/echo hi"], 'each word by itself, as ["/bin/echo", "hi"]'),
+    "one-word": (["gunicorn app:app"], 'write each word separately, as in ["gunicorn", "app:app"]'),
+    "one-word-with-path": (["/bin/echo hi"], 'each word separately, as in ["/bin/echo", "hi"]'),
     "variable": (["FOO=1", "x"], 'no variable: use ENV in the Dockerfile, or ["env"'),
     "variable-in-one-word": (["FOO=1 app"], "so FOO=... sets no"),
-    "cd": (["cd", "/app", "&&"], f"cd is a command of shells, and {WITHOUT}: use WORKDIR in"),
+    "cd": (["cd", "/app", "&&"], f"cd is a shell command, but {WITHOUT}: use WORKDIR in"),
     "cd-in-one-word": (["cd /app && app"], 'or ["sh", "-c", "cd /app && app"]'),
     "export": (["export", "A=1"], 'use ["sh", "-c", "export ... && exec PROGRAM"]'),
     "source": (["source venv"], 'use ["sh", "-c", ". venv"]'),
-    "exec": (["exec", "gunicorn"], f"exec is a command of shells, and {WITHOUT}: leave it out"),
-    "home": (["$HOME/app"], 'so $ stays as it is: write it in full, or use ["sh", "-c"'),
+    "exec": (["exec", "gunicorn"], f"exec is a shell command, but {WITHOUT}: leave it out"),
+    "home": (["$HOME/app"], 'so $ has no special meaning: write it in full, or use ["sh", "-c"'),
     "tilde": (["~/app"], 'write it in full, or use ["sh", "-c", "exec ~/app"]'),
-    "port": (["app -p $PORT"], 'so $ stays as it is: use ["sh", "-c", "exec app -p $PORT"]'),
-    "and": (["migrate && app"], 'so && stays as it is: use ["sh", "-c", "migrate && app"]'),
-    "pipe": (["app | tee log"], 'so | stays as it is: use ["sh", "-c", "app | tee log"]'),
-    "quotes": (["app 'a b'"], """so ' stays as it is: use ["sh", "-c", "exec app 'a b'"]"""),
-    "long": (["app" + " x" * 120], 'write each word by itself, as ["app", "x", "x", '),
+    "port": (["app -p $PORT"], '$ has no special meaning: use ["sh", "-c", "exec app -p $PORT"]'),
+    "and": (["migrate && app"], 'so && has no special meaning: use ["sh", "-c", "migrate && app"]'),
+    "pipe": (["app | tee log"], 'so | has no special meaning: use ["sh", "-c", "app | tee log"]'),
+    "quotes": (["app 'a b'"], """' has no special meaning: use ["sh", "-c", "exec app 'a b'"]"""),
+    "long": (["app" + " x" * 120], 'write each word separately, as in ["app", "x", "x", '),
 }  # fmt: skip
 
 
@@ -250,14 +250,14 @@ def test_command_for_a_shell_is_told_as_such(run, name):
 
 
 SLIPS = {
-    "option": (["-v", "app"], "what follows -- is the command, and options of pyinit stand before"),
-    "option-of-the-program": (["--help"], "docker run IMAGE OPTION puts OPTION in place of CMD"),
-    "dash-of-a-word-processor": (["\N{EN DASH}-", "app"], "what follows -- is the command"),
-    "list": (['["app", "-v"]'], 'each word by itself, as ["app", "-v"]'),
-    "list-of-anything": (['["a\\ud800", 1, "b"]'], 'as ["a\\\\ud800", "b"]'),
-    "line-end": (["app\r"], "it has a blank or a line end in it: write app"),
-    "blank": ([" app"], "it has a blank or a line end in it: write app"),
-    "in-quotes": (['"app"'], "the quotes are a part of the word: write app"),
+    "option": (["-v", "app"], "the command begins after --, so put options of pyinit before"),
+    "option-of-the-program": (["--help"], "docker run IMAGE OPTION replaces CMD by OPTION"),
+    "dash-of-a-word-processor": (["\N{EN DASH}-", "app"], "the command begins after --"),
+    "list": (['["app", "-v"]'], 'each word separately, as in ["app", "-v"]'),
+    "list-of-anything": (['["a\\ud800", 1, "b"]'], 'as in ["a\\\\ud800", "b"]'),
+    "line-end": (["app\r"], "it contains a space or a line ending: write app"),
+    "blank": ([" app"], "it contains a space or a line ending: write app"),
+    "in-quotes": (['"app"'], "the quotes are part of the word: write app"),
     "typographic": (["\N{LEFT DOUBLE QUOTATION MARK}a\N{RIGHT DOUBLE QUOTATION MARK}"], "write a"),
 }  # fmt: skip
 
@@ -414,7 +414,7 @@ def test_interpreter_that_only_the_kernel_knows_is_told(run, tmp_path):
     )
 
     assert 126 == result.code
-    assert "exists, but something that it needs to start does not" in result.events[0]["reason"]
+    assert "exists, but another file that it needs to start does not" in result.events[0]["reason"]
 
 
 def test_file_system_without_exec_is_told(run, tmp_path):
@@ -452,7 +452,7 @@ def test_folder_in_path_that_is_too_long_is_passed_over(run, tmp_path):
 def test_file_that_went_meanwhile_is_told(tmp_path):
     """Between exec and the look at it the file may go, and that is the reason then."""
     told = b"%d %s\0/\0000" % (errno.EACCES, os.fsencode(tmp_path / "app"))
-    reason = f"{tmp_path}/app cannot be looked at: No such file or directory"
+    reason = f"{tmp_path}/app cannot be accessed: No such file or directory"
 
     assert (126, errno.EACCES, reason) == diagnosis.explain("app", told)
 

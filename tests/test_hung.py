@@ -66,7 +66,7 @@ def test_each_version_of_python_is_read(program, python):
 def test_a_wrong_cause_is_noticed():
     """Neither another cause, nor another line, nor silence passes."""
     program = SOURCES["lock.py"]
-    cause = "python3 (pid 2) has a handler for SIGTERM and goes on"
+    cause = "python3 (pid 2) has a handler for SIGTERM but continues"
     right = {"reason": f"{cause} at {program.lines[0]} <module>", "waits_for": "futex"}
 
     assert trial.is_right(program, right)

@@ -340,7 +340,7 @@ def a_pid_that_cannot_be():
 
 def a_missing_proc():
     script = 'mount -t tmpfs none /proc; exec "$@"'
-    return [*UNSHARE, "sh", "-c", script, "-", PYINIT, "--inspect"], "there is no /proc here"
+    return [*UNSHARE, "sh", "-c", script, "-", PYINIT, "--inspect"], "/proc is not mounted"
 
 
 def the_proc_of_another_namespace():
@@ -377,7 +377,7 @@ def test_line_does_not_tell_of_a_command(make, option):
 @needs_root
 @pytest.mark.parametrize(
     ("hidepid", "reason"),
-    [("1", "may not look at process 1: "), ("2", "/proc hides process 1 (hidepid): ")],
+    [("1", "no permission to look at process 1: "), ("2", "/proc hides process 1 (hidepid): ")],
 )
 def test_hidden_process_is_one_line(hidepid, reason):
     """If /proc hides processes of other users, the line says so, and which user may look."""
@@ -386,7 +386,7 @@ def test_hidden_process_is_one_line(hidepid, reason):
     done = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert f"pyinit: {reason}be its user, or root\n" == done.stderr
+    assert f"pyinit: {reason}run pyinit as the same user, or as root\n" == done.stderr
 
 
 def test_zombie_is_one_line():
@@ -397,7 +397,9 @@ def test_zombie_is_one_line():
     zombie.wait()
 
     assert 1 == done.returncode
-    assert f"a zombie that its parent {os.getpid()} has not reaped" in done.stderr
+    assert (
+        f"is a zombie: signals have no effect on it; its parent {os.getpid()} must" in done.stderr
+    )
 
 
 def test_who_ends_while_looked_at_is_one_line(monkeypatch):

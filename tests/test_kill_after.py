@@ -215,7 +215,7 @@ def test_dump_before_the_end(start):
     assert 128 + signal.SIGABRT == result.code
     assert "Fatal Python error: Aborted" == dump[0]
     assert '"event": "child_exited"' in told
-    assert "pyinit sent that, a step of -k" in told
+    assert "pyinit sent it, as a step of -k" in told
 
 
 HANGS = """

@@ -184,7 +184,7 @@ def test_last_words_name_them(run, tmp_path):
     command = ["sh", "-c", f"({BUSY}) & exit 0"]
     run([*LEAK, f"--termination-log={log}"], command, wrap=["env", "PYINIT_VERBOSITY=0"])
 
-    assert log.read_text().endswith(f"it left processes behind (code {CODE}): sh (pid 3).\n")
+    assert log.read_text().endswith(f"it left processes behind (exit code {CODE}): sh (pid 3).\n")
 
 
 def test_many_are_counted_and_some_are_told(run):

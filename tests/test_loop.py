@@ -173,10 +173,10 @@ class Peek:
         asked: tuple[float, int, int],
         deadline: float,
         *,
-        whom: int,
+        target: int,
         stacks: bool,
     ):
-        self.asked, self.is_over = (pids, *asked, deadline, whom, stacks), False
+        self.asked, self.is_over = (pids, *asked, deadline, target, stacks), False
         self.before = None
         self.made.append(self)
 

@@ -19,11 +19,11 @@ PREFIX = r"\d\d:\d\d:\d\d \[(error  |warning|info   |debug  )\] "
 SH = {"pid": 7, "name": "sh", "state": "sleeping", "seconds": 5.0}
 USED = {"seconds": 3.217, "user_seconds": 0.1, "system_seconds": 0.1, "max_rss_kib": 9000}
 TERM = {"signal": "SIGTERM", "sender": "sh", "sender_pid": 2, "target": "process 7"}
-REFUSED = {"error": "EPERM", "reason": "pyinit may not signal it"}
+REFUSED = {"error": "EPERM", "reason": "permission denied"}
 WAITS = (
-    "sh (pid 7) waits for sleep (pid 8), which did not get SIGTERM: let it pass that on, or use -g"
+    "sh (pid 7) waits for sleep (pid 8), which did not get SIGTERM: make it forward that, or use -g"
 )
-HANDLER = "the handler for SIGTERM of sh (pid 7) has not come back"
+HANDLER = "the handler for SIGTERM of sh (pid 7) has not returned"
 
 SENTENCES = [
     (
@@ -50,36 +50,36 @@ SENTENCES = [
         "stop_is_slow",
         {**SH, "signal": "SIGTERM", "reason": WAITS},
         ("sh (pid 7) still runs 5 s after SIGTERM: it waits for sleep (pid 8), "
-        "which did not get SIGTERM: let it pass that on, or use -g"),
+        "which did not get SIGTERM: make it forward that, or use -g"),
     ),
     (
         "stop_is_slow",
         {**SH, "signal": "SIGINT", "reason": HANDLER},
         ("sh (pid 7) still runs 5 s after SIGINT: "
-        "the handler for SIGTERM of sh (pid 7) has not come back"),
+        "the handler for SIGTERM of sh (pid 7) has not returned"),
     ),
     (
         "stop_is_slow",
         {**SH, "signal": "SIGTERM"},
         ("sh (pid 7) still runs 5 s after SIGTERM; "
-        "pyinit --inspect=7 shows what it does with that"),
+        "run pyinit --inspect=7 to see what it does with SIGTERM"),
     ),
     (
         "kill_after_expired",
         {**SH, "target": "process 7", "reason": WAITS},
-        ("sh (pid 7) did not end within 5 s (-k), so pyinit kills it: it waits for sleep (pid 8), "
-        "which did not get SIGTERM: let it pass that on, or use -g"),
+        ("sh (pid 7) did not exit within 5 s (-k), so pyinit kills it: it waits for sleep (pid 8), "
+        "which did not get SIGTERM: make it forward that, or use -g"),
     ),
     (
         "kill_after_expired",
         {**SH, "name": "my app", "seconds": 0.25, "target": "process group 7"},
-        ("'my app' (pid 7) did not end within 0.2 s (-k), so pyinit kills its process group; "
+        ("'my app' (pid 7) did not exit within 0.2 s (-k), so pyinit kills its process group; "
         "raise -k if it needs more time"),
     ),
     (
         "kill_after_expired",
         {**SH, "name": None, "seconds": 0.01, "target": "every process"},
-        ("process 7 did not end within 0.01 s (-k), so pyinit kills every process; "
+        ("process 7 did not exit within 0.01 s (-k), so pyinit kills every process; "
         "raise -k if it needs more time"),
     ),
     (
@@ -90,7 +90,7 @@ SENTENCES = [
     ),
     (
         "timed_out",
-        {**SH, "waits_for": "nothing, it runs"},
+        {**SH, "waits_for": "nothing, it is running"},
         "sh (pid 7) has run for 5 s (-t), so pyinit asks it to stop; it was running",
     ),
     (
@@ -109,13 +109,14 @@ SENTENCES = [
         "leftovers",
         {"code": 99, "count": 1, "processes": [SH]},
         ("the child left 1 process behind, sh (pid 7), so pyinit exits with 99 (--leftovers): "
-        "let the command stop it and wait for it"),
+        "the command must stop it and wait for it before it exits"),
     ),
     (
         "leftovers",
         {"code": 99, "count": 5, "processes": [SH] * 5},
         ("the child left 5 processes behind, sh (pid 7), sh (pid 7), sh (pid 7), sh (pid 7), ..., "
-        "so pyinit exits with 99 (--leftovers): let the command stop them and wait for them"),
+        "so pyinit exits with 99 (--leftovers): "
+        "the command must stop them and wait for them before it exits"),
     ),
     (
         "leftovers",
@@ -126,36 +127,38 @@ SENTENCES = [
     (
         "drain_survivor",
         SH,
-        ("sh (pid 7), left behind, did not end within 5 s of SIGTERM, so pyinit kills it; "
-        "raise -d if it needs more time"),
+        ("sh (pid 7), left behind by the child, did not exit within 5 s of SIGTERM, "
+        "so pyinit kills it; raise -d if it needs more time"),
     ),
     (
         "drain_finished",
         {"finished": 3, "killed": 1, "left": 1, "seconds": 6.0},
-        ("1 process lives on after SIGKILL, in an uninterruptible wait most likely: "
-        "look at the disk or the file server that it waits for"),
+        ("1 process is still there after SIGKILL, most likely in an uninterruptible wait: "
+        "check the disk or the file server that it waits for"),
     ),
     (
         "drain_finished",
         {"finished": 3, "killed": 1, "left": 2, "seconds": 6.0},
-        ("2 processes live on after SIGKILL, in an uninterruptible wait most likely: "
-        "look at the disk or the file server that each waits for"),
+        ("2 processes are still there after SIGKILL, most likely in an uninterruptible wait: "
+        "check the disk or the file server that they wait for"),
     ),
     (
         "drain_finished",
         {"finished": None, "killed": 0, "left": None, "seconds": 6.0},
-        "processes that /proc does not show live on after SIGKILL; pyinit leaves without them",
+        ("processes that /proc does not show are still there after SIGKILL; "
+        "pyinit exits without waiting for them"),
     ),
     (
         "child_exited",
         {"pid": 2, "signal": "SIGSEGV", "core_dumped": True, **USED},
-        ("the child (pid 2) was killed by SIGSEGV and left a core dump after 3.2 s; "
-        "that is a crash, of which its own output may tell more"),
+        ("the child (pid 2) was killed by SIGSEGV after 3.2 s (core dumped); "
+        "this is a crash: look for the cause in its own output"),
     ),
     (
         "child_exited",
         {"pid": 2, "signal": "SIGUSR1", "core_dumped": False, **USED},
-        "the child (pid 2) was killed by SIGUSR1 after 3.2 s; it has no handler for that",
+        ("the child (pid 2) was killed by SIGUSR1 after 3.2 s; "
+        "it has no handler for SIGUSR1: add one if it should not exit then"),
     ),
     (
         "child_exited",
@@ -170,79 +173,81 @@ SENTENCES = [
     (
         "variable_unknown",
         {"name": "PYINIT_KILLAFTER", "reason": "pyinit has no such variable; did you mean X?"},
-        "PYINIT_KILLAFTER changes nothing: pyinit has no such variable; did you mean X?",
+        "PYINIT_KILLAFTER has no effect: pyinit has no such variable; did you mean X?",
     ),
     (
         "termination_log_refused",
         {"path": "/log", "error": "EACCES", "reason": "Permission denied"},
-        ("nothing could be written to the termination log /log: Permission denied; "
-        "name a plain file that pyinit may write"),
+        ("pyinit could not write to the termination log /log: Permission denied; "
+        "name a regular file that pyinit may write"),
     ),
     (
         "orphan_reaped",
         {"pid": 7, "name": "sh", "code": 4},
-        "sh (pid 7) exited with 4, an orphan: its parent had gone without waiting for it",
+        ("pyinit reaped the orphan sh (pid 7), which exited with 4: "
+        "its parent had exited without waiting for it"),
     ),
     (
         "orphan_reaped",
         {"pid": 7, "name": None, "signal": "SIGHUP", "core_dumped": False},
-        "process 7 was killed by SIGHUP, an orphan: its parent had gone without waiting for it",
+        ("pyinit reaped the orphan process 7, which was killed by SIGHUP: "
+        "its parent had exited without waiting for it"),
     ),
     (
         "forward_refused",
         {**TERM, **REFUSED},
-        "SIGTERM could not be sent to process 7: pyinit may not signal it",
+        "pyinit could not forward SIGTERM to process 7: permission denied",
     ),
     (
         "forward_refused",
         {**TERM, "sent": "SIGQUIT", **REFUSED},
-        "SIGQUIT, in place of SIGTERM, could not be sent to process 7: pyinit may not signal it",
+        "pyinit could not send SIGQUIT, in place of SIGTERM, to process 7: permission denied",
     ),
     (
         "kill_refused",
         {"signal": "SIGKILL", "target": "process 7", **REFUSED},
-        "SIGKILL of pyinit's own could not be sent to process 7: pyinit may not signal it",
+        "pyinit could not send SIGKILL to process 7: permission denied",
     ),
     (
         "shell_is_pid1",
         {"name": "sh", "reason": "..."},
-        ("sh (pid 1) keeps SIGTERM from pyinit, so a stop ends in SIGKILL: write "
+        ("sh (pid 1) does not forward SIGTERM to pyinit, so a stop ends in SIGKILL: write "
         'ENTRYPOINT ["pyinit", "--"] and CMD with brackets, or put exec in front of pyinit'),
     ),
     (
         "subreaper_refused",
-        {"reason": "the kernel refused; orphans are not reaped here"},
-        "pyinit could not become a subreaper: the kernel refused; orphans are not reaped here",
+        {"reason": "the kernel refused; pyinit does not reap orphans"},
+        "pyinit could not become a subreaper: the kernel refused; pyinit does not reap orphans",
     ),
     (
         "events_dropped",
         {"count": 1},
-        ("1 event is missing: what reads stderr is too slow, or writing failed; "
-        "with less -v there are fewer"),
+        ("1 event is missing here: the reader of stderr is too slow, or a write failed; "
+        "with fewer -v, pyinit logs less"),
     ),
     (
         "events_dropped",
         {"count": 300},
-        ("300 events are missing: what reads stderr is too slow, or writing failed; "
-        "with less -v there are fewer"),
+        ("300 events are missing here: the reader of stderr is too slow, or a write failed; "
+        "with fewer -v, pyinit logs less"),
     ),
     (
         "memory_short",
         {"reason": "..."},
-        ("memory ran out, so from now on pyinit tells of warnings and errors only; "
-        "raise the container's limit"),
+        ("memory ran out, so pyinit logs only warnings and errors from now on; "
+        "raise the memory limit of the container"),
     ),
     (
         "structlog_unavailable",
         {"error": "ImportError()"},
-        ("structlog cannot be loaded, ImportError(): "
-        "install it again, or go on with plainer lines"),
+        ("structlog cannot be loaded, ImportError(), so log lines are plain; "
+        "install structlog again for the usual format"),
     ),
     (
         "internal_error",
         {"error": "OSError(22, 'Invalid argument')"},
-        ("pyinit went on after an error, OSError(22, 'Invalid argument'): "
-        "please report it, unless a filter of your own (seccomp) refuses that call"),
+        ("pyinit continued after an internal error, OSError(22, 'Invalid argument'): "
+        "please report it, unless your own seccomp filter refuses that call"),
     ),
 ]  # fmt: skip
 

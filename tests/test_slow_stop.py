@@ -143,7 +143,7 @@ def test_loop_that_cannot_be_woken_is_not_told_of_it(monkeypatch):
     """A filter refuses even a signal for oneself: its own clock wakes it up."""
     monkeypatch.setattr(looks, "start_new_thread", lambda *_: None)
     monkeypatch.setattr(looks.processes, "wake", lambda: 1 // 0)
-    made = looks.Look([], (0.0, 15, 15), 1.0, whom=0, stacks=False)
+    made = looks.Look([], (0.0, 15, 15), 1.0, target=0, stacks=False)
     made._run()
 
     assert made.is_over
@@ -152,7 +152,7 @@ def test_loop_that_cannot_be_woken_is_not_told_of_it(monkeypatch):
 def test_earlier_look_is_asked_for_what_is_not_found_yet(monkeypatch):
     """What it knows is better than nothing; what is known by now is better than that."""
     monkeypatch.setattr(looks, "start_new_thread", lambda *_: None)
-    first, second = (looks.Look([7], (0.0, 15, 15), 1.0, whom=0, stacks=False) for _ in range(2))
+    first, second = (looks.Look([7], (0.0, 15, 15), 1.0, target=0, stacks=False) for _ in range(2))
     second.before = first
     assert {} == second.keys(7)
     first.found[7] = {"reason": "once"}
@@ -208,7 +208,7 @@ def test_memory_that_may_not_be_read(start):
     run.send(signal.SIGTERM)
     told = run.event("stop_is_slow")
 
-    assert "has a handler for SIGTERM and goes on" in told["reason"]
+    assert "has a handler for SIGTERM but continues" in told["reason"]
     assert slow_stop.MAY_NOT == told["no_stack"]
 
 
@@ -311,7 +311,7 @@ def look(monkeypatch):
 
     def look(pids, seconds):
         end = time.monotonic() + seconds
-        made = looks.Look(pids, (FOREVER, 15, 15), end, whom=0, stacks=False)
+        made = looks.Look(pids, (FOREVER, 15, 15), end, target=0, stacks=False)
         made._run()
         assert made.is_over
         return made

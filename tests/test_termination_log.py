@@ -70,7 +70,7 @@ WRONG = {
     "drain": (
         ["-d0.1"],
         "trap '' TERM; sleep infinity &",
-        r"sh .* exited with code 0 after .*\nsleep \(pid \d+\) had not ended after \d+\.\d s .*",
+        r"sh .* exited with code 0 after .*\nsleep \(pid \d+\) had not exited after \d+\.\d s .*",
     ),
 }
 
@@ -104,10 +104,12 @@ def test_who_asked_and_who_hung_is_written(start, log):
         r"SIGTERM came from outside the container, \d+\.\d s before the end\.", first
     )
     assert re.fullmatch(r"\S+ \(pid \d+\) was killed by SIGKILL from pyinit after .* s\.", second)
-    assert third.startswith(f"{killed['name']} (pid {killed['pid']}) had not ended after 0.5 s and")
+    assert third.startswith(
+        f"{killed['name']} (pid {killed['pid']}) had not exited after 0.5 s and"
+    )
     assert killed.get("reason", "") in third
     assert [line.strip() for line in rest] == [
-        *[f"it was at: {text}" for text in [killed.get("waits_for")] if text],
+        *[f"it waited for: {text}" for text in [killed.get("waits_for")] if text],
         *killed.get("stack", []),
     ]
 
@@ -133,9 +135,9 @@ def test_slow_stop_is_written_before_the_end(start, log, watched, where, code):
     run.send(signal.SIGTERM)
     told = run.event("stop_is_slow")
     who = "SIGTERM came from outside the container, "
-    assert re.fullmatch(rf"{who}\d+\.\d s before this\.\n", watched.readline())
-    assert f"sh (pid {pid}) has not ended: {told['reason']}.\n" == watched.readline()
-    assert f"    it was at: {told['waits_for']}\n" == watched.readline()
+    assert re.fullmatch(rf"{who}\d+\.\d s before this message\.\n", watched.readline())
+    assert f"sh (pid {pid}) has not exited: {told['reason']}.\n" == watched.readline()
+    assert f"    it waited for: {told['waits_for']}\n" == watched.readline()
     run.close_stdin()
     run.finish()
     words = rf"{who}\d+\.\d s before the end\.\nsh .* exited with code 3 after .*\n" if code else ""
@@ -198,9 +200,9 @@ def test_sender_in_the_container_is_named(run, log):
     ("code", "pid", "name", "sender"),
     [
         (0, 7, "a", "a (pid 7)"),
-        (0, 7, None, "a process that was gone (pid 7)"),
+        (0, 7, None, "a process that had exited (pid 7)"),
         (0, 0, None, "outside the container"),
-        (0, -1, None, "a process that is not known"),
+        (0, -1, None, "an unknown process"),
         (128, 0, None, "the terminal or the kernel"),
     ],
 )

@@ -254,7 +254,7 @@ def test_nested_init_that_is_not_deaf_yet_is_looked_at_again(leave, gate, namesp
     gate.write_text("\n")
     (killed,) = run.finish().named("drain_survivor")
 
-    assert killed["reason"].startswith("it is PID 1 of a PID namespace of its own")
+    assert killed["reason"].startswith("it is PID 1 of its own PID namespace")
 
 
 def test_those_that_there_was_no_time_for_are_looked_at_again(monkeypatch):
@@ -283,5 +283,5 @@ def test_deaf_nested_init_is_told_of_at_the_deadline(leave):
     reasons = [event["reason"] for event in result.named("drain_survivor")]
 
     assert 3 == result.code
-    assert any(reason.startswith("it is PID 1 of a PID namespace") for reason in reasons)
+    assert any(reason.startswith("it is PID 1 of its own PID namespace") for reason in reasons)
     assert any("ignores SIGTERM" in reason for reason in reasons)

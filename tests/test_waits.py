@@ -173,7 +173,7 @@ def test_who_runs_waits_for_nothing(process):
     found = waits.of(pid, pid)
 
     assert found.is_running
-    assert "nothing, it runs" == str(found)
+    assert "nothing, it is running" == str(found)
     assert found.pid is None
 
 

@@ -1,1 +1,1 @@
-"""What runs beside the child: each import stands behind a guard, since the package may be gone."""
+"""The code that runs after the child has started; each import is guarded: files may be gone."""

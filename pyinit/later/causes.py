@@ -1,18 +1,20 @@
-"""Why a process does not stop, and what to do about it: one sentence. Pure, it looks at nothing.
+"""Why a process does not stop, and what to do about it, in one sentence. Makes no system call.
 
-The rules, of which the first that holds counts:
+The first of these rules that applies gives the sentence:
 
-1. No signal gets to it now: a tracer holds it, it is stopped, or it is in an uninterruptible wait.
-2. It does not hear the signal: it ignores it, blocks it, or drops it as PID 1 of a namespace.
-   Where it blocks it and yet none is pending, it has got it: mostly its handler runs (sigaction(2):
-   a signal is blocked as long as its handler runs), or sigwait(3) has taken it.
-3. Its handler runs and has not come back, as its stack shows.
-4. It waits for another process: then that one is the cause, or that it did not get the signal.
-5. It waits for a thread of its own, then that is the cause; or it runs what comes at its very end.
-6. It goes on: its event loop awaits something or is held up, or there is a line that it is at.
+1. No signal reaches the process: a tracer has stopped it, it is stopped, or it is in an
+   uninterruptible wait.
+2. The signal has no effect: the process ignores or blocks it, or the kernel drops it because the
+   process is PID 1 of a namespace. If the process blocks the signal and it is not pending, the
+   process has got it. Mostly its handler runs, since the kernel blocks a signal while its handler
+   runs (sigaction(2)), or sigwait(3) has taken it.
+3. The handler has not returned, as the stack shows.
+4. The process waits for another process. That one is the cause, or did not get the signal.
+5. The process waits for one of its own threads, or runs an exit hook.
+6. The process continues: its event loop awaits something or is blocked, or it is at some line.
 
-Nothing is said that was not seen. Where a handler may have run or not, only that there is one is
-said; where one of several may be the cause, all of them are named.
+A sentence claims only what was seen: for example, only that there is a handler, if it is unknown
+whether it ran. If one of several processes may be the cause, the sentence names all of them.
 """
 
 from pyinit import lifecycle
@@ -28,30 +30,30 @@ if TYPE_CHECKING:
     from pyinit.later.stacks.frames import Frame
 
 SHELLS = {"sh", "ash", "bash", "dash", "busybox", "ksh", "mksh", "zsh"}
-# They pass on what they get. timeout(1) ignores it from then on.
+# They forward the signals that they get. timeout(1) ignores a signal after it has forwarded it.
 FORWARDERS = {"catatonit", "docker-init", "dumb-init", "pyinit", "timeout", "tini"}
-# Which of them to advise in place of the one that is not heard; a shell ends at SIGHUP.
+# The signals to advise instead, in this order. SIGHUP ends an interactive shell.
 OTHERS = ("INT", "QUIT", "HUP", "USR1")
 OTHERS_FOR_SHELLS = ("HUP", *OTHERS)
 HEARD = {verdicts.KILLS, verdicts.DELIVERED, verdicts.TAKEN}
-MOST_BELOW = 16  # processes that are looked at below the one that was asked
+MOST_BELOW = 16  # descendants of the asked process that are looked at
 MOST_LINKS = 8
 MOST_THREADS = 3
 STOPPING = JOB_CONTROL | {SIGSTOP}
 MOST_CHILDREN = 3
-TICK = 0.01  # seconds; of the clock that tells when a process began
+TICK = 0.01  # seconds; the resolution of the start time of a process
 VFORKS = {"vfork", "clone", "clone3"}
-FOR_SIGNALS = {"rt_sigsuspend", "rt_sigtimedwait"}  # calls that wait for one: often for SIGCHLD
+FOR_SIGNALS = {"rt_sigsuspend", "rt_sigtimedwait"}  # calls that wait for signals, often SIGCHLD
 
-# Files and functions of Python's library, by what it means that the first thread is in one of them.
-ENDS = {"threading.py _shutdown"}  # the last that it does, but for hooks of atexit
+# Functions of Python's library, grouped by what it means if the first thread is in one of them.
+ENDS = {"threading.py _shutdown"}  # the last thing before the atexit hooks
 JOINS = {
     "threading.py Thread.join",
     "thread.py ThreadPoolExecutor.shutdown",
     "base_events.py BaseEventLoop.shutdown_default_executor",
 }
-CALLS_BACK = {"events.py Handle._run"}  # the event loop runs somebody's function
-# What waits while the innermost frame is in an event loop of these: no stack shows where.
+CALLS_BACK = {"events.py Handle._run"}  # the event loop runs a callback of the program
+# If the innermost frame is in one of these event loops, these wait, and no stack shows where.
 IDLE = {
     "/gevent/hub.py": "greenlets (gevent)",
     "/eventlet/hubs/": "greenlets (eventlet)",
@@ -66,44 +68,44 @@ def explain(  # noqa: PLR0913 - the facts that count
     *,
     asked_at: float = float("inf"),
     came: int = 0,
-    whom: int = lifecycle.CHILD,
+    target: int = lifecycle.CHILD,
     is_left: bool = False,
 ) -> str:
     """Return the sentence.
 
     Args:
         subject: the process that was asked to stop.
-        others: those below it.
+        others: its descendants.
         signum: the signal that it was asked with.
-        asked_at: when, on the monotonic clock; never where it does not matter what came later.
-        came: the signal in whose place that was sent, as -r has it; 0 for itself.
-        whom: who else got it: lifecycle's CHILD for nobody, GROUP or EVERYONE.
-        is_left: whether the child left it behind, so that no option changes what it is asked with.
+        asked_at: when, on the monotonic clock; infinity if it does not matter what started later.
+        came: the signal that pyinit got, if -r replaced it; 0 if it is the same.
+        target: where pyinit sent the signal: CHILD, GROUP or EVERYONE of ``lifecycle``.
+        is_left: whether the child left it behind; then no option changes the signal that it gets.
     """
     case = _Case({each.pid: each for each in others}, signum, subject)
-    case.asked_at, case.whom, case.is_left = asked_at, whom, is_left
+    case.asked_at, case.target, case.is_left = asked_at, target, is_left
     case.came = came or signum
     return case.why(subject, MOST_LINKS)
 
 
 class _Case:
-    """A stop that is slow: who was asked, with what, and who is below."""
+    """A slow stop: the process that was asked, the signal, and the descendants."""
 
     def __init__(self, others: "dict[int, Subject]", signum: int, asked: "Subject") -> None:
         self.others, self.signum, self.asked = others, signum, asked
         self.called = names.name(signum)
         self.came = signum
-        self.asked_at, self.whom, self.is_left = float("inf"), lifecycle.CHILD, False
+        self.asked_at, self.target, self.is_left = float("inf"), lifecycle.CHILD, False
 
     def option(self, subject: "Subject") -> str:
-        """Return the option that has a process get the signal, too."""
-        may_reach = self.whom == lifecycle.CHILD and subject.group == self.asked.pid
+        """Return the option of pyinit that sends the signal to this process, too."""
+        may_reach = self.target == lifecycle.CHILD and subject.group == self.asked.pid
         return "-g" if may_reach else "-a"
 
     def why(self, subject: "Subject", links: int) -> str:
-        """Return the sentence; it goes along so many processes that wait for one another."""
+        """Return the sentence; follow at most ``links`` processes that wait for each other."""
         if not subject.is_alive:
-            return f"{subject} has ended meanwhile"
+            return f"{subject} has exited in the meantime"
         return (
             self._beyond_doubt(subject, links)
             or self._of_loop(subject, links)
@@ -111,7 +113,7 @@ class _Case:
         )
 
     def _beyond_doubt(self, subject: "Subject", links: int) -> str:
-        """Return the sentence where the cause is something else than the line that it is at."""
+        """Return the sentence if the cause is certain without the current line."""
         return (
             self._of_state(subject, links)
             or self._of_disposition(subject, links)
@@ -124,62 +126,64 @@ class _Case:
         if subject.state == "t":
             threads = subject.process.living if subject.process is not None else ()
             tracers = {thread.tracer for thread in threads} - {0}
-            by = f"by pid {min(tracers)}" if tracers else "by a process outside of the container"
-            return f"{subject} is traced {by}, which holds it: let the tracer go on, or end it"
+            by = f"by pid {min(tracers)}" if tracers else "by a process outside the container"
+            held = f"{subject} is traced {by}, which has stopped it"
+            return f"{held}: continue it there, or end the tracer"
         if subject.state == "T" and self.signum in STOPPING and self.came not in STOPPING:
             came = names.name(self.came)
             return (
-                f"{subject} is stopped: it got {self.called} in place of {came}, as -r has it, "
-                "and that ends nothing: choose a signal that does"
+                f"{subject} is stopped: it got {self.called} in place of {came} (-r), and "
+                f"{self.called} does not end a process: use another signal with -r"
             )
         if subject.state == "T":
             return (
-                f"{subject} is stopped, and {self.called} waits until it goes on: "
-                f"kill -CONT {subject.pid}"
+                f"{subject} is stopped, so {self.called} has no effect until it is continued: "
+                f"run kill -CONT {subject.pid}"
             )
         if subject.state != "D":
             return ""
         waited = self._children(subject) if subject.wait.call in VFORKS and links else []
         if waited:
             newest = max(waited, key=lambda each: each.pid)
-            at = f"{_at_line(subject)}: {newest} is at {newest.wait}"
-            return f"{subject} waits until its new child runs a program{at}"
+            at = f"{_at_line(subject)}: {newest} {_activity(newest)}"
+            return f"{subject} waits until its new child runs a program (exec){at}"
         place = _in_brackets(subject) + _at_line(subject)
         return (
-            f"{subject} is in an uninterruptible wait{place}, and {self.called} waits until that "
-            "is over: mostly it is for a disk or a file server"
+            f"{subject} is in an uninterruptible wait{place}, so {self.called} has no effect until "
+            "that is over: check whether a disk or a file server does not respond"
         )
 
     def _of_disposition(self, subject: "Subject", links: int) -> str:
         word = _word(subject, self.signum)
         if word == verdicts.DROPPED:
             return (
-                f"{subject} is PID 1 of a PID namespace of its own and has no handler for "
-                f"{self.called}, so the kernel drops it: run it under an init of its own, "
+                f"{subject} is PID 1 of its own PID namespace and has no handler for "
+                f"{self.called}, so the kernel drops that signal: run it under its own init, "
                 "or give it a handler"
             )
         if word not in {verdicts.IGNORED, verdicts.HELD} or self._has_taken(subject, word):
             return ""
         does = "ignores" if word == verdicts.IGNORED else "blocks"
+        handle = "add a handler for it" if does == "ignores" else "unblock it in the program"
         waited = self._waited_for(subject) if links else None
-        # It has that from its parent mostly; or there was no time to look at it.
+        # A child mostly inherits this from its parent; or there was no time to look at the child.
         if waited is not None and _word(waited, self.signum) not in {word, ""}:
-            advice = f": use {self.option(waited)} so that it gets that, too"
+            advice = f": use {self.option(waited)} so that it gets {self.called}, too"
             rest = self._awaited(subject, waited, links, advice)
             return f"{subject} {does} {self.called} and waits for {rest}"
         instead = _instead(subject, self.signum)
         if subject is not self.asked or self.is_left:
             other = f"SIG{instead}" if instead else "SIGKILL"
-            return f"{subject} {does} {self.called}: let it handle that, or send it {other}"
+            return f"{subject} {does} {self.called}: {handle}, or send it {other} instead"
         rest = (
-            f"send another (-r {names.name(self.came)[3:]}:{instead})"
+            f"send SIG{instead} instead (-r {names.name(self.came)[3:]}:{instead})"
             if instead
-            else "end it by SIGKILL (-k SECONDS)"
+            else "have pyinit kill it after a time limit (-k SECONDS)"
         )
-        return f"{subject} {does} {self.called}: let it handle that, or {rest}"
+        return f"{subject} {does} {self.called}: {handle}, or {rest}"
 
     def _has_taken(self, subject: "Subject", word: str) -> bool:
-        """Tell whether a process has got the signal, though it would not hear another one now."""
+        """Tell whether a process has got the signal, although another would not reach it now."""
         if word == verdicts.IGNORED:
             return subject.name == "timeout" and self._was_asked(subject)
         process = subject.process
@@ -194,70 +198,71 @@ class _Case:
         if index is None:
             return self._of_handler_in_c(subject, links)
         handler = frames[: index + 1]
-        called = f"a signal handler of {subject} has not come back"
+        called = f"a signal handler of {subject} has not returned"
         waited = self._waited_for(subject) if links else None
         if waited is not None:
-            rest = self._awaited(subject, waited, links, ": pass that on before waiting")
+            rest = self._awaited(subject, waited, links, f": forward {self.called} before waiting")
             return f"{called} and waits for {rest}"
         return (
-            f"{called}, it is at {telling(handler)}{_in_brackets(subject)}: "
-            "let the handler only set a flag or raise an exception"
+            f"{called} and is at {telling(handler)}{_in_brackets(subject)}: "
+            "in the handler, only set a flag or raise an exception"
         )
 
     def _of_handler_in_c(self, subject: "Subject", links: int) -> str:
-        """Return what to say of a program that is not in Python; Python's return at once."""
+        """Return the sentence for a program that is not Python, whose handler returns at once."""
         process = subject.process
         is_held = _word(subject, self.signum) == verdicts.HELD and not subject.main_stack
         if process is None or not is_held or self.signum not in process.caught:
             return ""
-        called = f"a signal handler of {subject} seems not to have come back"
+        called = f"a signal handler of {subject} seems not to have returned"
         waited = self._waited_for(subject) if links else None
         if waited is not None:
-            rest = self._awaited(subject, waited, links, ": pass that on before waiting")
+            rest = self._awaited(subject, waited, links, f": forward {self.called} before waiting")
             return f"{called} and waits for {rest}"
-        return f"{called}{_in_brackets(subject)}: let it only set a flag, or end the program"
+        return f"{called}{_in_brackets(subject)}: in the handler, only set a flag or exit"
 
     def _of_others(self, subject: "Subject", links: int) -> str:
         waited = self._waited_for(subject) if links else None
         if waited is None:
             return ""
         option = self.option(waited)
-        advice = f": let {subject} pass that on, or use {option} so that both get it"
+        advice = f": make {subject} forward it, or use {option} so that both get {self.called}"
         if subject.name in SHELLS and _word(subject, self.signum) == verdicts.DELIVERED:
             advice = (
-                ", and a shell runs no trap before its command has ended: begin the last command "
-                f"of the script with `exec`, or use {option} so that both get it"
+                ", and a shell runs a trap only after its command has exited: begin the last "
+                f"command of the script with `exec`, or use {option} so that both get {self.called}"
             )
             if self._is_of_that_tick(waited):
                 advice = (
-                    f", and which began as {self.called} came: if the trap runs that, end it by "
-                    f"exit there; else use {option} so that both get it"
+                    f", and which started when {self.called} came: if the trap started it, end the "
+                    f"trap with exit; otherwise use {option} so that both get {self.called}"
                 )
         rest = self._awaited(subject, waited, links, advice)
         if self._is_newer(waited) and _word(subject, self.signum) == verdicts.DELIVERED:
             is_shell = subject.name in SHELLS
             handler, end = ("trap", "exit") if is_shell else ("handler", "an exception")
-            rest += f": its {handler} runs that, or came back and it goes on; end it by {end} there"
+            why = f"the {handler} started it, or the program continued after the {handler}"
+            rest += f": {why}; end the {handler} with {end}"
         return f"{subject} waits for {rest}"
 
     def _awaited(self, subject: "Subject", waited: "Subject", links: int, advice: str) -> str:
-        """Return what is to be said of a process that another one waits for."""
+        """Return what to say of a process that another one waits for."""
         count = len(self._children(subject)) if not subject.wait.pid else 1
         which = f"one of its {self._told(count)} children, " if count > 1 else ""
         if self._is_newer(waited):
-            return f"{which}{waited}, which began after {self.called}{_at_line(waited)}"
+            return f"{which}{waited}, which started after {self.called}{_at_line(waited)}"
         if self._would_have_ended(waited):
             is_any = count > 1 and not waited.main_stack and not self._is_of_that_tick(waited)
-            whom = self._any_of(subject, waited) if is_any else str(waited)
-            return f"{which}{whom}, which did not get {self.called}{_at_line(waited)}{advice}"
+            named = self._any_of(subject, waited) if is_any else str(waited)
+            return f"{which}{named}, which did not get {self.called}{_at_line(waited)}{advice}"
         return f"{which}{waited}: {self.why(waited, links - 1)}"
 
     def _told(self, count: int) -> str:
-        """Return a number of children as it is told: there may be more than were looked at."""
+        """Return a number of children in words: there may be more than were looked at."""
         return f"{count} or more" if len(self.others) >= MOST_BELOW else str(count)
 
     def _any_of(self, subject: "Subject", waited: "Subject") -> str:
-        """Return the children of which each may be the one that is waited for."""
+        """Return the names of all children that it may wait for."""
         rest = [
             each
             for each in self._children(subject)
@@ -273,10 +278,10 @@ class _Case:
             return ""
         where = _threads(subject)
         if any(_is_of_library(frame, ENDS) for frame in frames):
-            awaits = f"has come to its end and waits for a thread that is no daemon{where}"
-            advice = ": stop that thread, or make it a daemon"
+            awaits = f"has finished its main thread and waits for a non-daemon thread{where}"
+            advice = ": stop that thread, or make it a daemon thread"
         else:
-            awaits, advice = f"waits for a thread of its own{where}", ": have that one end first"
+            awaits, advice = f"waits for one of its own threads{where}", ": end that thread first"
         return f"{subject} {awaits}{self._child(subject, links) or advice}"
 
     def _of_loop(self, subject: "Subject", links: int) -> str:
@@ -284,20 +289,21 @@ class _Case:
         awaiting = [frame for frame in frames if frame.is_awaiting]
         if awaiting:
             return (
-                f"{self._hears(subject)} goes on: its event loop awaits at {telling(awaiting)}"
+                f"{self._hears(subject)} continues: its event loop awaits at {telling(awaiting)}"
                 f"{self._child(subject, links) or ': cancel that task, or set a time limit there'}"
             )
         if any(_is_of_library(frame, CALLS_BACK) for frame in frames):
             return (
-                f"{subject} holds up its event loop at {telling(frames)}{_in_brackets(subject)}: "
-                "only after that does the loop run a signal handler of its own"
+                f"{subject} blocks its event loop at {telling(frames)}{_in_brackets(subject)}, "
+                "and the loop runs its signal handlers only after that: use await or a thread there"
             )
         kept = next((IDLE[file] for file in IDLE if frames and file in frames[0].file), "")
         if not kept:
             return ""
         return (
-            f"{self._hears(subject)} goes on: its {kept} wait{_in_brackets(subject)}, and where "
-            f"cannot be seen from outside{self._child(subject, links) or ': have it end them'}"
+            f"{self._hears(subject)} continues: its {kept} wait{_in_brackets(subject)}, at lines "
+            "that pyinit cannot see"
+            f"{self._child(subject, links) or ': end them in the signal handler'}"
         )
 
     def _of_line(self, subject: "Subject", links: int) -> str:
@@ -307,69 +313,69 @@ class _Case:
             return self._of_call(subject, at)
         if _is_at_end(subject):
             return (
-                f"{subject} seems to be at its end, in a hook of atexit or a destructor, "
+                f"{subject} seems to be exiting, in an atexit hook or a destructor, "
                 f"at {at}{child or ': set a time limit there'}"
             )
         if _word(subject, self.signum) == verdicts.KILLS:
-            lives = f"{subject} does not handle {self.called} and yet lives"
+            runs = f"{subject} has no handler for {self.called} but still runs{child}"
             if verdicts.default_action(self.signum) == verdicts.CORE:
-                return f"{lives}{child}: it may not have got it, or is writing a core dump"
-            return f"{lives}{child}: it may not have got it, or handled the first one only"
-        # Nobody knows what its parent sent it.
+                return f"{runs}: perhaps it is writing a core dump, or did not get {self.called}"
+            return f"{runs}: perhaps it handled only the first {self.called}, or did not get it"
+        # pyinit cannot see which signals its parent sent to it.
         if not self._was_asked(subject) and subject.process is not None:
             at = f", at {at}" if frames else _in_brackets(subject)
             return (
-                f"{subject} did not get {self.called}, or goes on after its handler{at}"
-                f"{child or f': let its parent pass it on, or use {self.option(subject)}'}"
+                f"{subject} did not get {self.called}, or continues after its handler{at}"
+                f"{child or f': make its parent forward it, or use {self.option(subject)}'}"
             )
-        ends = ": let the handler raise an exception" if frames else self._without_lines(subject)
-        child = self._child(subject, links, f"{ends}, or pass" if ends else ": pass")
+        ends = ": raise an exception in the handler" if frames else self._without_lines(subject)
+        child = self._child(subject, links, f"{ends}, or forward" if ends else ": forward")
         if frames and subject.wait.is_running:
             does = f"is busy at {at}"
-            advice = ": let the handler raise an exception, or look at its flag there"
+            advice = ": raise an exception in the handler, or check its flag there"
         elif frames:
-            does = f"goes on at {at}"
-            advice = ": let the handler raise an exception, or set a time limit there"
+            does = f"continues at {at}"
+            advice = ": raise an exception in the handler, or set a time limit there"
             if _word(subject, self.signum) == verdicts.HELD:  # sigwait(3) took it
-                advice = ": end it or set a time limit there"
+                advice = ": stop that, or set a time limit there"
         elif subject.wait.is_running:
             does, advice = "is busy", self._without_lines(subject)
         else:
-            known = str(subject.wait) or subject.unread  # or why nothing is to be seen
-            does = f"goes on ({known})" if known else "goes on"
+            known = str(subject.wait) or subject.unread  # or the reason why nothing was seen
+            does = f"continues ({known})" if known else "continues"
             advice = self._without_lines(subject)
         return f"{self._hears(subject)} {does}{child or advice}"
 
     def _without_lines(self, subject: "Subject") -> str:
-        """Return the advice where no line can be named."""
+        """Return the advice if no line is known."""
         if _word(subject, self.signum) not in {verdicts.DELIVERED, verdicts.HELD}:
             return ""
-        if subject.name == "java":  # where a handler waits for the hooks, and QUIT is no request
-            return f": a shutdown hook may hang; kill -QUIT {subject.pid} has it print its stacks"
+        if subject.name == "java":  # its handler waits for the hooks; SIGQUIT does not stop a JVM
+            return f": a shutdown hook may hang; run kill -QUIT {subject.pid} to print its stacks"
         is_shell = subject.name in SHELLS
-        return ": end its trap by exit" if is_shell else ": let the handler end the program"
+        return ": end the trap with exit" if is_shell else ": exit in the handler"
 
     def _hears(self, subject: "Subject") -> str:
-        """Return the beginning of a sentence: that it has been told, where that is known."""
+        """Return the beginning of a sentence: whether the process has got the signal, if known."""
         word = _word(subject, self.signum)
         if word == verdicts.DELIVERED:
-            return f"{subject} has a handler for {self.called} and"
+            return f"{subject} has a handler for {self.called} but"
         has_taken = word in {verdicts.HELD, verdicts.IGNORED} and self._has_taken(subject, word)
-        return f"{subject} has got {self.called} and" if has_taken else str(subject)
+        return f"{subject} got {self.called} but" if has_taken else str(subject)
 
     def _of_call(self, subject: "Subject", at: str) -> str:
-        """Return what to say where Python was told of a signal and has not run the handler."""
-        is_in = f"is in a call into C that has not come back, at {at}"
+        """Return the sentence if Python has not run the handler of a pending signal yet."""
+        is_in = f"{subject} is in a call into C that has not returned, at {at}"
         if any(tid != subject.pid for tid in subject.stacks):
-            is_in = f"{is_in}, or another thread keeps the GIL in one{_threads(subject)}"
-        return f"{subject} {is_in}: only after that does Python run the signal handler"
+            is_in = f"{is_in}, or another thread holds the GIL in such a call{_threads(subject)}"
+        return f"{is_in}, and Python runs its signal handler only after that: make it shorter"
 
     def _child(self, subject: "Subject", links: int, advice: str = "") -> str:
-        """Return what to say of a child beside which a process goes on; empty where there is none.
+        """Return what to say of a child of a process that continues; empty if there is none.
 
-        The advice is for one that did not get the signal, up to the verb: pass.
+        The advice is for a child that did not get the signal; it ends in the verb "forward".
 
-        One that is only in Python's own library is left out: it is a helper of multiprocessing.
+        A child whose stack has only Python's own library is a helper of multiprocessing: left out.
         """
         if not links:
             return ""
@@ -378,20 +384,18 @@ class _Case:
         if not children:
             return ""
         first, more = children[0], len(children) - 1
-        beside = (
-            f", beside {self._told(more + 1)} children, one of them"
-            if more
-            else ", beside its child"
-        )
+        child = f"one of its {self._told(more + 1)} children" if more else "its child"
+        named = f", and {child}, {first}," if more else f", and {child} {first}"
         if self._is_newer(first):
-            return f"{beside} {first}, which began after {self.called}{_at_line(first)}"
+            return f"{named} started after {self.called}{_at_line(first)}"
         if self._would_have_ended(first):
-            passes = f"{advice} that on ({self.option(first)})" if advice else ""
-            return f"{beside} {first}, which did not get {self.called}{_at_line(first)}{passes}"
+            to = f" {self.called} to the child ({self.option(first)})" if advice else ""
+            return f"{named} did not get {self.called}{_at_line(first)}{advice}{to}"
         reason = self._beyond_doubt(first, links - 1)
         if reason:
-            return f"{beside}: {reason}"
-        return f"{beside} {first}" + (_at_line(first, " which is") or f", at {first.wait}")
+            return f", and {child} does not exit: {reason}"
+        is_at = f"is at {telling(first.main_stack)}" if first.main_stack else _activity(first)
+        return f"{named} {is_at}"
 
     def _children(self, subject: "Subject") -> "list[Subject]":
         return [
@@ -407,7 +411,7 @@ class _Case:
             pid = 0
         children = self._children(subject)
         named = [each for each in children if each.pid == pid] if pid else children
-        # It waits for what it began last, and not for a daemon, which leaves the process group.
+        # It waits for the child that it started last, not for a daemon, which leaves the group.
         named.sort(
             key=lambda each: (
                 not self._is_newer(each),
@@ -415,34 +419,34 @@ class _Case:
                 each.group != subject.group,
             )
         )
-        # It may wait for a pid of another namespace: then there is no doubt where it has one child.
+        # The pid may be of another namespace: then only a single child is certain.
         found = named or (children if len(children) == 1 else [])
         return found[0] if found else None
 
     def _was_asked(self, subject: "Subject") -> bool:
         """Tell whether pyinit sent the signal to a process."""
         is_passed_on = self.asked.name in FORWARDERS and subject.parent == self.asked.pid
-        was_sent = self._is_whom(subject) or is_passed_on
+        was_sent = self._is_target(subject) or is_passed_on
         return subject is self.asked or (was_sent and not self._is_newer(subject))
 
-    def _is_whom(self, subject: "Subject") -> bool:
-        """Tell whether a process is one of those to whom signals go, as -g and -a have it."""
-        return self.whom == lifecycle.EVERYONE or (
-            self.whom == lifecycle.GROUP and subject.group == self.asked.pid
+    def _is_target(self, subject: "Subject") -> bool:
+        """Tell whether pyinit sends signals to this process because of -g or -a."""
+        return self.target == lifecycle.EVERYONE or (
+            self.target == lifecycle.GROUP and subject.group == self.asked.pid
         )
 
     def _is_newer(self, subject: "Subject") -> bool:
-        """Tell whether a process surely began after the request to stop.
+        """Tell whether a process certainly started after the request to stop.
 
-        Where it did so in the same tick of the clock, it did if that would have ended it else.
+        In the same tick of the clock this is certain only if the signal would have ended it.
         """
         if subject.began is None:
             return False
-        is_immune = self._is_whom(subject) and self._would_have_ended(subject)
+        is_immune = self._is_target(subject) and self._would_have_ended(subject)
         return subject.began + (TICK if is_immune else 0.0) >= self.asked_at
 
     def _is_of_that_tick(self, subject: "Subject") -> bool:
-        """Tell whether a process began so near the request that it may have done so after it."""
+        """Tell whether a process started in the tick of the request, perhaps after it."""
         return subject.began is not None and 0 < self.asked_at - subject.began <= TICK
 
     def _would_have_ended(self, subject: "Subject") -> bool:
@@ -453,7 +457,7 @@ class _Case:
 
 
 def _word(subject: "Subject", signum: int) -> str:
-    """Return what the signal does to a process (``verdicts``); empty where that is not known."""
+    """Return what the signal does to a process (``verdicts``); empty if that is unknown."""
     if subject.process is None:
         return ""
     verdict = verdicts.judge(subject.process, signum, inside=True)
@@ -461,7 +465,7 @@ def _word(subject: "Subject", signum: int) -> str:
 
 
 def _instead(subject: "Subject", signum: int) -> str:
-    """Return the name of a signal that the process hears; empty where there is none."""
+    """Return the name of a signal that has an effect on the process; empty if there is none."""
     for name in OTHERS_FOR_SHELLS if subject.name in SHELLS else OTHERS:
         number = names.number(name)
         if number != signum and _word(subject, number) in HEARD:
@@ -470,24 +474,24 @@ def _instead(subject: "Subject", signum: int) -> str:
 
 
 def _threads(subject: "Subject") -> str:
-    """Return ", which is at ..." of a thread that the first one may wait for; empty for none."""
+    """Return ", which is at ..." for the threads that the first one may wait for, if any."""
     stacks = [stack for tid, stack in subject.stacks.items() if tid != subject.pid and stack]
     joins = [stack for stack in stacks if any(_is_of_library(frame, JOINS) for frame in stack)]
     stacks = [stack for stack in stacks if stack not in joins] or stacks
     if len(stacks) == 1:
         return f", which is at {telling(stacks[0])}"
     seen = dict.fromkeys(telling(stack) for stack in stacks if not all(map(_is_library, stack)))
-    own = list(seen)  # each place once: of many threads most do the same
+    own = list(seen)  # each place once: many threads mostly do the same
     if not own:
         return ""
     more = f" and {len(own) - MOST_THREADS} more" if len(own) > MOST_THREADS else ""
-    return f", one of {len(stacks)}: at {', '.join(own[:MOST_THREADS])}{more}"
+    return f", one of {len(stacks)}, at {', '.join(own[:MOST_THREADS])}{more}"
 
 
 def _is_at_end(subject: "Subject") -> bool:
-    """Tell whether the first thread's stack grows from a function and not from the script.
+    """Tell whether the outermost frame of the first thread is a function, not the script.
 
-    So it does in other programs that run Python, too, and where greenlets are switched.
+    That is also so in other programs that embed Python, and with greenlets.
     """
     frames = subject.main_stack
     grows_from_function = bool(frames) and not frames[-1].is_begin
@@ -499,7 +503,7 @@ def _is_helper(subject: "Subject") -> bool:
 
 
 def _is_library(frame: "Frame") -> bool:
-    """Tell whether a frame is of Python's own library, and not of a package that was installed."""
+    """Tell whether a frame is in Python's own library, not in an installed package."""
     is_inside = "/lib/python3" in frame.file or frame.file.startswith("<frozen")
     return is_inside and not _is_package(frame)
 
@@ -517,14 +521,20 @@ def _in_brackets(subject: "Subject") -> str:
     return f" ({subject.wait})" if str(subject.wait) and not subject.wait.is_running else ""
 
 
-def _at_line(subject: "Subject", which: str = "") -> str:
-    return f",{which} at {telling(subject.main_stack)}" if subject.main_stack else ""
+def _at_line(subject: "Subject") -> str:
+    return f", at {telling(subject.main_stack)}" if subject.main_stack else ""
+
+
+def _activity(subject: "Subject") -> str:
+    """Return what the first thread of a process does, as a verb and its object."""
+    call = str(subject.wait) or "a system call"
+    return "is running" if subject.wait.is_running else f"is in {call}"
 
 
 def telling(frames: "list[Frame]") -> str:
-    """Return the place that says most: the innermost one that is not of Python's own library.
+    """Return the most useful place: the innermost one that is not in Python's own library.
 
-    Where that is in a package that was installed, the place that the package was called from too.
+    If that is in an installed package, add the place from which the program called the package.
     """
     index = next((index for index, frame in enumerate(frames) if not _is_library(frame)), 0)
     outside = [

@@ -1,32 +1,32 @@
-"""The processes below pyinit, where it is not PID 1 and kill(-1) is out of the question.
+"""Send signals to the descendants of pyinit if it is not PID 1, where kill(-1) is forbidden.
 
-They are found in /proc, where a pid that is read may be another process's by the time it is
-signalled. So:
+They are found in /proc. By the time of the signal, a pid may belong to another process. So:
 
-1. pyinit's own children cannot be confused: it alone reaps them, and their pids stay until then.
-2. Any other process is opened (pidfd_open) and looked at afterwards: a signal through that
-   descriptor reaches what was looked at or nobody. It is below pyinit if its parent is, and the
-   parent's pid is not another's by now: a process is known by its pid and its birth.
-3. Where there are no pidfds (before Linux 5.3, or forbidden) the look comes right before the kill.
+1. The pids of pyinit's own children are safe: pyinit alone reaps them, and keeps the pids until
+   then.
+2. Any other process is opened (pidfd_open) and read afterwards. A signal through that descriptor
+   reaches the process that was read, or none. It is a descendant if its parent is one, and if the
+   pid of the parent still belongs to that parent. A pid and a start time identify a process.
+3. Without pidfds (before Linux 5.3, or forbidden) the read comes right before the kill.
 
-kill(-1) reaches everyone at one moment; a walk takes time, in which processes fork, and parents end
-between the look at their children and the look at themselves. So it is repeated until nobody new is
-found. But who was forked by a process that had been asked already is passed over: that may be a
-command which it cleans up with.
+kill(-1) reaches all processes at one moment. A walk through /proc takes time: processes fork, and
+parents exit between the read of their children and the read of themselves. So the walk is repeated
+until it finds no new process. But it leaves out a process that was forked by one that had already
+been asked to stop: it may be a command of its clean-up.
 
-SIGKILL passes over nobody, and comes last: all are stopped first (SIGSTOP), again and again until
-nobody new is found, so that none of them sees another one end, or forks. A process that forks and
-exits without a pause is another one by the time a walk has found it. Two things reach it:
+SIGKILL leaves out no process, and comes last. First all are stopped (SIGSTOP), again and again
+until no new process is found. So none of them sees another one exit, and none forks. A process that
+forks and exits without a pause has exited by the time a walk has found it. Two ways reach it:
 
-4. A signal to its process group reaches all in it at one moment, and what they fork in that moment
-   (copy_process() in kernel/fork.c). That is for groups of other sessions than pyinit's own, in
-   which nobody is but descendants. Such a number is no other group's while a child of pyinit's is
-   in it, be it a zombie.
-5. When its parent exits it becomes pyinit's own child. The list of these is one file, which is read
-   faster than a process forks; by rule 1 there is nothing more to look at.
+4. A signal to its process group reaches all members at one moment, and what they fork in that
+   moment (copy_process() in kernel/fork.c). This is used for groups that have only descendants and
+   are not in pyinit's session. The kernel does not reuse the number of such a group while a child
+   of pyinit is in it, even a zombie.
+5. When its parent exits it becomes pyinit's own child. The list of these is one file. Reading that
+   is faster than a fork, and by rule 1 nothing else must be read.
 
-So each process that has got SIGSTOP or SIGKILL is asked for its children at once, by the same kind
-of list: those that it has just forked have had no time yet.
+So for each process that has got SIGSTOP or SIGKILL, the same kind of list of its children is read
+at once: those that it has just forked had no time to fork yet.
 """
 
 import os
@@ -46,25 +46,25 @@ if TYPE_CHECKING:
     Known = tuple[int, int]  # pid and birth
     Moment = tuple[int, int]  # in ticks since boot, and the last pid given out by then
 
-WALKING_SECONDS = 0.3  # a tree that grows faster than it is walked ends no walk without a new one
-STOPPING_SECONDS = 0.1  # the same for SIGSTOP; SIGKILL is for all of them all the same
-DESCENDING_SECONDS = 0.5  # for those below them: one that grows a chain must not hold us for ever
-CHASING_SECONDS = 0.05  # for those that become pyinit's own children meanwhile
-CALM = 4  # looks in a row without a new child
-CALM_SECONDS = 0.0005  # from one to the next: who was killed has to exit, and leaves its children
+WALKING_SECONDS = 0.3  # a limit: a tree that grows fast enough has new processes in every walk
+STOPPING_SECONDS = 0.1  # the same for SIGSTOP; SIGKILL is sent to all of them anyway
+DESCENDING_SECONDS = 0.5  # a limit for descendants: a chain may grow for ever
+CHASING_SECONDS = 0.05  # for processes that become pyinit's own children meanwhile
+CALM = 4  # reads in a row without a new child
+CALM_SECONDS = 0.0005  # between two reads: a killed process must exit before it leaves orphans
 
 
 def send(signums: tuple[int, ...], child: int) -> None:
-    """Send signals, in their order, to the child and all others below pyinit, parents first.
+    """Send signals, in their order, to the child and all other descendants, parents first.
 
     Args:
-        signums: the signals. SIGKILL alone is sent as the module has it, and then again by who
-            calls this, after the dead were reaped: they slow down a walk.
-        child: the child's pid while it lives, else 0; it gets them whatever becomes of the others.
+        signums: the signals. SIGKILL alone is sent as described above. The caller then reaps, since
+            zombies slow down a walk, and sends it again.
+        child: the pid of the child if it has not exited, else 0. It gets the signals in any case.
 
     Raises:
-        OSError: ENOENT where /proc does not tell who they are, EAGAIN where it cannot be read just
-            now, ESRCH where there is nobody, EPERM where some may not be signalled.
+        OSError: ENOENT if /proc does not show the processes, EAGAIN if it cannot be read at the
+            moment, ESRCH if there are none, EPERM if some may not be signalled.
     """
     if SIGKILL in signums:
         sending, refusal = _kill(child)
@@ -83,13 +83,13 @@ def send(signums: tuple[int, ...], child: int) -> None:
 
 
 def _kill(child: int) -> "tuple[Sending, OSError | None]":
-    """Stop all, then kill all; return what came of it, and of the child."""
+    """Stop all, then kill all; return the result, and the error for the child."""
     stopping, killing = Sending((SIGSTOP,), besides=0), Sending((SIGKILL,), besides=0)
     end = monotonic() + STOPPING_SECONDS
     try:
         while stopping.walk() and monotonic() < end:
             pass
-    finally:  # although not all could be found
+    finally:  # even if /proc cannot be read
         refusal = _send_to_child((SIGKILL,), child) if child else None
         killing.finish(stopping)
     return killing, refusal
@@ -105,7 +105,7 @@ def _send_to_child(signums: tuple[int, ...], child: int) -> OSError | None:
 
 
 def stats(seconds: float | None = None) -> "dict[int, Stat] | None":
-    """Return what the kernel tells of all below pyinit, zombies too, as `proc.stats` does."""
+    """Return the stats of all descendants, with zombies, as `proc.stats` does."""
     found = proc.stats(seconds)
     if found is None:
         return None
@@ -117,7 +117,7 @@ def send_to(pid: int, birth: int, signums: tuple[int, ...]) -> bool:
 
     Args:
         pid: its pid.
-        birth: when it started, in clock ticks since boot; a process of another age gets nothing.
+        birth: when it started, in clock ticks since boot; any other process gets nothing.
         signums: the signals.
 
     Returns:
@@ -140,13 +140,13 @@ def send_to(pid: int, birth: int, signums: tuple[int, ...]) -> bool:
 
 
 class Sending:
-    """Signals on their way to all below pyinit, each process once.
+    """Sends signals to all descendants of pyinit, once to each process.
 
     Attributes:
-        reached: how many they were sent to.
+        reached: how many processes got the signals.
         refused: how many may not be signalled.
-        parents: those that were met in a walk, with their parents, parents first.
-        groups: the process groups that a walk found to be of descendants alone.
+        parents: the processes that walks have found, with their parents, parents first.
+        groups: the process groups that have only descendants.
     """
 
     __slots__ = (
@@ -165,17 +165,17 @@ class Sending:
     )
 
     def __init__(self, signums: tuple[int, ...], besides: int) -> None:
-        """Begin with nobody."""
+        """Begin with no process."""
         self._signums = signums
-        self._is_last = bool({SIGSTOP, SIGKILL} & {*signums})  # they pass over nobody
+        self._is_last = bool({SIGSTOP, SIGKILL} & {*signums})  # these leave out no process
         self._besides = besides
         self._looked = False
         self._own: Known = (os.getpid(), 0)
-        # When each was asked. An adopted orphan's parent is unknown: the beginning stands for it.
+        # When each was asked. For an adopted orphan, whose parent is unknown: the beginning.
         self._met: dict[Known, Moment] = {self._own: _now()}
         self.parents: dict[Known, Known] = {}
-        self._pids: set[int] = set()  # of own children that were sent to without a look
-        self._end = 0.0  # of the time to descend
+        self._pids: set[int] = set()  # of own children, which were signalled without a read
+        self._end = 0.0  # of the time for _descend
         self.groups: set[int] = set()
         self.reached = 0
         self.refused = 0
@@ -184,7 +184,7 @@ class Sending:
         """Send to all that were not met before; return whether there were any, or may be more.
 
         Raises:
-            OSError: ENOENT where /proc does not tell, EAGAIN where it cannot be read just now.
+            OSError: ENOENT if /proc does not show them, EAGAIN if it cannot be read at the moment.
         """
         self._end = monotonic() + DESCENDING_SECONDS
         if self._is_last:
@@ -197,7 +197,7 @@ class Sending:
             self.groups = self._own_groups(stats, children)
             self._send_to_groups()
         is_first = len(self._met) == 1
-        # Once: where others are hidden (hidepid) there is always somebody without a parent.
+        # Only once: if /proc hides processes (hidepid), a parent is always missing.
         found = not self._looked and self._lost_a_parent(stats)
         self._looked = True
         for pid, parent in _down(self._own[0], children):
@@ -210,10 +210,10 @@ class Sending:
         return found
 
     def finish(self, stopping: "Sending") -> None:
-        """Send to all that another one has met, without another walk, and to what turns up.
+        """Send to all that ``stopping`` has met, without another walk, and to new children.
 
-        Parents first, as in a walk: to find a new parent for a child the kernel goes through all
-        that are above it, which takes seconds where they are many (find_new_reaper()).
+        Parents first, as in a walk: to find the new parent of an orphan, the kernel goes through
+        all of its ancestors, which takes seconds if there are many (find_new_reaper()).
         """
         self._end = monotonic() + DESCENDING_SECONDS
         self.groups = stopping.groups
@@ -241,17 +241,16 @@ class Sending:
                 calm = 0 if new else calm + 1
                 if calm:
                     sleep(CALM_SECONDS)
-        except OSError:  # it cannot be read just now: a walk finds them
+        except OSError:  # it cannot be read at the moment: a walk finds them
             pass
         finally:
             os.close(descriptor)
 
     def _descend(self, process: "tuple[int, int | None]") -> None:
-        """Send to all below a process at once, which has got the signal and forks no more.
+        """Send to all descendants of a process that has got the signal and does not fork now.
 
         Args:
-            process: its pid and birth; no birth for pyinit's own child, which keeps its pid until
-                it is reaped.
+            process: its pid and birth; no birth for pyinit's own child, whose pid is safe.
         """
         waiting = [process]
         while waiting and monotonic() < self._end:
@@ -273,13 +272,13 @@ class Sending:
             for signum in self._signums:
                 processes.send_to(pid, None, signum)
             self.reached += 1
-        except PermissionError:  # for a zombie as well, which is nobody to be told of
+        except PermissionError:  # also raised for a zombie, which does not count
             stat = proc.stat(pid)
             self.refused += stat is None or not stat.is_dead()
         self._pids.add(pid)
 
     def _lost_a_parent(self, stats: "dict[int, Stat]") -> bool:
-        """Tell whether a parent may have ended during the look, which hides all below it."""
+        """Tell whether a parent may have exited during the read, which hides its descendants."""
         own = self._own[0]
         return any(
             stat.parent not in stats and stat.parent not in {0, own}
@@ -289,7 +288,7 @@ class Sending:
 
     def _own_groups(self, stats: "dict[int, Stat]", children: dict[int, list[int]]) -> set[int]:
         """Return the groups of rule 4."""
-        if 1 not in stats:  # the oldest come last: not everybody was seen
+        if 1 not in stats:  # PID 1 is read last: some were not read
             return set()
         below = {pid for pid, _ in _down(self._own[0], children)}
         others = {stat.group for pid, stat in stats.items() if pid not in below}
@@ -303,25 +302,25 @@ class Sending:
             for signum in self._signums:
                 try:
                     processes.send_to_whole_group(group, signum)
-                except OSError:  # not all may be signalled: each one will be, or be refused
+                except OSError:  # a walk signals each one, or counts it as refused
                     pass
-        # They are counted when they are met: as zombies, too, for it is pyinit that reaps them.
+        # They are counted when a walk meets them, even as zombies, since pyinit reaps them.
 
     def _meet(self, process: "Known", parent: "Known", *, is_first: bool) -> bool:
-        """Send to a process; return whether that makes another walk worth while."""
+        """Send to a process; return whether another walk may find more."""
         if process[0] == self._besides:
             self._met[process] = self._met[self._own]
             return True
         late = not is_first and not _is_older(process, self._met.get(parent, (0, 0)))
         if late and not self._is_last:
-            self._met[process] = (0, 0)  # and all below it are late, too
+            self._met[process] = (0, 0)  # so all of its descendants are late, too
             return False
         self._met[process] = _now()
         self.parents[process] = parent
         try:
             if self._send(process, parent):
                 self.reached += 1
-            else:  # it may turn up below another parent
+            else:  # another walk may find it under another parent
                 del self._met[process]
         except PermissionError:
             self.refused += 1
@@ -330,7 +329,7 @@ class Sending:
         return True
 
     def _send(self, process: "Known", parent: "Known") -> bool:
-        """Return False where the process is not where it was seen."""
+        """Return False if the process has another parent than before."""
         pid = process[0]
         descriptor = _open(pid)
         try:
@@ -347,7 +346,7 @@ class Sending:
         now = proc.stat(process[0])
         if now is None or now.birth != process[1]:
             return False
-        if now.parent == self._own[0]:  # an orphan of the last moments
+        if now.parent == self._own[0]:  # it has just become an orphan
             return True
         above = proc.stat(parent[0])
         return now.parent == parent[0] and above is not None and above.birth == parent[1]
@@ -355,8 +354,8 @@ class Sending:
 
 def _unreadable() -> OSError:
     if proc.is_ours():
-        return OSError(EAGAIN, "/proc cannot be read just now")
-    msg = "/proc does not show the processes of this PID namespace: mount one that does"
+        return OSError(EAGAIN, "/proc cannot be read at the moment")
+    msg = "/proc does not show the processes of this PID namespace: mount it again in this one"
     return OSError(ENOENT, msg)
 
 
@@ -365,7 +364,7 @@ def _open(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except ProcessLookupError:
         raise
-    except Exception:  # noqa: BLE001 - no such call, or forbidden, or out of descriptors: see rule 3
+    except Exception:  # noqa: BLE001 - not in this kernel, forbidden, or out of descriptors: rule 3
         return None
 
 
@@ -375,7 +374,7 @@ def _now() -> "Moment":
 
 
 def _is_older(process: "Known", moment: "Moment") -> bool:
-    """Tell whether a process was forked before a moment; a tick is long, pids tell within one."""
+    """Tell whether a process was forked before a moment; within one tick, pids tell."""
     pid, birth = process
     tick, last_pid = moment
     return birth < tick or (birth == tick and pid <= last_pid)
@@ -389,7 +388,7 @@ def _children_by_parent(stats: "dict[int, Stat]") -> dict[int, list[int]]:
 
 
 def _down(pid: int, children: dict[int, list[int]]) -> "Iterator[tuple[int, int]]":
-    """Yield everyone below ``pid`` and its parent's pid, parents first, each once."""
+    """Yield each descendant of ``pid`` once, with the pid of its parent, parents first."""
     left = dict(children)
     waiting = [pid]
     while waiting:

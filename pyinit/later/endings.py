@@ -1,6 +1,6 @@
-"""Why a child ended, where its status does not say so, in words that say what to do.
+"""Why a child exited, if its status does not show that, and what to do about it.
 
-Loaded when the child has been killed, or has failed by itself.
+Loaded when the child was killed, or has failed by itself.
 """
 
 import os
@@ -8,32 +8,32 @@ import os
 from pyinit.later.shell_above import SHELLS
 from pyinit.signals import SIGKILL
 
-OF_STEP = "pyinit sent that, a step of -k"
-QUICK_SECONDS = 10.0  # a program that does not understand its arguments fails in less
+OF_STEP = "pyinit sent it, as a step of -k"
+QUICK_SECONDS = 10.0  # a program that does not understand its arguments fails sooner
 JOINTS = ("&&", "||")
 PIPES = ("|", ">", ">>", "2>&1")
-COMPARERS = frozenset({"expr", "test", "["})  # which know some of these themselves
-QUOTED = frozenset(" \t\n'\"`();")  # what has one of these is in another language than the shell's
+COMPARERS = frozenset({"expr", "test", "["})  # some of these are operators for them
+QUOTED = frozenset(" \t\n'\"`();")  # a word with one of these is not in the language of a shell
 FROM_OUTSIDE = (
-    "killed from outside: pyinit did not send this SIGKILL, {memory}; somebody in the container "
-    "did, or the node: look for kill -9, a limit on CPU time, and what the node's log says"
+    "killed from outside: pyinit did not send this SIGKILL, {memory}; another process in the "
+    "container sent it, or the node: look for kill -9, a CPU time limit, and the log of the node"
 )
-NO_OOM = "and the cgroup counts no process that was killed for want of memory"
-UNKNOWN_OOM = "and no cgroup tells whether memory ran out"
+NO_OOM = "and the cgroup counts no OOM kill"
+UNKNOWN_OOM = "and no cgroup shows whether memory ran out"
 
 
 def reason(
     command: tuple[str, ...], status: int, seconds: float, *, escalated: int = 0, counts_oom: bool
 ) -> str:
-    """Return why the child ended, or nothing.
+    """Return why the child exited; empty if there is nothing to say.
 
     Args:
         command: its program and arguments.
-        status: as waitpid(2) tells it: of a SIGKILL that was not pyinit's, nor for want of memory;
-            of a crash by a step of ``-k``; or of a child that ended without being asked to.
-        seconds: how long it lived.
+        status: from waitpid(2): a SIGKILL that came neither from pyinit nor from an OOM kill; a
+            crash by a step of ``-k``; or the exit of a child that was not asked to stop.
+        seconds: how long it ran.
         escalated: the signal of that step; 0 for none.
-        counts_oom: whether the cgroup tells how often memory ran out.
+        counts_oom: whether the cgroup shows how often memory ran out.
     """
     if os.WIFSIGNALED(status):
         if os.WTERMSIG(status) == escalated:
@@ -45,13 +45,13 @@ def reason(
     if not mark:
         return ""
     return (
-        f"its arguments have {mark} in them: pyinit starts the command without a shell, so the "
-        f"program got that as it stands; use a shell, {_example(mark)}"
+        f"its arguments contain {mark}: pyinit starts the command without a shell, so the program "
+        f"got {mark} unchanged; use a shell, {_example(mark)}"
     )
 
 
 def _mark(command: tuple[str, ...], *, may_be_value: bool) -> str:
-    """Return what a shell would have understood in the arguments; nothing where one is at work."""
+    """Return what a shell would have replaced in the arguments; empty if a shell runs."""
     if any(os.path.basename(os.fsencode(word)) in SHELLS for word in command):
         return ""
     compares = os.path.basename(command[0]) in COMPARERS
@@ -66,7 +66,7 @@ def _mark(command: tuple[str, ...], *, may_be_value: bool) -> str:
 
 
 def _variable(word: str) -> str:
-    """Return the variable that a shell would look up: in capitals, as those of an image are."""
+    """Return the variable that a shell would replace; its name must be in capitals."""
     if QUOTED.intersection(word):
         return ""
     rest = word.partition("$")[2].removeprefix("{")

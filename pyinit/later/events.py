@@ -1,7 +1,7 @@
-"""The keys of each event, one function an event; loaded when the first one is written.
+"""The keys of each event, loaded when the first event is written.
 
-Each takes the facts that :meth:`pyinit.report.Report.tell` was given, under the event's own name.
-``docs/events.md`` says what the keys mean.
+Each event has one function, with the event's own name. It takes the facts that were given to
+:meth:`pyinit.report.Report.tell`. ``docs/events.md`` says what the keys mean.
 """
 
 import os
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
     Keys = dict[str, object]
 
 DEAF = (
-    "it is PID 1 of a PID namespace of its own and has no handler for SIGTERM, so the kernel drops "
-    "that: run it under an init of its own, or give it a handler"
+    "it is PID 1 of its own PID namespace and has no handler for SIGTERM, so the kernel drops that "
+    "signal: run it under its own init, or give it a handler"
 )
 
 
 def subreaper_needless() -> "Keys":
-    """``-s``, and it makes no difference."""
+    """``-s`` was given, but makes no difference."""
     return {"reason": "PID 1 adopts every orphan anyway"}
 
 
 def subreaper_refused(error: Exception) -> "Keys":
-    """Orphans will not be pyinit's."""
-    return {"reason": f"{error}; orphans go to the init above and are not reaped here"}
+    """Orphans will not become children of pyinit."""
+    return {"reason": f"{error}; orphans go to the init above, and pyinit does not reap them"}
 
 
 def python_prctl_unavailable(error: BaseException) -> "Keys":
-    """It is missing or broken, and ctypes does instead."""
+    """python-prctl is missing or broken, so pyinit uses ctypes."""
     return {"error": repr(error)}
 
 
 def leftovers(code: int, found: "Leftovers", killed: "Collection[int]") -> "Keys":
-    """The child left processes behind, and somebody wants to know."""
+    """The child left processes behind, and ``--leftovers`` is given."""
     return {"code": code, "count": found.count, "processes": found.keys(killed)}
 
 
 def nothing_to_drain() -> "Keys":
-    """So what the child leaves behind cannot be drained."""
-    return {"reason": "what the child leaves behind is not pyinit's: nothing can be drained"}
+    """Processes that the child leaves behind cannot be drained."""
+    return {"reason": "another init adopts what the child leaves behind, so pyinit cannot drain it"}
 
 
 def not_pid1(pid: int, subreaper: bool) -> "Keys":  # noqa: FBT001 - facts have an order only
@@ -60,27 +60,27 @@ def not_pid1(pid: int, subreaper: bool) -> "Keys":  # noqa: FBT001 - facts have 
 
 
 def shell_is_pid1(name: str, reason: str) -> "Keys":
-    """A shell is, and keeps SIGTERM from pyinit."""
+    """PID 1 is a shell that does not forward SIGTERM to pyinit."""
     return {"name": name, "reason": reason}
 
 
 def variable_unknown(name: str, right: str) -> "Keys":
-    """A variable is called as if it were pyinit's, and pyinit has none of that name."""
+    """A variable looks like one of pyinit's, but pyinit has none with that name."""
     return {"name": name, "reason": f"pyinit has no such variable; did you mean {right}?"}
 
 
 def termination_log_refused(path: str, error: OSError) -> "Keys":
-    """The last words could not be written."""
+    """The termination log could not be written."""
     return {"path": path, "error": _symbol(error.errno or 0), "reason": error.strerror}
 
 
 def child_started(pid: int, command: str) -> "Keys":
-    """The child was forked."""
+    """The child has started."""
     return {"pid": pid, "command": command}
 
 
 def signal_dropped(received: "struct_siginfo") -> "Keys":
-    """A signal came in and went nowhere."""
+    """A signal came in and was not forwarded."""
     return {"signal": signal_name(received.si_signo), **_sender(received)}
 
 
@@ -95,12 +95,12 @@ def signal_forwarded(received: "struct_siginfo", sent: int, target: int, child: 
 def forward_refused(
     received: "struct_siginfo", sent: int, target: int, child: int, error: OSError
 ) -> "Keys":
-    """A signal could not be passed on."""
+    """A signal could not be forwarded."""
     return {**signal_forwarded(received, sent, target, child), **_refusal(error)}
 
 
 def stop_is_slow(child: int, seconds: float, sent: int, look: "Look | None") -> "Keys":
-    """The child was asked to stop, and lives."""
+    """The child was asked to stop, and still runs."""
     return {
         "pid": child,
         "name": proc.name(child),
@@ -114,14 +114,14 @@ def stop_is_slow(child: int, seconds: float, sent: int, look: "Look | None") -> 
 def timed_out(
     target: int, child: int, seconds: float, sent: tuple[int, ...], look: "Look | None"
 ) -> "Keys":
-    """The child has run for as long as it may, and is asked to stop in a moment."""
+    """The child still runs after the time of ``-t``, and will be asked to stop."""
     seen = _seen(look, child)
-    seen.pop("reason", None)  # that is why it does not stop, and it was not asked yet
+    seen.pop("reason", None)  # says why it does not stop, but it was not asked to stop yet
     return {**stop_escalated(target, child, seconds, sent), **seen}
 
 
 def stop_escalated(target: int, child: int, seconds: float, sent: tuple[int, ...]) -> "Keys":
-    """The child did not stop in the time of a step of ``-k``, and gets the next one's signal."""
+    """The child did not stop within a step of ``-k``, and gets the signal of the next step."""
     return {
         "pid": child,
         "name": proc.name(child),
@@ -133,7 +133,7 @@ def stop_escalated(target: int, child: int, seconds: float, sent: tuple[int, ...
 
 
 def kill_after_expired(target: int, child: int, seconds: float, look: "Look | None") -> "Keys":
-    """The child did not stop in time, and gets SIGKILL in a moment."""
+    """The child did not stop in time, and will get SIGKILL."""
     return {
         "pid": child,
         "name": proc.name(child),
@@ -145,13 +145,13 @@ def kill_after_expired(target: int, child: int, seconds: float, look: "Look | No
 
 
 def kill_refused(signum: int, target: int, child: int, error: OSError) -> "Keys":
-    """A signal that pyinit itself wanted to send was refused."""
+    """The kernel refused a signal that pyinit itself wanted to send."""
     keys: Keys = {"signal": signal_name(signum), "target": _target(target, child)}
     return {**keys, **_refusal(error)}
 
 
 def orphan_reaped(pid: int, name: str | None, status: int) -> "Keys":
-    """A process that pyinit had adopted ended."""
+    """A process that pyinit had adopted exited."""
     return {"pid": pid, "name": name, **_fate(status)}
 
 
@@ -167,25 +167,25 @@ def child_exited(
     used: "struct_rusage | None",
     why: tuple[int, str],
 ) -> "Keys":
-    """The child ended; why: how many were killed for want of memory, and another reason."""
+    """The child exited; ``why`` is the number of OOM kills meanwhile, and another reason."""
     oom_kills, reason = why
     keys: Keys = {"pid": pid, **_fate(status), "seconds": round(seconds, 3), **_usage(used)}
     if oom_kills <= 0:
         return {**keys, "reason": reason} if reason else keys
-    who = "a process" if oom_kills == 1 else f"{oom_kills} processes"
+    killed = "a process" if oom_kills == 1 else f"{oom_kills} processes"
     reason = (
-        f"out of memory, so the kernel killed {who} of this cgroup while the child ran; "
-        "give the container more memory, or let the program use less"
+        f"out of memory, so the kernel killed {killed} of this cgroup while the child ran; "
+        "give the container more memory, or make the program use less"
     )
     return {**keys, "oom_kills": oom_kills, "reason": reason}
 
 
 def drain_started(remaining: int | None, grace: float) -> "Keys":
-    """Those that the child left behind were asked to go."""
+    """The processes that the child left behind were asked to stop."""
     return {"remaining": remaining, "grace_seconds": grace}
 
 
-def drain_survivor(  # noqa: PLR0913, PLR0917 - as many as there are
+def drain_survivor(  # noqa: PLR0913, PLR0917 - all facts of the event
     pid: int,
     name: str | None,
     state: str | None,
@@ -193,7 +193,7 @@ def drain_survivor(  # noqa: PLR0913, PLR0917 - as many as there are
     is_deaf: bool,  # noqa: FBT001 - as above
     look: "Look | None",
 ) -> "Keys":
-    """One of them did not go, and gets SIGKILL."""
+    """One of them did not stop in time, and will get SIGKILL."""
     keys: Keys = {"pid": pid, "name": name, "state": state, "seconds": seconds, **_seen(look, pid)}
     if is_deaf:
         keys["reason"] = DEAF
@@ -206,7 +206,7 @@ def drain_finished(finished: int | None, killed: int, left: int | None, seconds:
 
 
 def _seen(look: "Look | None", pid: int) -> "Keys":
-    """Tell what was found out by now about a process that does not stop."""
+    """Return what is known by now about a process that does not stop."""
     return dict(look.keys(pid)) if look is not None else {}
 
 
@@ -219,8 +219,8 @@ def _target(kind: int, child: int) -> str:
 def _refusal(error: OSError) -> "Keys":
     if error.errno == EPERM:
         reason = (
-            "pyinit may not signal it, which runs as another user most likely: "
-            "run both as one user, or give pyinit CAP_KILL"
+            "permission denied, most likely because it runs as another user: "
+            "run both as the same user, or give pyinit CAP_KILL"
         )
     else:
         reason = error.strerror or str(error)
@@ -233,10 +233,10 @@ def _symbol(error: int) -> str:
 
 
 def _sender(received: "struct_siginfo") -> "Keys":
-    """Tell who sent a signal.
+    """Return which process sent a signal.
 
-    A positive code means the kernel did, for a terminal mostly; a sender that is no process of
-    this PID namespace reads as pid 0 (sigaction(2), si_code; pid_namespaces(7)).
+    A positive code means the kernel, mostly for a terminal. A sender outside this PID namespace has
+    pid 0 (sigaction(2), si_code; pid_namespaces(7)).
     """
     if received.si_code > 0:
         return {"sender": "terminal or kernel", "sender_pid": None}
@@ -248,14 +248,14 @@ def _sender(received: "struct_siginfo") -> "Keys":
 
 
 def _fate(status: int) -> "Keys":
-    """Tell how a process ended: its code, or the signal that killed it."""
+    """Return how a process ended: its code, or the signal that killed it."""
     if not os.WIFSIGNALED(status):
         return {"code": os.WEXITSTATUS(status)}
     return {"signal": signal_name(os.WTERMSIG(status)), "core_dumped": os.WCOREDUMP(status)}
 
 
 def _usage(used: "struct_rusage | None") -> "Keys":
-    """Tell what a process and the children it waited for used (getrusage(2))."""
+    """Return what a process and the children that it waited for used (getrusage(2))."""
     if used is None:
         return {}
     return {

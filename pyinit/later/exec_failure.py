@@ -1,4 +1,4 @@
-"""Why an exec failed, in words that say what to do."""
+"""Why an exec failed, and what to do about it."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 HEAD = 4096
 LONGEST_SHOWN = 300
-MOST_INTERPRETERS = 5  # of scripts in a row: the kernel follows no more
+MOST_INTERPRETERS = 5  # of scripts in a row; the kernel follows no more
 ELF_MAGIC = b"\x7fELF"
 ELF_HEADER = 52  # bytes of the smaller one
 ELF_PROGRAMS = frozenset({2, 3})  # ET_EXEC, ET_DYN
@@ -30,19 +30,19 @@ MACHINES = {3: "x86", 40: "arm", 62: "x86_64", 183: "aarch64", 21: "ppc64", 22: 
 MACHINES |= {243: "riscv64", 8: "mips", 258: "loongarch64"}
 
 NO_SHELL = "pyinit starts the command without a shell"
-# Commands that a shell has in itself, and that are no programs.
+# Commands that are built into a shell and are not programs.
 BUILTINS = frozenset({"cd", "eval", "export", "set", "source", "trap", "ulimit", "umask"})
-OF_SHELLS = ("&&", "||", ";", "|", "<", ">")  # what joins commands and files
+OF_SHELLS = ("&&", "||", ";", "|", "<", ">")  # operators of a shell
 IN_WORDS = ("$", "~", "`", "*", "'", '"')  # what a shell replaces
-DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")  # which a word processor makes of one or two
+DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")  # word processors replace "-" and "--"
 QUOTES = {'""', "''", "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"}
-RUN_BY = {b".py": "python3 ", b".sh": "sh ", b".js": "node "}  # what is not executable itself
-# It has no backslash: JSON and the console would double that, and the command would change nothing.
+RUN_BY = {b".py": "python3 ", b".sh": "sh ", b".js": "node "}  # for files without an x bit
+# Without a backslash: JSON and the console would double it, and the command would not work.
 WITHOUT_CR = "sed -i 's/[[:cntrl:]]$//'"
 
 
 def tell(report: "Report", name: str, told: bytes) -> int:
-    """Tell why a command could not be run; return the code to leave with.
+    """Log why a command could not be run; return the exit code.
 
     Args:
         report: takes the event.
@@ -55,26 +55,26 @@ def tell(report: "Report", name: str, told: bytes) -> int:
 
 
 def explain(name: str, told: bytes) -> "tuple[int, int, str]":
-    """Return the code to leave with, the errno, and the reason why a command could not be run.
+    """Return the exit code, the errno, and the reason why a command could not be run.
 
     Args:
         name: the command as it was given.
-        told: what the child wrote, see ``before.failed_exec``: the errno of exec; the file that
-            failed, empty where the search through PATH found none; the working directory that it
-            was to begin in, empty where that is deleted; and whether that may not be searched.
+        told: what the child wrote (see ``before.failed_exec``): the errno of exec; the file that
+            failed, empty if PATH has none; the working directory, empty if it is deleted; and
+            whether the child may not search that directory.
     """
     number, _, paths = told.partition(b" ")
     error = int(number)
     path, _, rest = paths.partition(b"\0")
     folder, _, closed = rest.partition(b"\0")
-    refusal = _go_to(folder)  # pyinit has left it
+    refusal = _go_to(folder)  # pyinit has left the working directory
     try:
         is_nowhere = refusal and not path.startswith(b"/")
         if error in {ENOENT, ENOTDIR} and (is_nowhere or not os.path.lexists(path)):
             return NOT_FOUND, error, _not_found(name, folder, is_closed=closed == b"1")
         if is_nowhere:
             where = "" if closed == b"1" else f"working directory {show(folder)}: "
-            reason = f"cannot be looked at: {where}{os.strerror(refusal)}"
+            reason = f"cannot be accessed: {where}{os.strerror(refusal)}"
             return NOT_EXECUTABLE, error, f"{show(path)} {reason}"
         return NOT_EXECUTABLE, error, f"{show(path)} {_unusable(error, path)}"
     finally:
@@ -82,7 +82,7 @@ def explain(name: str, told: bytes) -> "tuple[int, int, str]":
 
 
 def _go_to(folder: bytes) -> int:
-    """Return the errno where that is not possible, else 0."""
+    """Change the directory; return the errno if that fails, else 0."""
     try:
         os.chdir(folder)
     except OSError as error:
@@ -91,7 +91,7 @@ def _go_to(folder: bytes) -> int:
 
 
 def show(path: bytes) -> str:
-    """Return a path as text that cannot break a line, and not all of a very long one."""
+    """Return a path as text without line breaks; a very long one is cut off."""
     text = path.decode("utf-8", "backslashreplace")
     if len(text) > LONGEST_SHOWN:
         text = f"{text[:LONGEST_SHOWN]}..."
@@ -100,7 +100,7 @@ def show(path: bytes) -> str:
 
 def _not_found(name: str, folder: bytes, *, is_closed: bool) -> str:
     if not name:
-        return "the command is an empty word; give the name of a program"
+        return "the command is an empty string; give the name of a program"
     where = _searched(name, folder, is_closed=is_closed)
     hint = _in_working_directory(name, folder) or _for_a_slip(name) or _for_a_shell(name)
     return f"{where}; {hint}" if hint else where
@@ -120,26 +120,26 @@ def _searched(name: str, folder: bytes, *, is_closed: bool) -> str:
 
 
 def _for_a_slip(name: str) -> str:
-    """Say what to write instead of a word that is a slip of the pen, if it looks like one."""
+    """Say what to write instead of a word that looks like a typing error."""
     if name.startswith(DASHES):
         return (
-            "what follows -- is the command, and options of pyinit stand before that; "
-            "docker run IMAGE OPTION puts OPTION in place of CMD"
+            "the command begins after --, so put options of pyinit before --; "
+            "docker run IMAGE OPTION replaces CMD by OPTION"
         )
     words = _of_list(name)
     if words:
-        return f"it is a list in one word: write each word by itself, as {_list(*words)}"
+        return f"it is a list in one word: write each word separately, as in {_list(*words)}"
     bare = name.strip()
     if bare != name and bare.split() == [bare]:
-        return f"it has a blank or a line end in it: write {show(os.fsencode(bare))}"
+        return f"it contains a space or a line ending: write {show(os.fsencode(bare))}"
     bare = name[1:-1]
     if name[0] + name[-1] in QUOTES and bare.split() == [bare]:
-        return f"the quotes are a part of the word: write {show(os.fsencode(bare))}"
+        return f"the quotes are part of the word: write {show(os.fsencode(bare))}"
     return ""
 
 
 def _of_list(name: str) -> list[str]:
-    """Return the words of a list in JSON; none where it is something else."""
+    """Return the words of a JSON list; none if it is anything else."""
     if not name.startswith("["):
         return []
     try:
@@ -151,7 +151,7 @@ def _of_list(name: str) -> list[str]:
 
 
 def _for_a_shell(name: str) -> str:
-    """Say what to write instead of a command that only a shell would understand, if it is one."""
+    """Say what to write instead of a command that only a shell understands."""
     words = [show(os.fsencode(word)) for word in name.split()]
     first = words[0] if words else ""
     variable, equals, _ = first.partition("=")
@@ -161,32 +161,32 @@ def _for_a_shell(name: str) -> str:
             f"{NO_SHELL}, so {variable}=... sets no variable: use ENV in the Dockerfile, or {env}"
         )
     if first == "exec":
-        return f"exec is a command of shells, and {NO_SHELL}: leave it out"
+        return f"exec is a shell command, but {NO_SHELL}: leave it out"
     if first in BUILTINS:
         use = "WORKDIR in the Dockerfile, or " if first == "cd" else ""
-        own = "." if first == "source" else first  # which sh does not have
+        own = "." if first == "source" else first  # sh has no "source"
         text = " ".join([own, *words[1:]]) if len(words) > 1 else f"{own} ... && exec PROGRAM"
-        return f"{first} is a command of shells, and {NO_SHELL}: use {use}{_list('sh', '-c', text)}"
+        return f"{first} is a shell command, but {NO_SHELL}: use {use}{_list('sh', '-c', text)}"
     marks = [mark for mark in (*OF_SHELLS, *IN_WORDS) if mark in name]
     if marks:
         text = " ".join(words if marks[0] in OF_SHELLS else ["exec", *words])
         instead = f"use {_list('sh', '-c', text)}"
         if len(words) == 1:
             instead = f"write it in full, or {instead}"
-        return f"{NO_SHELL}, so {marks[0]} stays as it is: {instead}"
+        return f"{NO_SHELL}, so {marks[0]} has no special meaning: {instead}"
     if len(words) > 1 and ("/" not in name or os.path.lexists(name.split(maxsplit=1)[0])):
-        return f"it is one word with blanks in it: write each word by itself, as {_list(*words)}"
+        return f"it is one word with spaces: write each word separately, as in {_list(*words)}"
     return ""
 
 
 def _list(*words: str) -> str:
-    """Return words as a Dockerfile has them between brackets."""
+    """Return words as a list in a Dockerfile, with brackets."""
     text = dumps(words, ensure_ascii=False)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _in_working_directory(name: str, folder: bytes) -> str:
-    """Say what to write for a file that is not in PATH, but in the working directory."""
+    """Say what to write for a file in the working directory that is not in PATH."""
     path = os.fsencode(name)
     if not folder or b"/" in path or not os.path.isfile(path):
         return ""
@@ -206,11 +206,11 @@ def _folder(path: bytes) -> bytes:
 
 
 def _is_shut(path: bytes, *, is_closed: bool) -> bool:
-    """Tell whether the folder of a path may not be searched.
+    """Tell whether the directory of a path may not be searched.
 
     Args:
         path: the path.
-        is_closed: whether the working directory may not be.
+        is_closed: whether the working directory may not be searched.
     """
     if is_closed and not path.startswith(b"/"):
         return True
@@ -258,7 +258,7 @@ def _missing_interpreter(path: bytes, head: bytes, depth: int = 0) -> str:
             f"needs the loader {show(loader)}, which does not exist here: "
             "it was built for another C library (glibc or musl) or another architecture"
         )
-    return "exists, but something that it needs to start does not"
+    return "exists, but another file that it needs to start does not"
 
 
 def _missing_script_interpreter(path: bytes, head: bytes, depth: int) -> str:
@@ -275,13 +275,13 @@ def _missing_script_interpreter(path: bytes, head: bytes, depth: int) -> str:
 
 
 def script_interpreter(head: bytes) -> bytes:
-    """Return what stands between ``#!`` and the first blank, a carriage return included."""
+    """Return the text between ``#!`` and the first space, with any carriage return."""
     words = head.split(b"\n", 1)[0][2:].strip(b" \t").replace(b"\t", b" ").split(b" ")
     return words[0]
 
 
 def elf_interpreter(head: bytes) -> bytes:
-    """Return the loader that an ELF program asks for (PT_INTERP, elf(5)), nothing if none."""
+    """Return the loader that an ELF program needs (PT_INTERP, elf(5)); empty if none."""
     try:
         wide, order = head[4] == 2, "<" if head[5] == 1 else ">"  # noqa: PLR2004 - ELFCLASS64
         table = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)[0]
@@ -314,12 +314,12 @@ def _forbidden(path: bytes) -> str:
         mode = os.stat(path).st_mode
         is_noexec = os.statvfs(path).f_flag & os.ST_NOEXEC
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        return f"cannot be accessed: {error.strerror}"
     if stat.S_ISDIR(mode):
         return "is a directory, not a program"
     if not stat.S_ISREG(mode):
         return "is not a regular file"
-    if is_noexec:  # of which access(2) says what it says of a missing x bit
+    if is_noexec:  # access(2) returns the same errno as for a missing x bit
         return "is on a file system that is mounted noexec"
     if not os.access(path, os.X_OK, effective_ids=True):
         return _no_permission(path, mode)
@@ -338,13 +338,14 @@ def _bad_elf(head: bytes) -> str:
     kind, machine = (int.from_bytes(head[at : at + 2], order) for at in (16, 18))
     own = _head(b"/proc/self/exe")
     if len(head) < ELF_HEADER:
-        return "is an ELF file that is cut short: copy or build it again"
+        return "is a truncated ELF file: copy or build it again"
     if head[5:6] + head[18:20] != own[5:6] + own[18:20]:
         built = MACHINES.get(machine, f"machine {machine}")
-        return f"was built for {built}, this machine is {os.uname().machine}: wrong architecture"
+        here = os.uname().machine
+        return f"was built for {built}, but this machine is {here}: use a build for {here}"
     if kind not in ELF_PROGRAMS:
-        return "is an ELF file, but no program: an object file or a core dump"
-    return "is a program for this machine that is damaged or cut short: copy or build it again"
+        return "is an ELF file but not a program: an object file or a core dump"
+    return "is a program for this machine but damaged or truncated: copy or build it again"
 
 
 def _bad_format(head: bytes) -> str:

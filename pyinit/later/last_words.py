@@ -1,8 +1,8 @@
-"""Leave a word on how it ended where orchestrators look for it: in the termination log.
+"""Write into the termination log how the container ended.
 
-Kubernetes mounts a file at /dev/termination-log, and shows what is in it as the container's
-message. What the program has written there itself is kept: pyinit adds to it. Where a stop is slow
-there is a word before the end, which whoever waits may bring about with SIGKILL.
+Kubernetes mounts a file at /dev/termination-log, and shows its content as the container's message.
+pyinit keeps what the program itself has written there, and adds to it. If a stop is slow, pyinit
+writes before the end, because the engine may end it with SIGKILL.
 """
 
 import os
@@ -24,43 +24,43 @@ if TYPE_CHECKING:
 
     End = tuple[int, float, int, str]
     Keys = dict[str, object]
-    Part = tuple[str, list[str]]  # a sentence, and lines that may be left out
+    Part = tuple[str, list[str]]  # a sentence, and details that may be left out
 
 USUAL = "/dev/termination-log"
 MOST = 4096  # bytes that a kubelet reads
 HOW = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MODE = 0o644
-CLOCK_STEP = 0.01  # that time stamps of files may be behind
-OUT_OF_MEMORY = "out of memory, as the cgroup tells"
+CLOCK_STEP = 0.01  # seconds that time stamps of files may lag behind the clock
+OUT_OF_MEMORY = "out of memory, according to the cgroup"
 
 
 def leave_early(supervisor: "Supervisor", ago: float, sent: int) -> None:
-    """Write why a stop that was asked for is slow: SIGKILL may be what comes next.
+    """Write why a stop is slow: SIGKILL may come next.
 
     Args:
-        supervisor: what is known of the child, which lives.
-        ago: how many seconds ago it was asked.
+        supervisor: has what is known of the child, which still runs.
+        ago: how many seconds ago the child was asked to stop.
         sent: the signal that it got.
 
     Raises:
-        RuntimeError: the system has no thread to give.
+        RuntimeError: the system cannot start another thread.
     """
     if supervisor.asked_by is None:
         return
     from pyinit.later import events
 
     keys = events.stop_is_slow(supervisor.child.pid, ago, sent, supervisor.peeked)
-    asked = request(*supervisor.asked_by, ago, "this")
+    asked = request(*supervisor.asked_by, ago, "this message")
     _words(supervisor).leave_soon([asked, trouble("stop_is_slow", keys)])
 
 
 def leave(supervisor: "Supervisor", ago: float, *, is_plain: bool) -> None:
-    """Write how it ended.
+    """Write how the container ended.
 
     Args:
-        supervisor: what is known of the child, which is dead.
+        supervisor: has what is known of the child, which has exited.
         ago: how many seconds ago it was asked to stop, if it was.
-        is_plain: whether there is nothing to say, but that what was said before is to go.
+        is_plain: whether there is nothing to say, and only an earlier text must be removed.
     """
     words: list[Part] = []
     if not is_plain:
@@ -81,15 +81,15 @@ def _words(supervisor: "Supervisor") -> "LastWords":
 
 
 class LastWords:
-    """The file, and what stands in it of ours."""
+    """The termination log, and where the text of pyinit is in it."""
 
     def __init__(self, named: str, child_began: float, report: "Report") -> None:
-        """Note which file.
+        """Keep the path.
 
         Args:
             named: the file; empty for the usual one.
-            child_began: when the child did, on the monotonic clock.
-            report: it keeps what is told of those that have to be killed.
+            child_began: when the child started, on the monotonic clock.
+            report: has the warnings about processes that had to be killed.
         """
         self._named = named
         self._child_began = child_began
@@ -97,25 +97,24 @@ class LastWords:
         self._own = (0, 0)
 
     def leave_soon(self, words: "list[Part]") -> None:
-        """Write that a stop is slow, in a thread: a disk may be so, too.
+        """Write that a stop is slow, in a thread, because the disk may be slow, too.
 
         Raises:
-            RuntimeError: the system has no thread to give.
+            RuntimeError: the system cannot start another thread.
         """
         start_new_thread(self._leave_early, (words,))
 
     def _leave_early(self, words: "list[Part]") -> None:
         try:
             self._put(words)
-        except BaseException:  # noqa: BLE001 - at the end it is told
+        except BaseException:  # noqa: BLE001 - the write at the end reports errors
             pass
 
     def leave(self, words: "list[Part]") -> None:
-        """Write the last words in place of earlier ones; tell where a file was named in vain.
+        """Write the last words in place of earlier ones; log an error only for a named file.
 
         Args:
-            words: what comes before those that had to be killed; see :func:`request` and
-                :func:`ending`.
+            words: what comes before the warnings; see :func:`request` and :func:`ending`.
         """
         report = self._report
         words += [trouble(name, keys) for name, keys in report.kept]
@@ -133,19 +132,19 @@ class LastWords:
 
 
 def put(path: str, text: str, began: float, own: tuple[int, int] = (0, 0)) -> tuple[int, int]:
-    """Write a text of MOST bytes at most to a regular file, behind what the program wrote there.
+    """Write a text of at most MOST bytes to a regular file, after what the program wrote there.
 
     Args:
-        path: the file. It is made where it is missing, but for the usual one.
-        text: what to write; nothing empties it of what is older than the child.
-        began: when the child began, by the clock on the wall.
-        own: where an earlier text of ours begins and ends. It is replaced, if it is the last there.
+        path: the file. It is created if it is missing, except the usual one.
+        text: what to write. Content that is older than the child is always removed.
+        began: when the child started, on the wall clock.
+        own: where an earlier text of pyinit begins and ends. It is replaced if it is at the end.
 
     Returns:
-        The same for this one.
+        Where the new text begins and ends.
 
     Raises:
-        OSError: it cannot be written, or is a link or something else than a regular file.
+        OSError: it cannot be written, or is a link or not a regular file.
     """
     descriptor = _open(path)
     try:
@@ -173,7 +172,7 @@ def put(path: str, text: str, began: float, own: tuple[int, int] = (0, 0)) -> tu
 
 def _open(path: str) -> int:
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):  # to open a device may have it do something
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # opening a device may have effects
             raise _refusal(path)
         return os.open(path, HOW)
     except FileNotFoundError:
@@ -183,26 +182,26 @@ def _open(path: str) -> int:
 
 
 def _refusal(path: str) -> OSError:
-    return OSError(EINVAL, "it is not a regular file with one name", path)
+    return OSError(EINVAL, "it is not a regular file, or it has several hard links", path)
 
 
 def request(
     received: "struct_siginfo", name: str | None, ago: float, until: str = "the end"
 ) -> "Part":
-    """Say who asked the container to stop, and when.
+    """Say which process asked the container to stop, and when.
 
     Args:
         received: the signal.
-        name: what its sender was called; None where it was gone already.
-        ago: how long ago that was, in seconds.
-        until: counted from what, in words.
+        name: the name of its sender; None if that had exited already.
+        ago: how many seconds ago that was.
+        until: the event up to which these seconds count.
     """
     if received.si_code > 0:
         sender = "the terminal or the kernel"
     elif received.si_pid > 0:
-        sender = f"{name or 'a process that was gone'} (pid {received.si_pid})"
+        sender = f"{name or 'a process that had exited'} (pid {received.si_pid})"
     else:
-        sender = "outside the container" if received.si_pid == 0 else "a process that is not known"
+        sender = "outside the container" if received.si_pid == 0 else "an unknown process"
     return f"{signal_name(received.si_signo)} came from {sender}, {ago:.1f} s before {until}.", []
 
 
@@ -210,17 +209,17 @@ def ending(command: str, pid: int, end: "End", *, is_own: bool) -> "Part":
     """Say how the child ended.
 
     Args:
-        command: its first word.
+        command: the first word of its command line.
         pid: its pid.
-        end: its status, how many seconds it lived, how many processes were killed for want of
-            memory meanwhile, and why it ended, if that is known.
+        end: its status, how many seconds it ran, the number of OOM kills meanwhile, and why it
+            ended, if that is known.
         is_own: whether pyinit had sent it SIGKILL.
     """
     status, seconds, kills, reason = end
     if os.WIFSIGNALED(status):
         signum = os.WTERMSIG(status)
-        who = " from pyinit" if is_own and signum == SIGKILL else ""
-        how = f"was killed by {signal_name(signum)}{who}"
+        source = " from pyinit" if is_own and signum == SIGKILL else ""
+        how = f"was killed by {signal_name(signum)}{source}"
     else:
         how = f"exited with code {os.WEXITSTATUS(status)}"
     reason = OUT_OF_MEMORY if kills else reason
@@ -229,31 +228,31 @@ def ending(command: str, pid: int, end: "End", *, is_own: bool) -> "Part":
 
 
 def trouble(event: str, keys: "Keys") -> "Part":
-    """Say who does not end, or had to be killed, and where it hung; or what could not be run."""
+    """Say which process does not exit or was killed, and where it hung; or what cannot run."""
     why = f": {keys['reason']}" if keys.get("reason") else ""
     if event == "exec_failed":
         return f"{keys['command']} could not be run{why}.", []
     if event == "leftovers":
         left = keys["processes"]
-        names = ", ".join(map(_who, left)) if isinstance(left, list) else ""
-        return f"it left processes behind (code {keys['code']}): {names or 'hidden'}.", []
+        names = ", ".join(map(_process, left)) if isinstance(left, list) else ""
+        return f"it left processes behind (exit code {keys['code']}): {names or 'hidden'}.", []
     if event == "stop_is_slow":
-        told = f"{_who(keys)} has not ended{why}."
+        told = f"{_process(keys)} has not exited{why}."
     elif event == "timed_out":
-        told = f"{_who(keys)} had run for {keys['seconds']:.1f} s (-t) and was asked to stop."
+        told = f"{_process(keys)} had run for {keys['seconds']:.1f} s (-t) and was asked to stop."
     else:
-        told = f"{_who(keys)} had not ended after {keys['seconds']:.1f} s and was killed{why}."
-    details = [f"it was at: {keys['waits_for']}"] if keys.get("waits_for") else []
+        told = f"{_process(keys)} had not exited after {keys['seconds']:.1f} s and was killed{why}."
+    details = [f"it waited for: {keys['waits_for']}"] if keys.get("waits_for") else []
     stack = keys.get("stack")
     return told, details + (list(map(str, stack)) if isinstance(stack, list) else [])
 
 
-def _who(keys: "Keys") -> str:
+def _process(keys: "Keys") -> str:
     return f"{keys['name'] or 'a process'} (pid {keys['pid']})"
 
 
 def _text(parts: "list[Part]") -> str:
-    """Join them; as many of the lines that may be left out as there is room for."""
+    """Join the parts, with as many details as there is room for."""
     room = MOST - sum(len(_line(told)) for told, _ in parts)
     text = b""
     for told, details in parts:
@@ -268,7 +267,7 @@ def _text(parts: "list[Part]") -> str:
 
 
 def _line(text: str) -> bytes:
-    """Return a line that nobody can break by how a process is called."""
+    """Return a line that no name of a process can break."""
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text.encode("utf-8", "backslashreplace") + b"\n"

@@ -1,8 +1,8 @@
-"""The processes that the child left behind, for a run that is to fail then (``--leftovers``).
+"""The processes that the child left behind, for ``--leftovers``.
 
-They are noted right before they are asked to go, since afterwards there is less to see. An orphan's
-parent has gone, and the kernel does not tell who it was: what is left of that are the process group
-and the session that it began in.
+They are recorded right before they are asked to stop: after that, fewer are left to see. The kernel
+does not say which process was the parent of an orphan. Only the process group and the session tell
+where the orphan comes from.
 """
 
 import os
@@ -27,22 +27,22 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Leftovers:
-    """The processes below pyinit that live, once the child is dead. False where there are none.
+    """The descendants of pyinit that run after the child has exited. False if there are none.
 
-    One that ``docker exec`` brought in is not among them: its parent is outside.
+    A process that ``docker exec`` started is not one of them: its parent is outside.
 
     Attributes:
-        count: how many there are; None where there are some and /proc does not tell.
+        count: how many there are; None if there are some, but /proc does not show them.
     """
 
     __slots__ = ("_found", "count")
 
     def __init__(self, child: int, command: str) -> None:
-        """Note them.
+        """Record them.
 
         Args:
-            child: the pid that the child had, which its process group has still.
-            command: what it was called.
+            child: the pid that the child had; its process group still has this number.
+            command: the command of the child.
         """
         stats = descendants.stats()
         alive = {pid: stat for pid, stat in (stats or {}).items() if not stat.is_dead()}
@@ -55,23 +55,23 @@ class Leftovers:
         return self.count != 0
 
     def keys(self, killed: "Collection[int]") -> "list[Keys]":
-        """Return what an event tells of each, MOST_TOLD at most: the oldest pids.
+        """Return the keys of each for the event: the lowest pids, at most MOST_TOLD.
 
         Args:
-            killed: those that got SIGKILL.
+            killed: the pids that got SIGKILL.
         """
         return [{**keys, "killed": keys["pid"] in killed} for keys in self._found]
 
 
 def note(supervisor: "Supervisor") -> None:
-    """Note which there are, for what is told at the end."""
+    """Record which there are, for the event at the end."""
     supervisor.leftovers = Leftovers(supervisor.child.pid, supervisor.settings.command[0])
 
 
 def tell(supervisor: "Supervisor") -> None:
-    """Tell of them, if there are any."""
+    """Log them, if there are any."""
     survivors = supervisor.survivors
-    if survivors is None:  # without a drain: they are there still
+    if survivors is None:  # without a drain they are still there
         note(supervisor)
     if supervisor.leftovers:
         killed = survivors.killed if survivors is not None else frozenset()
@@ -84,15 +84,15 @@ def _is_childless() -> bool:
         processes.next_dead()
     except ChildProcessError:
         return True
-    except OSError:  # it is refused: then nobody can tell
+    except OSError:  # refused, so it is unknown
         pass
     return False
 
 
 def _command(pid: int) -> str:
-    """Return the first word of a command line; empty where to read it may hang.
+    """Return the first word of a command line; empty if reading it may hang.
 
-    It lies in the process's memory, which may be a file that nobody serves (FUSE).
+    It is in the memory of the process, which may be mapped from a file of FUSE.
     """
     try:
         if fuse_mappings(pid):
@@ -103,17 +103,17 @@ def _command(pid: int) -> str:
 
 
 def _keys(pid: int, alive: "dict[int, Stat]", names: dict[int, str]) -> "Keys":
-    """Return what is told of a process.
+    """Return the keys of a process.
 
     Args:
         pid: its pid.
-        alive: all that live.
-        names: what those were called that do not live any more.
+        alive: all processes that still run.
+        names: the names of processes that have exited.
     """
     stat = alive[pid]
     age = clock_gettime(CLOCK_BOOTTIME) - stat.birth / CLOCK_TICKS
     is_orphan = stat.parent not in alive
-    # No process gets the number of a group or a session as its pid while one is in there.
+    # The kernel gives the number of a group or a session to no process while it has members.
     leaders = {
         number: names.get(number) or proc.name(number) for number in (stat.group, stat.session)
     }

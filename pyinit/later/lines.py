@@ -1,4 +1,4 @@
-"""Turn events into lines with structlog; the only module that loads it."""
+"""Turn events into lines with structlog. Only this module loads it."""
 
 import os
 import sys
@@ -8,8 +8,8 @@ from logging import DEBUG, ERROR, INFO, WARNING
 
 warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is meant for the workload
 
-# structlog loads asyncio for loggers that PID 1 does not use: more than half of the time that it
-# takes, and OpenSSL, whose settings, with libraries to load, may be in the workload's OPENSSL_CONF.
+# structlog loads asyncio for loggers that pyinit does not use. That takes more than half of the
+# time, and loads OpenSSL, which may load more libraries because of the workload's OPENSSL_CONF.
 _nothing = type(sys)("asyncio")
 _nothing.__getattr__ = lambda _: object  # type: ignore[method-assign]
 sys.modules["asyncio"] = _nothing
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pyinit.settings import Event
 
 AMBIGUOUS = frozenset(" =\"'")
-EVENT_WIDTH = 16  # to which names of events are padded on a console: most are shorter
+EVENT_WIDTH = 16  # names of events are padded to this width on a console
 _FIRST = ("timestamp", "level", "logger", "event", "message")
 _STDLIB_LEVELS = (ERROR, WARNING, INFO, DEBUG)  # indexed by pyinit's levels
 
@@ -48,7 +48,7 @@ class _Line:
 
 
 def structlog_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[Event], None]":
-    """Return what renders an event as JSON or for a console and writes it as one line.
+    """Return a function that writes an event as one line, as JSON or for a console.
 
     Args:
         style: ``console`` or ``json``.
@@ -77,7 +77,7 @@ def structlog_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[
 
 
 class _Quoted:
-    """A text that a console shows between quotes; structlog does so by itself since 25.1."""
+    """A text that a console shows in quotes; structlog adds them only since 25.1."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -94,25 +94,25 @@ def _console() -> "Processor":
     colors = os.isatty(STDERR) and not os.environ.get("NO_COLOR")
     styles = structlog.dev.ConsoleRenderer.get_default_level_styles(colors)
     return structlog.dev.ConsoleRenderer(
-        EVENT_WIDTH,  # whose name changes with structlog's version
+        EVENT_WIDTH,  # by position: the name of the parameter depends on structlog's version
         colors=colors,
-        level_styles={level: styles[level] for level in LEVEL_NAMES},  # as wide as one of these
+        level_styles={level: styles[level] for level in LEVEL_NAMES},  # set the width of the column
         sort_keys=False,
     )
 
 
 def _order(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
-    """Put what every line has before what only some have."""
+    """Put the keys that every line has first."""
     return {**{key: event.pop(key) for key in _FIRST if key in event}, **event}
 
 
 def _escape(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
-    """Make sure that no process can forge a line or move a cursor by how it is called."""
+    """Make sure that the name of a process cannot forge a line or move the cursor."""
     return {key: shown(value) for key, value in event.items()}
 
 
 def _quote(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
-    """Make sure that what looks like another key in a value is seen to be none."""
+    """Quote a value that contains something like another key."""
     for key, value in event.items():
         if key not in _FIRST and isinstance(value, str) and AMBIGUOUS.intersection(value):
             event[key] = _Quoted(value)
@@ -120,7 +120,7 @@ def _quote(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "Event
 
 
 def _say(_logger: "WrappedLogger", _method: str, event: "EventDict") -> "EventDict":
-    """Show a message in place of the keys that it is made of, and stacks below it."""
+    """Show the message in place of the keys that it is made of, and stacks below it."""
     if "message" not in event:
         return event
     said = {"timestamp": event["timestamp"], "level": event["level"], "event": event["message"]}

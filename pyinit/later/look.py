@@ -1,8 +1,8 @@
-"""A look at processes that do not stop, in a thread of its own: PID 1 has no time for it.
+"""A look at processes that do not stop, in a thread of its own, so that the loop does not wait.
 
-It begins a moment before the result is wanted, and must be over by then: who asks takes what there
-is. That thread loads what it takes, too, so that no step of the loop waits for a disk. It is one of
-PID 1's own process, the ancestor of all, which may look into their memory.
+It begins shortly before the result is needed. The loop takes what is known by then. The thread also
+loads the code for the look, so that the loop never waits for a disk. As a thread of PID 1, the
+ancestor of all processes, it may read their memory.
 """
 
 import sys
@@ -15,22 +15,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Keys = dict[str, object]
 
-SPARE = 0.1  # of the time for a look, which what it does last may take longer
+SPARE = 0.1  # part of the time for a look: its last action may take longer
 SWITCH_SECONDS = 0.0005  # as in writer.py
 
 
 class Look:
-    """What was found out, as far as it got.
+    """What was found out so far.
 
     Attributes:
-        pids: at whom to look, with those below; None for all who are there, without.
-        asked: when they were asked to stop, with what, and in place of what.
+        pids: the processes to look at, with their descendants; None for all processes.
+        asked: when they were asked to stop, with which signal, and the signal that pyinit got.
         deadline: when it should be over, in seconds on the monotonic clock.
-        whom: who got that: one of the targets of ``lifecycle``.
+        target: where pyinit sent that signal: one of the targets of ``lifecycle``.
         may_read_stacks: whether to read stacks as well.
         found: the keys of an event for each pid that was looked at.
-        is_over: whether there is no more to come.
-        before: an earlier look, which has something to tell where this one is not that far yet.
+        is_over: whether the look is over.
+        before: an earlier look, whose result is used for pids that this one has not reached.
     """
 
     def __init__(
@@ -39,25 +39,25 @@ class Look:
         asked: tuple[float, int, int],
         deadline: float,
         *,
-        whom: int,
+        target: int,
         stacks: bool,
     ) -> None:
-        """Begin to look.
+        """Begin the look.
 
         Args:
             pids: as above.
             asked: as above.
             deadline: when it must be over.
-            whom: as above.
+            target: as above.
             stacks: whether to read stacks.
 
         Raises:
-            RuntimeError: the system has no thread to give.
+            RuntimeError: the system cannot start another thread.
         """
         self.pids = pids
         self.asked = asked
         self.deadline = deadline - SPARE * (deadline - monotonic())
-        self.whom = whom
+        self.target = target
         self.may_read_stacks = stacks
         self.found: dict[int, Keys] = {}
         self.is_over = False
@@ -66,7 +66,7 @@ class Look:
         start_new_thread(self._run, ())
 
     def keys(self, pid: int) -> "Keys":
-        """Return what an event is to tell of a process; nothing where it was not looked at."""
+        """Return the keys of a process for an event; none if it was not looked at."""
         found = self.found.get(pid)
         if found is None and self.before is not None:
             return self.before.keys(pid)
@@ -77,11 +77,11 @@ class Look:
             from pyinit.later import slow_stop
 
             slow_stop.look(self)
-        except BaseException:  # noqa: BLE001 - what was found is told, and that is all
+        except BaseException:  # noqa: BLE001 - what was found so far is enough
             pass
         finally:
             self.is_over = True
             try:
                 processes.wake()
-            except BaseException:  # noqa: BLE001 - it is refused: the clock of the loop will do
+            except BaseException:  # noqa: BLE001 - refused: the deadline of the loop is enough
                 pass

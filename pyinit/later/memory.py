@@ -1,7 +1,7 @@
-"""The memory of another process, read within bounds.
+"""Read the memory of another process, within limits.
 
-An ancestor may read it without a capability where user and rights are its own and the process is
-dumpable (ptrace(2), PTRACE_MODE_ATTACH_REALCREDS); Yama's scope 1 lets ancestors through.
+An ancestor needs no capability for that if the process has the same user and no more rights, and is
+dumpable (ptrace(2), PTRACE_MODE_ATTACH_REALCREDS). Scope 1 of Yama allows ancestors.
 """
 
 import os
@@ -13,30 +13,30 @@ MOST_READS = 20_000
 MOST_MAPS = 1 << 20  # bytes of the list of mappings
 DEVICE_FIELD, PATH_FIELD = 3, 5  # of a line of /proc/PID/maps
 MOST_MOUNTS = 1 << 18  # bytes of the list of mounts
-FUSE = {b"fuse", b"fuseblk"}  # types of file systems; behind a dot there may be more
+FUSE = {b"fuse", b"fuseblk"}  # types of file systems; a dot and a subtype may follow
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PRESENT = 0b11 << 62  # of an entry of /proc/PID/pagemap: in memory, or in swap
 
 
 class UnreadableError(Exception):
-    """It cannot be read, or is not what it should be; the text is the reason."""
+    """The memory cannot be read, or has unexpected content; the text is the reason."""
 
 
 class Memory:
-    """A process's memory, read within bounds.
+    """The memory of a process, read within limits.
 
     Attributes:
         deadline: when reading ends, in seconds on the monotonic clock.
-        may_hang: where files are mapped that a process serves (FUSE), as pairs of addresses. What
-            is not in memory there is not read: where nobody answers the thread that asks is held,
-            and PID 1 with it, which not even SIGKILL ends then.
+        may_hang: where files are mapped that another process serves (FUSE), as pairs of addresses.
+            Only pages that are in memory already are read there. If the file server does not
+            answer, the reading thread hangs, and then not even SIGKILL ends PID 1.
     """
 
     def __init__(self, pid: int, deadline: float) -> None:
         """Open it.
 
         Raises:
-            UnreadableError: the kernel refuses, or the process is gone.
+            UnreadableError: the kernel refuses, or the process has exited.
         """
         self.deadline = deadline
         self.may_hang = fuse_mappings(pid)
@@ -56,7 +56,7 @@ class Memory:
         """Return bytes of it.
 
         Raises:
-            UnreadableError: they are not there, are too many, or time or patience is over.
+            UnreadableError: they are not mapped or too many, or a limit of time or reads is passed.
         """
         self._left -= 1
         if not (0 < count <= MOST_BYTES and 0 < address < 1 << 63):
@@ -76,7 +76,7 @@ class Memory:
         raise UnreadableError(msg)
 
     def _is_in_memory(self, address: int, count: int) -> bool:
-        """Tell whether all is in memory already, of what is mapped from files of FUSE."""
+        """Tell whether no page of FUSE would have to be loaded."""
         end = address + count
         if not any(first < end and address < last for first, last in self.may_hang):
             return True
@@ -93,15 +93,15 @@ class Memory:
         return len(entries) == pages and all(entry & PRESENT for entry in entries)
 
     def number(self, address: int, count: int = 8) -> int:
-        """Return an unsigned number that stands there."""
+        """Return the unsigned number at an address."""
         return int.from_bytes(self.read(address, count), "little")
 
 
 def fuse_mappings(pid: int) -> list[tuple[int, int]]:
-    """Return from where to where files of FUSE are mapped into a process.
+    """Return the ranges of addresses at which files of FUSE are mapped into a process.
 
     Raises:
-        UnreadableError: /proc does not tell.
+        UnreadableError: /proc does not show them.
     """
     devices = set()
     for line in _lines(pid, "mountinfo", MOST_MOUNTS):
@@ -123,7 +123,7 @@ def mappings(pid: int) -> list[list[bytes]]:
     """Return the fields of each line of /proc/PID/maps.
 
     Raises:
-        UnreadableError: /proc does not tell.
+        UnreadableError: /proc does not show them.
     """
     return [line.split(None, PATH_FIELD) for line in _lines(pid, "maps", MOST_MAPS)]
 
@@ -135,7 +135,7 @@ def _lines(pid: int, name: str, most: int) -> list[bytes]:
     except OSError as error:
         msg = f"its mappings cannot be read: {error.strerror}"
         raise UnreadableError(msg) from error
-    if len(found) > most:  # what is cut off may be a file that may hang
-        msg = "it has too many mappings, or mounts"
+    if len(found) > most:  # the rest may name a file of FUSE
+        msg = "it has too many mappings or mounts"
         raise UnreadableError(msg)
     return found.splitlines()

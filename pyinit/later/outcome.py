@@ -1,7 +1,7 @@
-"""How the child ended, whether memory ran out, and what of that is told.
+"""How the child ended, whether memory ran out, and what is logged of that.
 
-Loaded right after the fork, when it is asked how often memory had run out before; so it is at hand
-at the end.
+Loaded right after the fork, to read how often memory had run out before. So it needs no disk at the
+end.
 """
 
 import posix
@@ -13,23 +13,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyinit.supervisor import Supervisor
 
-OF_SHELLS = ("&&", "||", "$", "~", "|", ">")  # in arguments: they mean something to shells
+OF_SHELLS = ("&&", "||", "$", "~", "|", ">")  # have a meaning only for shells
 CGROUPS = "/sys/fs/cgroup"
 
 
 def tell(supervisor: "Supervisor", status: int) -> None:
-    """Tell that the child has ended, and note it for the last words.
+    """Log that the child has ended, and keep that for the termination log.
 
     Args:
-        supervisor: what is known of the child.
-        status: the child's, as waitpid(2) tells it.
+        supervisor: has what is known of the child.
+        status: the status of the child from waitpid(2).
     """
-    from pyinit.settings import INFO, WARNING  # which an idle pyinit does without
+    from pyinit.settings import INFO, WARNING  # not needed while pyinit is idle
 
     child, usage = supervisor.child, supervisor.usage
     seconds = monotonic() - child.began
     kills = None
-    if status and child.oom_kills is not None:  # of a SIGKILL a shell may have made a code
+    if status and child.oom_kills is not None:  # a shell may turn SIGKILL into code 137
         counted = oom_kills()
         kills = None if counted is None else max(0, counted - child.oom_kills)
     reason = ""
@@ -50,33 +50,33 @@ def tell(supervisor: "Supervisor", status: int) -> None:
 
 
 def _is_clear(supervisor: "Supervisor", status: int) -> bool:
-    """Tell whether the status, or what pyinit did, says why the child ended."""
+    """Tell whether the status, or a signal from pyinit, explains the end of the child."""
     if posix.WIFSIGNALED(status):
         signum = posix.WTERMSIG(status)
         if signum == supervisor.escalated and _is_crash(supervisor, status):
             return False
         return signum != signals.SIGKILL or supervisor.has_killed
-    marks = OF_SHELLS if status else OF_SHELLS[:2]  # the others fail where they matter
+    marks = OF_SHELLS if status else OF_SHELLS[:2]  # the other marks make programs fail
     return supervisor.lifecycle.asked is not None or not any(
         mark in word for mark in marks for word in supervisor.settings.command[1:]
     )
 
 
 def _is_crash(supervisor: "Supervisor", status: int) -> bool:
-    """Tell whether whoever runs the container must know of it, as of no plain stop."""
+    """Tell whether the end is a problem that must be logged, unlike a plain stop."""
     signum = posix.WTERMSIG(status) if posix.WIFSIGNALED(status) else 0
     terminal = supervisor.child.terminal
     if signum == signals.SIGPIPE and terminal is not None and terminal.is_job:
-        return False  # so a pipeline ends
+        return False  # pipelines end like this
     return signum not in signals.PLAIN_STOPS
 
 
 def leave_word(supervisor: "Supervisor", code: int) -> None:
-    """Write into the termination log; nothing where all was as it should be.
+    """Write into the termination log, unless everything ended well.
 
     Args:
-        supervisor: what is known of the child, and of what it left behind.
-        code: that pyinit leaves with.
+        supervisor: has what is known of the child, and of what it left behind.
+        code: the exit code of pyinit.
     """
     is_plain, is_named = _is_plain(supervisor, code), bool(supervisor.settings.termination_log)
     is_silent = is_plain and supervisor.last_words is None and not is_named
@@ -88,7 +88,7 @@ def leave_word(supervisor: "Supervisor", code: int) -> None:
 
 
 def _is_plain(supervisor: "Supervisor", code: int) -> bool:
-    """Tell whether the child ended well, or by what it was asked with, and all of the rest."""
+    """Tell whether the child ended well or by the stop signal, and nothing else failed."""
     if supervisor.report.kept:
         return False
     status, _, kills, reason = supervisor.ending or (0, 0.0, 0, "")
@@ -100,7 +100,7 @@ def _is_plain(supervisor: "Supervisor", code: int) -> bool:
 def has_termination_log(supervisor: "Supervisor") -> bool:
     """Tell whether there is a termination log to write into.
 
-    PID 1 is what the container is about: what `kubectl exec` starts has no say in it.
+    The usual file is for PID 1 only: a pyinit that `kubectl exec` starts must not write there.
     """
     try:
         return bool(supervisor.settings.termination_log) or (
@@ -111,25 +111,25 @@ def has_termination_log(supervisor: "Supervisor") -> bool:
 
 
 def asked(supervisor: "Supervisor") -> tuple[float, int]:
-    """Return how long ago the child was first asked to stop, in seconds, and by what signal."""
+    """Return how many seconds ago the child was first asked to stop, and the signal."""
     now = monotonic()
     at, signum = supervisor.lifecycle.asked or (now, signals.SIGTERM)
     return round(now - at, 1), signum
 
 
 def oom_kills() -> int | None:
-    """Return how many processes of pyinit's cgroup the kernel has killed for want of memory.
+    """Return the number of OOM kills in pyinit's cgroup.
 
-    None where nobody tells: no memory controller, or no /sys/fs/cgroup. Version 1 counts since
-    Linux 4.13 (memory.oom_control), version 2 in memory.events, with the groups below. It does not
-    raise where there is no cgroup.
+    None if that is unknown, without a memory controller or /sys/fs/cgroup. Version 1 counts since
+    Linux 4.13 (memory.oom_control), version 2 in memory.events, with the cgroups below. Never
+    raises.
     """
     try:
         for path in _counters():
             found = _oom_kill(path)
             if found is not None:
                 return found
-    except Exception:  # noqa: BLE001 - no memory for this, say, when memory ran out
+    except Exception:  # noqa: BLE001 - there may be no memory for this, either
         pass
     return None
 
@@ -147,7 +147,7 @@ def _counters() -> list[str]:
 
 
 def _places(mount: str, path: str, name: str) -> list[str]:
-    # In a container the mount is often the own group already, while the path is the host's.
+    # In a container, the mount often shows the own cgroup, but the path is the one of the host.
     return [f"{mount}{path.rstrip('/')}/{name}", f"{mount}/{name}"]
 
 

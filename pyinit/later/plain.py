@@ -1,6 +1,6 @@
-"""What a line looks like without structlog, and what it has in common with one that has it.
+"""Log lines without structlog, and what they have in common with those of structlog.
 
-Loaded with the writer, and before structlog is tried: by then it may be too late to load anything.
+Loaded with the writer, before structlog: if that fails, it may be too late to load anything.
 """
 
 from time import gmtime, localtime, strftime
@@ -18,7 +18,7 @@ LONGEST_VALUE = 1000
 
 
 def plain_emitter(style: str, write: "Callable[[str], None]") -> "Callable[[Event], None]":
-    """Return an emitter that does without structlog: the same keys, and no thought for beauty."""
+    """Return an emitter that does not need structlog; its lines have the same keys."""
     dump = _dump_json if style == "json" else _dump_console
 
     def emit(event: "Event") -> None:
@@ -47,12 +47,12 @@ def _dump_console(event: "Event") -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return the time as a console shows it, which is the local one."""
+    """Return the local time, for a console."""
     return strftime("%H:%M:%S", localtime(seconds))
 
 
-def shown(value: "Any") -> "Any":  # noqa: ANN401 - whatever a key may have
-    """Return what cannot forge a line or move a cursor, whatever a process is called."""
+def shown(value: "Any") -> "Any":  # noqa: ANN401 - keys have values of any type
+    """Return a value that cannot forge a line or move the cursor, such as a process name."""
     if isinstance(value, list):
         return [shown(each) for each in value]
     if isinstance(value, dict):
@@ -66,7 +66,7 @@ def shown(value: "Any") -> "Any":  # noqa: ANN401 - whatever a key may have
 
 
 def unfolded(keys: "Mapping[str, Any]") -> list[str]:
-    """Return what a console shows below a message: stacks, a frame a line, and what is waited for.
+    """Return the lines that a console shows below a message: stacks, and processes below.
 
     Each line is indented, so that none looks like an event.
     """
@@ -83,12 +83,12 @@ def unfolded(keys: "Mapping[str, Any]") -> list[str]:
 
 
 def _whence(left: "Mapping[str, Any]") -> str:
-    """Tell of a process that was left behind how old it is, and where it comes from."""
+    """Return the age of a process that was left behind, and where it comes from."""
     from pyinit.later.proc import called, quoted
 
-    who = f"{called(left['name'], left['pid'])}: {left['seconds']:g} s old"
+    line = f"{called(left['name'], left['pid'])}: {left['seconds']:g} s old"
     if left["parent_pid"] is not None:
-        return f"{who}, a child of {called(left['parent'], left['parent_pid'])}"
+        return f"{line}, a child of {called(left['parent'], left['parent_pid'])}"
     leader = left["group_leader"] if left["group"] != left["pid"] else None
     of = f", in the process group of {quoted(leader)}" if leader is not None else ""
-    return f"{who}, its parent has exited{of}"
+    return f"{line}, its parent has exited{of}"

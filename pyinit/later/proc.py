@@ -1,4 +1,4 @@
-"""What ``/proc`` says of processes, made safe to show. Nothing here raises where it is missing."""
+"""Read ``/proc`` about processes, made safe to show. Nothing here raises if /proc is missing."""
 
 import os
 from time import monotonic
@@ -15,7 +15,7 @@ STATES = {
     "Z": "zombie",
     "X": "dead",
 }
-PLAIN = "_-./:+@[]"  # what a name may have besides letters and digits to need no quotes
+PLAIN = "_-./:+@[]"  # a name of these, letters and digits needs no quotes
 
 
 class Stat:
@@ -28,7 +28,7 @@ class Stat:
         group: its process group.
         session: its session.
         has_terminal: whether it has a controlling terminal.
-        threads: how many it has.
+        threads: how many threads it has.
         birth: when it started, in clock ticks since boot.
         ignored, caught: signals below 32 that it ignores, and those that it has handlers for, as
             bitmaps: bit N - 1 stands for signal N.
@@ -48,10 +48,10 @@ class Stat:
     )
 
     def __init__(self, fields: list[bytes], name: bytes = b"") -> None:
-        """Take them from the fields behind the name.
+        """Take the values from the fields after the name.
 
         Raises:
-            IndexError, ValueError: that is not a /proc/PID/stat.
+            IndexError, ValueError: the fields are not those of /proc/PID/stat.
         """
         self.name = _shown(name)
         self.state = fields[0]
@@ -65,58 +65,58 @@ class Stat:
         self.caught = int(fields[31])
 
     def is_stopped(self) -> bool:
-        """Tell whether a signal has stopped it; not so where a tracer holds it for a moment."""
+        """Tell whether a signal has stopped it; a stop by a tracer does not count."""
         return self.state == b"T"
 
     def is_dead(self) -> bool:
-        """Tell whether it is a zombie; not so where the first thread alone has ended."""
+        """Tell whether it is a zombie; a process whose first thread alone has exited is not."""
         return self.state in {b"Z", b"X"} and self.threads <= 1
 
     def in_words(self) -> str | None:
-        """Return what it is doing."""
+        """Return its state in words."""
         if self.state == b"Z" and not self.is_dead():
             return "running without its first thread"
         return STATES.get(self.state.decode("ascii", "replace"))
 
 
 def name(pid: int) -> str | None:
-    """Return the name (comm) of ``pid``, a zombie's too; None where it cannot be read.
+    """Return the name (comm) of ``pid``, which may be a zombie; None if it cannot be read.
 
-    It is whatever the process made of it (prctl(2), PR_SET_NAME): at most 15 bytes, any bytes.
+    A process can set its name to any bytes, at most 15 (prctl(2), PR_SET_NAME).
     """
     text = _read(f"/proc/{pid}/comm") if is_ours() else None
     return None if text is None else _shown(text.removesuffix(b"\n"))
 
 
 def quoted(text: str) -> str:
-    """Return a name as it stands in a sentence: in quotes where it could pass for more of that."""
+    """Return a name for a sentence, in quotes if it could be mistaken for a part of it."""
     if text and all(c in PLAIN or (c.isascii() and c.isalnum()) for c in text):
         return text
     return repr(text) if "'" in text else f"'{text}'"
 
 
 def called(name: str | None, pid: int) -> str:
-    """Return what a process is called in a sentence."""
+    """Return the name and pid of a process for a sentence."""
     return f"process {pid}" if name is None else f"{quoted(name)} (pid {pid})"
 
 
 def thread_name(pid: int, tid: int) -> str | None:
-    """Return the name of a thread, as :func:`name` does that of a process."""
+    """Return the name of a thread, as :func:`name` does for a process."""
     text = _read(f"/proc/{pid}/task/{tid}/comm")
     return None if text is None else _shown(text.removesuffix(b"\n"))
 
 
 def command(pid: int) -> list[bytes]:
-    """Return the words that ``pid`` was started with, one empty word where that is not told."""
+    """Return the command line of ``pid``; one empty word if it cannot be read."""
     text = _read(f"/proc/{pid}/cmdline") if is_ours() else None
     return (text or b"").split(b"\0")
 
 
 def stat(pid: int) -> Stat | None:
-    """Return what the kernel tells of ``pid``; None where it cannot be read."""
+    """Return /proc/PID/stat of ``pid``; None if it cannot be read."""
     text = _read(f"/proc/{pid}/stat") or b""
     try:
-        # The name may hold blanks and brackets, too.
+        # The name may contain spaces and brackets.
         name, _, rest = text.partition(b"(")[2].rpartition(b")")
         return Stat(rest.split(), name)
     except (IndexError, ValueError):
@@ -124,16 +124,16 @@ def stat(pid: int) -> Stat | None:
 
 
 def is_nested_init(pid: int) -> bool:
-    """Tell whether ``pid`` is PID 1 of a namespace below pyinit's; no where /proc does not tell."""
+    """Tell whether ``pid`` is known to be PID 1 of a namespace below the one of pyinit."""
     for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
         if line.startswith(b"NSpid:"):
-            pids = line.split()[1:]  # by namespace, from here inwards
+            pids = line.split()[1:]  # by namespace, the innermost one last
             return len(pids) > 1 and pids[-1] == b"1"
     return False
 
 
 def pid_namespace(pid: int) -> str | None:
-    """Return what tells the PID namespace of ``pid`` from others; None where it cannot be read."""
+    """Return what identifies the PID namespace of ``pid``; None if it cannot be read."""
     try:
         return os.readlink(f"/proc/{pid}/ns/pid")
     except OSError:
@@ -141,17 +141,17 @@ def pid_namespace(pid: int) -> str | None:
 
 
 def state(pid: int) -> str | None:
-    """Return in words what ``pid`` is doing; None where it cannot be read."""
+    """Return the state of ``pid`` in words; None if it cannot be read."""
     found = stat(pid) if is_ours() else None
     return None if found is None else found.in_words()
 
 
 def stats(seconds: float | None = None) -> dict[int, Stat] | None:
-    """Return what the kernel tells of everybody who can be seen; None as for :func:`pids`.
+    """Return /proc/PID/stat of every process that can be seen; None as for :func:`pids`.
 
     Args:
-        seconds: how long it may take, LOOKING_SECONDS by default; the newest come first: where
-            processes fork without end the others are zombies mostly.
+        seconds: how long it may take, LOOKING_SECONDS by default. The newest come first: if
+            processes fork without end, the older ones are mostly zombies.
     """
     found = pids()
     if found is None:
@@ -168,7 +168,7 @@ def stats(seconds: float | None = None) -> dict[int, Stat] | None:
 
 
 def pids() -> list[int] | None:
-    """Return all pids of pyinit's own PID namespace; None where /proc is missing or another's."""
+    """Return all pids of pyinit's PID namespace; None if /proc is missing or shows another."""
     try:
         return (
             [int(entry) for entry in os.listdir("/proc") if entry.isdigit()] if is_ours() else None
@@ -178,7 +178,7 @@ def pids() -> list[int] | None:
 
 
 def own_children(descriptor: int) -> set[int]:
-    """Return the pids of pyinit's own children, adopted orphans and zombies too.
+    """Return the pids of pyinit's own children, with adopted orphans and zombies.
 
     Args:
         descriptor: from :func:`open_children`.
@@ -194,7 +194,7 @@ def own_children(descriptor: int) -> set[int]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the pids of the children of the first thread of ``pid``; none where it is not told."""
+    """Return the pids of the children of the first thread of ``pid``; empty if unknown."""
     try:
         return list(map(int, (_read(f"/proc/{pid}/task/{pid}/children") or b"").split()))
     except ValueError:  # cut off
@@ -202,10 +202,10 @@ def children(pid: int) -> list[int]:
 
 
 def open_children() -> int | None:
-    """Open what lists pyinit's own children; None where there is none (CONFIG_PROC_CHILDREN).
+    """Open the list of pyinit's own children; None without it (CONFIG_PROC_CHILDREN).
 
-    It is there in the kernels of distributions, and costs one read however many others there are.
-    Orphans become the first thread's children, which forks as well (kernel/exit.c).
+    Kernels of distributions have it. It costs one read, however many other processes there are. It
+    is complete: the first thread forks, and orphans become its children (kernel/exit.c).
     """
     try:
         path = f"/proc/self/task/{os.getpid()}/children"
@@ -215,7 +215,7 @@ def open_children() -> int | None:
 
 
 def last_pid() -> int:
-    """Return the pid that was given out last; 0 where /proc does not tell (proc(5), loadavg)."""
+    """Return the pid that the kernel gave out last; 0 if unknown (proc(5), loadavg)."""
     try:
         return int((_read("/proc/loadavg") or b"").split()[-1])
     except (IndexError, ValueError):
@@ -223,7 +223,7 @@ def last_pid() -> int:
 
 
 def is_ours() -> bool:
-    """Tell whether /proc shows the PID namespace that pyinit is in; else its pids are others'."""
+    """Tell whether /proc shows pyinit's PID namespace; else its pids are of other processes."""
     try:
         return os.readlink("/proc/self") == str(os.getpid())
     except OSError:
@@ -241,5 +241,5 @@ def _read(path: str) -> bytes | None:
             return os.read(file, 4096)
         finally:
             os.close(file)
-    except Exception:  # noqa: BLE001 - hidden, gone, or no memory for it: none of it is vital
+    except Exception:  # noqa: BLE001 - hidden, gone, or no memory for it: pyinit can do without
         return None

@@ -1,6 +1,6 @@
-"""Notice that a Dockerfile's ENTRYPOINT or CMD has no brackets, so that a shell is PID 1.
+"""Detect that ENTRYPOINT or CMD of a Dockerfile has no brackets, so that a shell is PID 1.
 
-Loaded where pyinit is a child of PID 1.
+Loaded if pyinit is a child of PID 1.
 """
 
 from pyinit import signals
@@ -16,24 +16,24 @@ OWN_NAME = b"pyinit"
 SEPARATORS = ";&|()\n"  # of commands
 
 REASON = (
-    "PID 1 is a shell without a handler for SIGTERM, so a SIGTERM for the container is dropped and "
-    "never gets here: a stop takes the whole grace period and ends with SIGKILL for all. Write "
-    'ENTRYPOINT and CMD with brackets, as in ENTRYPOINT ["pyinit", "--"] and CMD ["app"], or put '
+    "PID 1 is a shell without a handler for SIGTERM, so the kernel drops SIGTERM and pyinit does "
+    "not get it: a stop takes the whole grace period and ends with SIGKILL for all. Write "
+    'ENTRYPOINT and CMD with brackets, such as ENTRYPOINT ["pyinit", "--"] and CMD ["app"], or put '
     "exec in front of pyinit"
 )
 
 
 def tell(report: "Report") -> None:
-    """Tell that a shell was put around pyinit, and keeps SIGTERM from it; nothing if none was."""
+    """Log a warning if PID 1 is a shell that runs pyinit and does not forward SIGTERM to it."""
     name = shell()
     if name is not None:
         report.tell(WARNING, "shell_is_pid1", name, REASON)
 
 
 def shell() -> str | None:
-    """Return the name of the shell that is PID 1, has pyinit for its command and drops SIGTERM.
+    """Return the name of the shell that is PID 1, runs pyinit and has no handler for SIGTERM.
 
-    None where PID 1 is something else: a shell that people type at, one that has a trap, or one
+    None if PID 1 is anything else, such as an interactive shell, a shell with a trap, or a shell
     that runs a script of which pyinit is only a part.
     """
     stat = proc.stat(1)
@@ -42,7 +42,7 @@ def shell() -> str | None:
     words = proc.command(1)
     if _name(words[0]) not in SHELLS:
         return None
-    texts = (text for option, text in zip(words, words[1:], strict=False) if _is_command(option))  # noqa: RUF007 - only here itertools would be needed
+    texts = (text for option, text in zip(words, words[1:], strict=False) if _is_command(option))  # noqa: RUF007 - itertools would be loaded for this alone
     return proc.name(1) if _runs_pyinit(next(texts, b"")) else None
 
 
@@ -52,8 +52,8 @@ def _is_command(option: bytes) -> bool:
 
 
 def _runs_pyinit(text: bytes) -> bool:
-    """Tell whether the first or the last command of a shell's text is pyinit."""
-    from shlex import shlex  # here, as it takes a while
+    """Tell whether the first or the last command in the text is pyinit."""
+    from shlex import shlex  # takes a while to load
 
     decoded = text.decode("utf-8", "surrogateescape").strip()
     words = shlex(decoded, posix=True, punctuation_chars=SEPARATORS)
@@ -63,7 +63,7 @@ def _runs_pyinit(text: bytes) -> bool:
         for word in words:
             if not word.strip(SEPARATORS):
                 commands.append([])
-            elif commands[-1] or "=" not in word:  # that would set a variable
+            elif commands[-1] or "=" not in word:  # the word would set a variable
                 commands[-1].append(word)
     except ValueError:  # a quote that is not closed
         return False

@@ -1,4 +1,4 @@
-"""Look at a process, and at what it does with signals: for ``--inspect``, and for the deaf."""
+"""Find out what a process does with signals: for ``--inspect``, slow stops and the drain."""
 
 import os
 
@@ -19,12 +19,12 @@ def look(pid: int, until: float = thread_signals.FOREVER) -> Process:
     """Return what a process does with signals.
 
     Args:
-        pid: its pid in the namespace of who looks.
-        until: as for ``thread_signals.look``. Where there is such an end, it is not asked whether
-            the process group is orphaned: for that everybody is looked at, and no stop needs it.
+        pid: its pid in the namespace of pyinit.
+        until: as for ``thread_signals.look``. With a limit, it stays unknown whether the process
+            group is orphaned: that takes a look at all processes, and no stop needs it.
 
     Raises:
-        InspectionError: there is none, it is dead, or /proc does not tell.
+        InspectionError: there is no such process, it is a zombie, or /proc does not show it.
     """
     _check_proc()
     fields = _status(pid)
@@ -35,8 +35,8 @@ def look(pid: int, until: float = thread_signals.FOREVER) -> Process:
     found = _threads(pid, until)
     if not any(thread.is_alive for thread in found):
         msg = (
-            f"process {pid} is dead, a zombie that its parent {fields['PPid']} has not reaped: "
-            "no signal does anything to it"
+            f"process {pid} has exited and is a zombie: signals have no effect on it; "
+            f"its parent {fields['PPid']} must wait for it"
         )
         raise InspectionError(msg)
     is_orphaned = _is_group_orphaned(pid) if until == thread_signals.FOREVER else None
@@ -44,7 +44,7 @@ def look(pid: int, until: float = thread_signals.FOREVER) -> Process:
 
 
 def children(pid: int) -> list[int]:
-    """Return the pids of the children of a process, as far as /proc tells."""
+    """Return the pids of the children of a process that /proc shows."""
     stats = proc.stats() or {}
     return sorted(child for child, stat in stats.items() if stat.parent == pid)
 
@@ -52,7 +52,7 @@ def children(pid: int) -> list[int]:
 def _process(
     pid: int, fields: "Fields", found: "tuple[Thread, ...]", *, in_orphaned_group: bool | None
 ) -> Process:
-    pids = fields.get("NSpid", str(pid)).split()  # by namespace, from here inwards
+    pids = fields.get("NSpid", str(pid)).split()  # by namespace, the innermost one last
     state = next(thread.state for thread in found if thread.is_alive)
     return Process(
         pid=pid,
@@ -72,10 +72,10 @@ def _check_proc() -> None:
     if proc.is_ours():
         return
     if not os.path.lexists("/proc/self"):
-        msg = "there is no /proc here, which is where this is to be seen: mount -t proc proc /proc"
+        msg = "/proc is not mounted, and --inspect reads it: run mount -t proc proc /proc"
     else:
         msg = (
-            "/proc shows the processes of another PID namespace: mount one that shows this one's, "
+            "/proc shows the processes of another PID namespace: mount it again in this one, "
             "as unshare --mount-proc does"
         )
     raise InspectionError(msg)
@@ -85,7 +85,7 @@ def _status(pid: int) -> dict[str, str]:
     try:
         return thread_signals.fields_of(f"/proc/{pid}/status")
     except PermissionError as error:
-        msg = f"may not look at process {pid}: be its user, or root"
+        msg = f"no permission to look at process {pid}: run pyinit as the same user, or as root"
         raise InspectionError(msg) from error
     except OSError as error:
         raise InspectionError(_absence(pid)) from error
@@ -96,19 +96,19 @@ def _threads(pid: int, until: float) -> "tuple[Thread, ...]":
         found = thread_signals.look(pid, until)
     except OSError as error:
         raise InspectionError(_absence(pid)) from error
-    if not found:  # it ended, and was reaped, just now
+    if not found:  # it has just exited and was reaped
         raise InspectionError(_absence(pid))
     return found
 
 
 def _absence(pid: int) -> str:
     try:
-        processes.send_to(pid, None, 0)  # asks, and sends nothing
+        processes.send_to(pid, None, 0)  # signal 0 only asks whether it exists
     except ProcessLookupError:
         return f"there is no process {pid} in this PID namespace"
     except PermissionError:
         pass
-    return f"/proc hides process {pid} (hidepid): be its user, or root"
+    return f"/proc hides process {pid} (hidepid): run pyinit as the same user, or as root"
 
 
 def _is_machines_init(pid: int) -> bool:
@@ -119,20 +119,20 @@ def _is_machines_init(pid: int) -> bool:
 
 
 def _is_group_orphaned(pid: int) -> bool | None:
-    """Tell whether nobody in the group of ``pid`` has a parent outside of it in the same session.
+    """Tell whether the process group of ``pid`` is orphaned.
 
-    That is how POSIX defines an orphaned process group. None where somebody's parent is not seen,
-    or there may be members who are not.
+    POSIX: no member has a parent in another group of the same session. None if the parent of a
+    member cannot be seen, or if /proc may hide members.
     """
     stats = proc.stats() or {}
     own = stats.get(pid)
-    if own is None or 0 in {own.group, own.session}:  # 0 is any of an outer namespace
+    if own is None or 0 in {own.group, own.session}:  # 0 is a group of an outer namespace
         return None
     members = {pid: stat for pid, stat in stats.items() if stat.group == own.group}
     parents = [
         stats.get(stat.parent)
         for pid, stat in members.items()
-        # Not of the dead, nor of a session's leader, whose parent is in another session.
+        # Not of zombies, nor of a session leader, whose parent is in another session.
         if not stat.is_dead() and pid != stat.session and not _is_machines_init(stat.parent)
     ]
     if any(
@@ -144,7 +144,7 @@ def _is_group_orphaned(pid: int) -> bool | None:
 
 
 def _is_part_hidden() -> bool:
-    """Tell whether /proc may keep processes from who looks (hidepid)."""
+    """Tell whether /proc may hide processes from pyinit (hidepid)."""
     try:
         found = [line.split() for line in thread_signals.read("/proc/self/mountinfo").splitlines()]
     except OSError:

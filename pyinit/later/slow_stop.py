@@ -1,4 +1,4 @@
-"""What is found out of processes that do not stop, and told of them; see ``look``."""
+"""Find out why processes do not stop, and make the keys of their events; see ``look``."""
 
 import os
 from time import monotonic, sleep
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from pyinit.later.stacks.frames import Frame
     from pyinit.later.verdicts import Process
 
-RESTING = 0.1  # seconds in which a process's threads may come to rest
-PASSING, RUNNING = "Dt", "R"  # states: D for a disk, a page or vfork(2), t under strace as well
-PASSING_SECONDS = 0.02  # in which it is in another one, or in that one anew
-MOST_FRAMES = 12  # of a thread that are told
+RESTING = 0.1  # seconds to wait for the threads of a process to sleep
+PASSING, RUNNING = "Dt", "R"  # states: D for a disk, a page or vfork(2); t also under strace
+PASSING_SECONDS = 0.02  # after which such a state, if it is short, has changed
+MOST_FRAMES = 12  # of a thread that are logged
 MOST_THREADS = 8
-MOST_CHARACTERS = 8000  # of the stacks in an event: engines cut a line of more than 16 KiB in two
-NO_ROOM = "there is no room for it in the line"
-MAY_NOT = "pyinit may not read its memory: it is another user's, or not dumpable"
-NO_PROC = "/proc is missing, or shows another PID namespace: mount -t proc proc /proc"
+MOST_CHARACTERS = 8000  # of the stacks in an event: engines split a line of more than 16 KiB
+NO_ROOM = "the stack does not fit into the log line"
+MAY_NOT = "pyinit may not read its memory: it runs as another user, or is not dumpable"
+NO_PROC = "/proc is missing, or shows another PID namespace: run mount -t proc proc /proc"
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -29,17 +29,17 @@ class Subject:
     Attributes:
         pid, parent, group: its pid, its parent's, and its process group.
         name: its name, made safe to show.
-        state: a letter (proc(5)); empty where it is gone.
-        is_alive: whether it has not ended; its first thread may have.
-        began: when, on the monotonic clock, rounded down to a tick; None where that is not told.
-        process: what it does with signals; None where that is not told.
-        wait: what its first thread is at.
+        state: a letter (proc(5)); empty if it is gone.
+        is_alive: whether it has not exited; its first thread may have exited.
+        began: when it started, on the monotonic clock, rounded down to a tick; None if unknown.
+        process: what it does with signals; None if unknown.
+        wait: what its first thread waits for.
         stacks: the frames of each thread that runs Python, innermost first, by tid.
         unread: why there are no stacks; empty where there are.
     """
 
     def __init__(self, pid: int) -> None:
-        """Look at what costs little."""
+        """Read what is cheap to read."""
         stat = proc.stat(pid)
         self.pid = pid
         self.parent = stat.parent if stat is not None else 0
@@ -54,7 +54,7 @@ class Subject:
         self.unread = ""
 
     def __str__(self) -> str:
-        """Return what it is called in a sentence."""
+        """Return its name and pid for a sentence."""
         return proc.called(self.name, self.pid)
 
     @property
@@ -63,12 +63,12 @@ class Subject:
         return self.stacks.get(self.pid, [])
 
     def look_closer(self, deadline: float, *, stacks: bool) -> None:
-        """Find out what it does with signals, and where it is."""
+        """Find out what it does with signals, and its stacks."""
         try:
             from pyinit.later import signal_state
 
             self.process = signal_state.look(self.pid, min(deadline, monotonic() + RESTING))
-        except Exception:  # noqa: BLE001 - gone, or not to be looked at
+        except Exception:  # noqa: BLE001 - it is gone, or pyinit may not look
             self.process = None
         if stacks:
             self._read_stacks(deadline)
@@ -78,7 +78,7 @@ class Subject:
             self._look_again()
 
     def _look_again(self) -> None:
-        """Look whether it stays in a state that most processes are in for a moment only."""
+        """Check whether a state that mostly lasts for a moment lasts longer."""
         before = _switches(self.pid)
         sleep(PASSING_SECONDS)
         stat = proc.stat(self.pid)
@@ -91,17 +91,17 @@ class Subject:
         try:
             from pyinit.later import stacks
 
-            # The interpreter has its threads' numbers from the PID namespace that it is in.
+            # The interpreter knows its threads by their numbers in its own PID namespace.
             first = self.process.namespace_pid if self.process is not None else self.pid
             found = stacks.read(self.pid, deadline, first)
-        except Exception as error:  # noqa: BLE001 - whatever its memory made of us
+        except Exception as error:  # noqa: BLE001 - its memory may hold anything
             may_not = isinstance(error.__cause__, PermissionError)
             self.unread = MAY_NOT if may_not else str(error)
             return
         self.stacks = {self.pid if tid == first else tid: each for tid, each in found.items()}
 
     def told(self) -> list[str]:
-        """Return the stacks as they are told: the main thread's first."""
+        """Return the stacks as lines for the log, the main thread first."""
         lines: list[str] = []
         tids = sorted(self.stacks, key=lambda tid: tid != self.pid)
         for tid in tids[:MOST_THREADS]:
@@ -115,7 +115,7 @@ class Subject:
 
 
 def _switches(pid: int) -> list[str]:
-    """Return how often the first thread has given up the processor; nothing where it is gone."""
+    """Return how often the first thread was switched out; empty if it is gone."""
     from pyinit.later import thread_signals
 
     try:
@@ -140,8 +140,8 @@ def _began(birth: int) -> float | None:
 
 
 def look(sight: "Look") -> None:
-    """Fill in what is found out, as far as there is time for it."""
-    if not proc.is_ours():  # what that has of this number is another process
+    """Fill in the keys of each process, as far as the time allows."""
+    if not proc.is_ours():  # there, this pid is another process
         sight.found = {pid: {"no_stack": NO_PROC} for pid in sight.pids or ()}
         return
     if sight.pids is None:
@@ -164,7 +164,7 @@ def _look_at_all(sight: "Look") -> None:
 
 def _look_at(pid: int, sight: "Look") -> None:
     subject = Subject(pid)
-    sight.found[pid] = {"waits_for": str(subject.wait)}  # if there is no time for more
+    sight.found[pid] = {"waits_for": str(subject.wait)}  # in case the time runs out
     subject.look_closer(sight.deadline, stacks=sight.may_read_stacks)
     below = [Subject(each) for each in _below(pid)]
     for each in below:
@@ -183,7 +183,7 @@ def _keys_of(subject: Subject, below: list[Subject], sight: "Look") -> "Keys":
             sent,
             asked_at=at,
             came=came,
-            whom=sight.whom,
+            target=sight.target,
             is_left=sight.pids is None,
         ),
         "waits_for": _waits_for(subject, below),
@@ -206,12 +206,12 @@ def _keys_of(subject: Subject, below: list[Subject], sight: "Look") -> "Keys":
 
 
 def _stack_of(subject: Subject, room: int) -> "Keys":
-    """Return its stacks, as much as there is room for; or why there are none."""
+    """Return its stacks, as far as they fit, or why there are none."""
     if not subject.stacks:
         return {"no_stack": subject.unread} if subject.unread else {}
     lines = []
     for line in subject.told():
-        room -= len(ascii(line))  # as JSON has it, nearly
+        room -= len(ascii(line))  # about as long as in JSON
         if room < 0:
             break
         lines.append(line)
@@ -228,7 +228,7 @@ def _waits_for(subject: Subject, others: list[Subject]) -> str:
 
 
 def _below(pid: int) -> list[int]:
-    """Return the descendants of a process, the nearest first, as far as /proc tells."""
+    """Return the descendants of a process that /proc shows, the nearest first."""
     stats = proc.stats() or {}
     children: dict[int, list[int]] = {}
     for each, stat in stats.items():

@@ -1,6 +1,6 @@
-"""What is told of a child that does not stop, step by step, and the look at it that comes before.
+"""Log each step of a slow stop, and begin the look at the child that comes before.
 
-Loaded at the first of these steps. The signals of a step are sent whether this works or not.
+Loaded at the first of these steps. The signals of a step are sent even if this fails.
 """
 
 from time import monotonic
@@ -14,17 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyinit.supervisor import Supervisor
 
-NOBODY_LATER = float("inf"), SIGTERM  # when a drain asked, and with what
+NEVER = float("inf"), SIGTERM  # the time and the signal of a drain: no process is newer
 
 
 def tell(supervisor: "Supervisor", step: int, target: int, signums: tuple[int, ...]) -> None:
-    """Tell of a step before its signals are sent.
+    """Log a step before its signals are sent.
 
     Args:
-        supervisor: what is known of the child.
+        supervisor: has what is known of the child.
         step: one of ``lifecycle.OF_SLOW_STOPS``.
-        target: which processes its signals are for, as ``lifecycle`` has it.
-        signums: these signals.
+        target: which processes get its signals, one of the targets of ``lifecycle``.
+        signums: the signals of the step.
     """
     report, settings, pid = supervisor.report, supervisor.settings, supervisor.child.pid
     look, (ago, sent) = supervisor.peeked, outcome.asked(supervisor)
@@ -46,7 +46,7 @@ def tell(supervisor: "Supervisor", step: int, target: int, signums: tuple[int, .
 
 
 def _peek(supervisor: "Supervisor", target: int) -> None:
-    """Begin to find out why they do not stop; see ``later.look``."""
+    """Begin to find out why the processes do not stop; see ``later.look``."""
     before, supervisor.peeked = supervisor.peeked, None
     if supervisor.report.verbosity < WARNING:
         return
@@ -56,13 +56,13 @@ def _peek(supervisor: "Supervisor", target: int) -> None:
     life, asked_by = supervisor.lifecycle, supervisor.asked_by
     is_draining = life.state == lifecycle.DRAINING
     pids = None if is_draining else [supervisor.child.pid]
-    at, sent = NOBODY_LATER if is_draining else life.asked or NOBODY_LATER
+    at, sent = NEVER if is_draining else life.asked or NEVER
     came = sent if is_draining or asked_by is None else asked_by[0].si_signo
     until = life.until() or monotonic()
     try:
         supervisor.peeked = Look(
-            pids, (at, sent, came), until, whom=target, stacks=supervisor.settings.stacks
+            pids, (at, sent, came), until, target=target, stacks=supervisor.settings.stacks
         )
         supervisor.peeked.before = before
-    except RuntimeError:  # no thread to be had, as where a container may have so many only
+    except RuntimeError:  # no thread: a container may have a limit of threads
         pass

@@ -1,7 +1,7 @@
-"""Those that the child left behind: who they are, which do not hear, and how it ended for them.
+"""The processes that the child left behind, in the drain: which they are, and how each one ended.
 
-The signals for all of them are sent whether this works or not. Some more are sent in
-:meth:`Survivors.look`, to processes that do not hear a SIGTERM.
+The signals to all of them are sent elsewhere, even if this module fails. :meth:`Survivors.look`
+sends more signals, to processes on which SIGTERM has no effect.
 """
 
 import os
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from pyinit.report import Report
     from pyinit.supervisor import Supervisor
 
-NAMING_SECONDS = 0.2  # SIGKILL waits for it, and then the end
+NAMING_SECONDS = 0.2  # SIGKILL waits for it, and later the exit of pyinit
 LOOKING_SECONDS = 0.2
 
 
 class Survivors:
-    """What is known of those that the child left behind.
+    """What is known of the processes that the child left behind.
 
     Attributes:
-        gave_up: whether some may be left that SIGKILL has not ended in time.
+        gave_up: whether some may still be there after SIGKILL and a time.
     """
 
     __slots__ = (
@@ -48,38 +48,38 @@ class Survivors:
     )
 
     def __init__(self, report: "Report", grace: float) -> None:
-        """Count those that remain, before they are asked to go; zombies count as well.
+        """Count them before they are asked to stop; zombies count as well.
 
         Args:
             report: takes the events.
-            grace: how long they get, in seconds.
+            grace: how many seconds they get.
         """
         self._report = report
         self._grace = grace
         self._began = monotonic()
-        self._known: set[int] | None = None  # who was there at some time
+        self._known: set[int] | None = None  # each pid that was seen
         self._killed: set[int] = set()
-        self._deaf: set[int] = set()  # which drop a SIGTERM
-        self._is_killing = False  # their time is over: each one that is reaped may be one of them
+        self._deaf: set[int] = set()  # those for which the kernel drops SIGTERM
+        self._is_killing = False  # the time is over: each process that is reaped may be one of them
         self._peeked: Look | None = None
-        self._named: list[tuple[int, Stat]] = []  # of whom is still to be told
-        self._seconds_named = 0.0  # when that was
+        self._named: list[tuple[int, Stat]] = []  # those that are not logged yet
+        self._seconds_named = 0.0  # when they were named
         self.gave_up = False
         if report.verbosity >= INFO:
-            found = pids()  # nobody: they are hidden (hidepid), for somebody remains
+            found = pids()  # empty: /proc hides them (hidepid), since some are left
             self._known = set(found) if found else None
 
     @property
     def killed(self) -> "frozenset[int]":
-        """Who got SIGKILL, as far as it was told."""
+        """The pids that got SIGKILL, as far as they were logged."""
         return frozenset(self._killed)
 
     def after(self, step: int, terminal: "Terminal | None") -> bool:
-        """Do what comes after a step's signals.
+        """Do what comes after the signals of a step.
 
         Args:
-            step: one of ``lifecycle``, while they are to go.
-            terminal: what pyinit shares with the child; None for none.
+            step: a step of the drain in ``lifecycle``.
+            terminal: the terminal that pyinit shares with the child; None for none.
 
         Returns:
             Whether to look again, as :meth:`look` does.
@@ -93,20 +93,20 @@ class Survivors:
         return step == lifecycle.LOOK and self.look(terminal)
 
     def asked(self) -> None:
-        """Tell that they were asked to go, just now."""
+        """Log that they were asked to stop just now."""
         self._began = monotonic()
         remaining = None if self._known is None else len(self._known)
         self._report.tell(INFO, "drain_started", remaining, self._grace)
 
     def wants_the_dead(self) -> bool:
-        """Tell whether there is anything to note of who ends: they are counted, or being killed."""
+        """Tell whether to record each process that exits: to count it, or after SIGKILL."""
         return self._known is not None or self._is_killing
 
     def reaped(self, pid: int, name: str | None, status: int) -> None:
-        """Note that ``pid`` has ended.
+        """Record that ``pid`` has exited.
 
-        Tell of it if it was killed and was not named before: /proc is missing, it had just been
-        forked, or there were too many.
+        Log it if SIGKILL killed it and it was not named before, because /proc is missing, it had
+        just been forked, or there were too many.
         """
         if self._known is not None:
             self._known.add(pid)
@@ -115,19 +115,20 @@ class Survivors:
             self._tell_survivor(pid, name, proc.STATES["X"])
 
     def look(self, terminal: "Terminal | None") -> bool:
-        """Reach processes that SIGTERM does not, some time after all were asked.
+        """Reach processes on which SIGTERM has no effect, some time after all were asked.
 
-        Interactive shells ignore SIGTERM, and what ^Z stopped stops again when it is continued in
-        the background: both end when their terminal hangs up, so they get the SIGHUP of a hang-up,
-        and SIGCONT, as from the kernel. A shell hands SIGHUP on to its jobs. So nobody gets it in a
-        session where a process works on after its SIGTERM.
+        Interactive shells ignore SIGTERM. A process that ^Z stopped stops again when it is
+        continued in the background. Both end when their terminal hangs up, so they get SIGHUP and
+        SIGCONT, as from the kernel. A shell forwards SIGHUP to its jobs. So no process gets it in a
+        session where another one still works after SIGTERM.
 
-        PID 1 of a nested PID namespace without a handler is deaf to SIGTERM (pid_namespaces(7)).
-        Where it is alone in there it is killed now; else that may be what it waits for.
+        The kernel drops SIGTERM for PID 1 of a nested PID namespace without a handler ("deaf" in
+        this module; pid_namespaces(7)). If it is alone in its namespace it is killed now; else it
+        may wait for the others.
 
         Returns:
-            Whether to look again: there was somebody on a terminal, deaf and not alone, or perhaps
-            deaf, or there was no time to look at everybody.
+            Whether to look again: a process has a terminal, is deaf and not alone, or is perhaps
+            deaf, or the time was too short to look at all.
         """
         end = monotonic() + LOOKING_SECONDS
         found = dict(alive(LOOKING_SECONDS))
@@ -142,7 +143,7 @@ class Survivors:
                 descendants.send_to(pid, stat.birth, (SIGHUP, SIGCONT))
         is_sure = True
         for pid, stat in found.items():
-            if monotonic() > end:  # nor was everybody seen, perhaps
+            if monotonic() > end:  # alive() may have ended early, too
                 return True
             is_deaf = _is_deaf(pid, stat, end)
             if is_deaf is None:
@@ -155,10 +156,10 @@ class Survivors:
         return bool(on_terminals or self._deaf - self._killed or not is_sure)
 
     def name_all(self, look: "Look | None") -> None:
-        """Name each one that is still there; before SIGKILL, after which there is less to see.
+        """Record each one that is still there, before SIGKILL: after that there is less to see.
 
         Args:
-            look: what was found out about them, as far as it got.
+            look: what was found out about them so far.
         """
         self._is_killing = True
         self._peeked = look
@@ -166,14 +167,14 @@ class Survivors:
         self._seconds_named = self._seconds()
 
     def tell_named(self) -> None:
-        """Tell of those that were named: SIGKILL had not to wait for that."""
+        """Log those that were named; this comes after SIGKILL, which does not wait for it."""
         named, self._named = self._named, []
         for pid, stat in named:
             if pid not in self._killed:
                 self._tell_survivor(pid, stat.name, stat.in_words(), self._seconds_named)
 
     def finished(self) -> None:
-        """Tell how it ended; who is left may be hidden (hidepid)."""
+        """Log how the drain ended; /proc may hide the processes that are left (hidepid)."""
         left = {pid for pid, _ in alive(NAMING_SECONDS)} if self.gave_up else set()
         is_hidden = self.gave_up and not pids()
         finished = None if self._known is None else len(self._known - self._killed - left)
@@ -196,7 +197,7 @@ class Survivors:
 
 
 def note(supervisor: "Supervisor") -> None:
-    """Note which processes remain, before they are asked to go."""
+    """Record which processes are left, before they are asked to stop."""
     settings = supervisor.settings
     supervisor.survivors = Survivors(supervisor.report, settings.drain)
     if settings.leftovers:
@@ -206,7 +207,7 @@ def note(supervisor: "Supervisor") -> None:
 
 
 def pids() -> list[int] | None:
-    """Return the pids of everyone, zombies as well; None where /proc does not tell."""
+    """Return the pids of all, zombies as well; None if /proc does not show them."""
     if os.getpid() != 1:
         found = descendants.stats()
         return None if found is None else list(found)
@@ -215,10 +216,7 @@ def pids() -> list[int] | None:
 
 
 def alive(seconds: float) -> "Iterator[tuple[int, Stat]]":
-    """Yield everyone but zombies, as far as /proc tells within so many seconds; the newest first.
-
-    Each comes with what the kernel tells of it.
-    """
+    """Yield all but zombies that /proc shows within so many seconds, with a Stat; newest first."""
     end = monotonic() + seconds
     for pid, stat in _stats(seconds):
         if stat is not None and not stat.is_dead():
@@ -236,9 +234,9 @@ def _stats(seconds: float) -> "Iterator[tuple[int, Stat | None]]":
 
 
 def are_zombies() -> bool:
-    """Tell whether everybody that is there is dead, and waits for a parent outside to reap it."""
+    """Tell whether all that are left are zombies, which a parent outside has to reap."""
     found = pids()
-    if not found:  # hidden (hidepid), for somebody is there
+    if not found:  # hidden (hidepid), since some are there
         return False
     for pid in found:
         stat = proc.stat(pid)
@@ -256,9 +254,9 @@ def _does_not_hear(stat: "Stat") -> bool:
 
 
 def _is_deaf(pid: int, stat: "Stat", until: float) -> bool | None:
-    """Tell whether a process is an init below this namespace that drops a SIGTERM.
+    """Tell whether a process is the init of a nested namespace, for which SIGTERM is dropped.
 
-    None where it is not sure, or not so by now: one that begins blocks signals for a moment.
+    None if that is unknown yet: a process that starts blocks signals for a moment.
     """
     if _has_sigterm(stat.ignored | stat.caught) or not proc.is_nested_init(pid):
         return False
@@ -266,13 +264,13 @@ def _is_deaf(pid: int, stat: "Stat", until: float) -> bool | None:
         from pyinit.later import signal_state, verdicts
 
         verdict = verdicts.judge(signal_state.look(pid, until), SIGTERM, inside=False)
-    except Exception:  # noqa: BLE001 - gone, or not to be looked at: then it may hear
+    except Exception:  # noqa: BLE001 - it is gone, or pyinit may not look
         return None
     return True if verdict == verdicts.Verdict(verdicts.DROPPED) else None
 
 
 def _is_alone(init: int, found: "dict[int, Stat]") -> bool:
-    """Tell whether nobody is below an init, nor in its namespace, as `docker exec` brings in."""
+    """Tell whether no other process is below an init, or in its namespace (`docker exec`)."""
     own = proc.pid_namespace(init)
     return own is not None and not any(
         stat.parent == init or proc.pid_namespace(pid) in {own, None}

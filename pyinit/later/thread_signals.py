@@ -1,8 +1,8 @@
-"""What each thread of a process does with signals. Loaded for ``--inspect``, and for the deaf.
+"""What each thread of a process does with signals: for ``--inspect``, slow stops and the drain.
 
-/proc/PID/status does not tell it all: while a thread waits in sigtimedwait(2) the signals that it
-waits for are neither blocked nor caught there, and yet they are taken. /proc/PID/syscall and
-/proc/PID/mem tell which, to who may trace the process (ptrace(2)), and wchan that it waits at all.
+/proc/PID/status is not enough: while a thread waits in sigtimedwait(2), it shows the signals that
+the thread waits for as neither blocked nor caught. /proc/PID/syscall and /proc/PID/mem show them to
+a process that may trace this one (ptrace(2)); wchan shows only that the thread waits.
 """
 
 import os
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 SIGTIMEDWAIT = {"aarch64": 137, "loongarch64": 137, "riscv64": 137, "x86_64": 128}
 SIGTIMEDWAIT |= {"armv7l": 177, "i686": 177, "ppc64": 176, "ppc64le": 176, "s390x": 177}
 SIGNAL_SET_BYTES = 8
-LOOKING_SECONDS = 0.05  # at a thread that does not rest: some ticks of the clock
+LOOKING_SECONDS = 0.05  # for a thread that does not rest: some ticks of the clock
 FOREVER = float("inf")
 DEAD = frozenset("ZX")
 
 
 def look(pid: int, until: float = FOREVER) -> tuple[Thread, ...]:
-    """Return what the threads of a process do with signals, the first one first.
+    """Return what the threads of a process do with signals, the first thread first.
 
-    Those that have ended are left out, but for the first one, which stays until all have.
+    Threads that have exited are left out, except the first one, which stays until all have exited.
 
     Args:
         pid: the process.
-        until: when to wait no longer for threads that do not rest, on the monotonic clock: for each
-            of very many that are busy LOOKING_SECONDS are much.
+        until: when to wait no longer for threads that do not rest, on the monotonic clock. With
+            very many busy threads, LOOKING_SECONDS for each would be too long.
 
     Raises:
         OSError: there is no such process, or it may not be looked at.
@@ -58,13 +58,13 @@ def fields_of(path: str) -> dict[str, str]:
 
 
 def bits(mask: str) -> frozenset[int]:
-    """Return the signals of a bitmap as /proc/PID/status has it: bit N - 1 stands for signal N."""
+    """Return the signals of a bitmap in /proc/PID/status: bit N - 1 is signal N."""
     value = int(mask, 16)
     return frozenset(signum for signum in range(1, 65) if value >> (signum - 1) & 1)
 
 
 def _thread(pid: int, tid: int, until: float = FOREVER) -> Thread | None:
-    """Return None for a thread that has ended, unless it is the first one."""
+    """Return None for a thread that has exited, unless it is the first one."""
     place = f"/proc/{pid}/task/{tid}"
     try:
         fields, waits, awaited = _at_rest(place, until)
@@ -86,14 +86,15 @@ def _thread(pid: int, tid: int, until: float = FOREVER) -> Thread | None:
 def _at_rest(
     place: str, until: float = FOREVER
 ) -> "tuple[Fields, bool | None, frozenset[int] | None]":
-    """Return the status of a thread, and what it waits for at that very time.
+    """Return the status of a thread, and which signals it waits for at the same moment.
 
-    These are two files, and a thread that takes signal after signal waits in one and not in the
-    other. Who sleeps before and after, and has not slept anew, has not run in between. Who has run
-    and not slept does not wait; to be woken is not to have run. Of any other it is not known.
+    These are two files, and a thread that takes signal after signal may change between two reads.
+    If it sleeps before and after, and the count of sleeps is the same, it has not run in between.
+    If it has used CPU time and has not slept, it does not wait; a wakeup alone uses none. In all
+    other cases the answer is unknown.
 
     Raises:
-        OSError: it has ended.
+        OSError: it has exited.
     """
     end = min(monotonic() + LOOKING_SECONDS, until)
     fields, start = fields_of(f"{place}/status"), _time_run(place)
@@ -114,7 +115,7 @@ def _runs(fields: "Fields") -> bool:
 
 
 def _time_run(place: str) -> str:
-    """Return how long a thread has had a processor; it is told anew at ticks of the clock."""
+    """Return the CPU time of a thread; the kernel updates it at ticks of the clock."""
     try:
         return read(f"{place}/schedstat").partition(" ")[0]
     except OSError:
@@ -126,12 +127,12 @@ def _sleeps(fields: "Fields") -> str | None:
 
 
 def _waiting(place: str, fields: "Fields") -> tuple[bool | None, frozenset[int] | None]:
-    """Return whether a thread waits for signals, and for which; None where that is not told."""
+    """Return whether a thread waits for signals, and for which; None if unknown."""
     if fields["State"][0] in DEAD:
         return False, frozenset()
     try:
         words = read(f"{place}/syscall").split()
-    except OSError:  # not for everybody (PTRACE_MODE_ATTACH), nor in every kernel
+    except OSError:  # not permitted (PTRACE_MODE_ATTACH), or not in this kernel
         words = []
     if words:
         number = SIGTIMEDWAIT.get(os.uname().machine)
@@ -148,14 +149,14 @@ def _waiting_by_function(place: str, fields: "Fields") -> tuple[bool | None, fro
         function = ""
     if "sigtimedwait" in function:
         return True, None
-    # "0" is the answer to who may not know as well.
+    # The kernel also writes "0" if pyinit has no permission.
     is_elsewhere = function not in {"", "0"} or fields["State"][0] == "R"
     return (False, frozenset()) if is_elsewhere else (None, None)
 
 
 def _set_at(pid: int, address: int) -> frozenset[int] | None:
     try:
-        memory = Memory(pid, FOREVER)  # one read is never long
+        memory = Memory(pid, FOREVER)  # one read never takes long
         try:
             words = memory.read(address, SIGNAL_SET_BYTES)
         finally:
@@ -163,7 +164,7 @@ def _set_at(pid: int, address: int) -> frozenset[int] | None:
     except UnreadableError:
         return None
     asked = bits(f"{int.from_bytes(words, sys.byteorder):x}")
-    return asked - {signals.SIGKILL, signals.SIGSTOP}  # the kernel takes these out
+    return asked - {signals.SIGKILL, signals.SIGSTOP}  # the kernel removes these
 
 
 def read(path: str) -> str:

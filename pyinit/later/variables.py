@@ -1,7 +1,7 @@
-"""Warn of a variable that pyinit does not have, where another one was meant most likely.
+"""Warn of a variable that pyinit does not know, if it looks like a typing error.
 
-Never an error: PYINIT_ may begin a name that is nothing to pyinit. A service of Kubernetes called
-pyinit, for one, gives PYINIT_PORT and PYINIT_SERVICE_HOST to every container.
+This is never an error: names that begin with PYINIT_ may come from elsewhere. For example, a
+service of Kubernetes called pyinit gives PYINIT_PORT and PYINIT_SERVICE_HOST to every container.
 """
 
 from pyinit.before import cli, usage
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 PREFIX = "PYINIT_"
 MOST_TOLD = 8
-# Topics that are about a run; PYINIT_VERSION is what a Dockerfile calls the version it installs.
+# Options about a run. --version is left out: a Dockerfile may set PYINIT_VERSION for itself.
 TOPICS = {*cli.FLAGS.values(), *cli.VALUES.values()} - cli.PAGES - {"json"}
 
 
 def tell(report: "Report", names: "Iterable[str]") -> None:
-    """Warn of each one that looks like a variable or an option of pyinit."""
+    """Warn of each name that looks like a variable or an option of pyinit."""
     found = ((name, meant(name)) for name in names)
     for name, right in [pair for pair in found if pair[1]][:MOST_TOLD]:
         report.tell(WARNING, "variable_unknown", name, right)
 
 
 def meant(name: str) -> str:
-    """Return the variable that was meant, or the option where that has none; or nothing."""
+    """Return the variable that was meant, or the option if it has none; else nothing."""
     for right in cli.VARIABLES:  # PYINIT_DRAIN_SECONDS
         if name.startswith(f"{right}_"):
             return right

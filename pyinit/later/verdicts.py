@@ -1,24 +1,25 @@
-"""What the kernel does with a signal that is sent to a process: the rules, and no system call.
+"""What the kernel does with a signal that is sent to a process. Makes no system call.
 
-They are those of kernel/signal.c, for a signal that kill(2) sends and that the sender may send:
+The rules are from kernel/signal.c, for a signal that is sent with kill(2) and permitted:
 
-1. SIGCONT continues a stopped process, whatever the process does with it (prepare_signal).
-2. A signal that the first thread blocks is kept, even if it is ignored: the program may yet change
-   its mind (sig_ignored). So is one that it waits for with sigtimedwait(2), which hides it from the
-   blocked signals in /proc as long as it waits (real_blocked).
-3. PID 1 of a namespace has SIGNAL_UNKILLABLE: what it neither handles nor ignores is dropped. Only
-   SIGKILL and SIGSTOP are not, where they come from an outer namespace (sig_task_ignored). The init
-   of the machine has no outside.
-4. What is ignored is thrown away at once, and so is what is ignored by default.
-5. What is kept goes to any living thread that does not block it (complete_signal), and is treated
-   as in 3 and 4 then (get_signal). The first thread counts in 2 even when it has ended, not here.
-6. SIGTSTP, SIGTTIN and SIGTTOU stop nobody in an orphaned process group (get_signal, POSIX).
-7. A stopped process gets nothing but SIGKILL until it is continued.
-8. Who traces a process gets every signal first but SIGKILL, ignored ones and SIGSTOP for PID 1 too
-   (sig_ignored), and says what becomes of it: nothing is sure then (ptrace_signal).
+1. SIGCONT continues a stopped process, even one that ignores or blocks it (prepare_signal).
+2. The kernel keeps a signal that the first thread blocks, even if the process ignores it: that may
+   change later (sig_ignored). It also keeps a signal that the thread waits for with
+   sigtimedwait(2). Meanwhile /proc does not show this signal as blocked (real_blocked).
+3. PID 1 of a namespace has SIGNAL_UNKILLABLE: the kernel drops a signal that it neither handles nor
+   ignores, except SIGKILL and SIGSTOP from an outer namespace (sig_task_ignored). The init of the
+   machine has no outer namespace.
+4. The kernel discards a signal that is ignored, by the process or by default, at once.
+5. A kept signal goes to any thread that has not exited and does not block it (complete_signal).
+   Rules 3 and 4 apply again then (get_signal). Rule 2 looks at the first thread even if that has
+   exited; this rule does not.
+6. SIGTSTP, SIGTTIN and SIGTTOU stop no process of an orphaned process group (get_signal, POSIX).
+7. A stopped process gets only SIGKILL until it is continued.
+8. A tracer gets every signal except SIGKILL first, even ignored ones, and SIGSTOP for PID 1
+   (sig_ignored). It decides what happens, so no verdict is sure (ptrace_signal).
 """
 
-# Not dataclasses: it takes what there is of typing, half of it while a thread loads structlog.
+# Not dataclasses: they load much more, and typing may be loaded by half while structlog is loaded.
 from typing import NamedTuple
 
 from pyinit import signals
@@ -47,11 +48,11 @@ class Thread(NamedTuple):
     Attributes:
         tid: its id.
         state: a letter (proc(5)).
-        tracer: the pid of who traces it, 0 if nobody does, or nobody who can be seen.
+        tracer: the pid of its tracer; 0 if it has none, or if the tracer cannot be seen.
         blocked: the signals that it blocks.
-        pending: those that are pending for it alone.
-        awaited: those that it waits for (sigwait and its like); None where that cannot be seen.
-        waits: whether it waits for any; None where not even that can be seen.
+        pending: the signals that are pending for this thread alone.
+        awaited: the signals that it waits for (sigwait and similar calls); None if unknown.
+        waits: whether it waits for any; None if unknown.
     """
 
     tid: int
@@ -64,7 +65,7 @@ class Thread(NamedTuple):
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it has not exited."""
         return self.state not in {"Z", "X"}
 
 
@@ -72,15 +73,15 @@ class Process(NamedTuple):
     """What a process does with signals.
 
     Attributes:
-        pid: its pid in the namespace of who looks.
+        pid: its pid in the namespace of pyinit.
         namespace_pid: its pid in its own namespace.
         name: its name, made safe to show.
-        state: what it is doing, in words.
+        state: its state, in words.
         is_machines_init: whether it is the init of the whole machine.
-        in_orphaned_group: whether its process group is orphaned (POSIX); None where unknown.
+        in_orphaned_group: whether its process group is orphaned (POSIX); None if unknown.
         ignored, caught: the signals that it ignores, and those that it has handlers for.
-        pending: those that are pending for the process as a whole.
-        threads: its living threads, after the first one, which may have ended.
+        pending: the signals that are pending for the process as a whole.
+        threads: the first thread, which may have exited, and all others that have not.
     """
 
     pid: int
@@ -101,32 +102,32 @@ class Process(NamedTuple):
 
     @property
     def is_of_kernel(self) -> bool:
-        """Whether it is a thread of the kernel: nobody else can ignore SIGKILL."""
+        """Whether it is a kernel thread: no other process can ignore SIGKILL."""
         return signals.SIGKILL in self.ignored
 
     @property
     def living(self) -> tuple[Thread, ...]:
-        """Its threads that have not ended; never empty."""
+        """Its threads that have not exited; never empty."""
         return tuple(thread for thread in self.threads if thread.is_alive)
 
     @property
     def is_traced(self) -> bool:
-        """Whether somebody traces any of its threads, as strace does."""
+        """Whether a process such as strace traces any of its threads."""
         return any(thread.tracer or thread.state == "t" for thread in self.living)
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it is stopped, by a signal or by who traces it."""
+        """Whether it is stopped, by a signal or by a tracer."""
         return all(thread.state in {"T", "t"} for thread in self.living)
 
 
 class Verdict(NamedTuple):
-    """What becomes of a signal.
+    """What happens to a signal.
 
     Attributes:
-        word: DELIVERED to its handler, TAKEN by who waits for it, HELD while it is blocked,
-            IGNORED, DROPPED because PID 1 has no handler, KILLS, STOPS or CONTINUES.
-        is_sure: False where what was not to be seen may make a difference.
+        word: DELIVERED to its handler, TAKEN by a thread that waits for it, HELD while it is
+            blocked, IGNORED, DROPPED because PID 1 has no handler, KILLS, STOPS or CONTINUES.
+        is_sure: False if something unknown may make a difference.
     """
 
     word: str
@@ -134,20 +135,20 @@ class Verdict(NamedTuple):
 
 
 def default_action(signum: int) -> str:
-    """Return what a signal does to a process that has not said otherwise (signal(7))."""
+    """Return the default action of a signal (signal(7))."""
     return DEFAULTS.get(signum, END)
 
 
 def judge(process: Process, signum: int, *, inside: bool) -> Verdict | None:
-    """Return what becomes of a signal that is sent to a process.
+    """Return what happens to a signal that is sent to a process.
 
     Args:
         process: the process.
         signum: the signal.
-        inside: whether the sender is in the PID namespace of the process; else it is in one above.
+        inside: whether the sender is in the PID namespace of the process, not in an outer one.
 
     Returns:
-        None where there is no such sender: the machine's init has nobody above it.
+        None if there can be no such sender: the init of the machine has no outer namespace.
     """
     if process.is_machines_init and not inside:
         return None
@@ -156,7 +157,7 @@ def judge(process: Process, signum: int, *, inside: bool) -> Verdict | None:
 
 
 def _is_told_first(process: Process, signum: int) -> bool:
-    """Tell whether somebody who traces the process decides on the signal."""
+    """Tell whether a tracer decides on the signal."""
     return process.is_traced and signum != signals.SIGKILL
 
 
@@ -173,7 +174,7 @@ def _untraced(process: Process, signum: int, *, inside: bool) -> Verdict:
 
 
 def _of_first(process: Process, signum: int, word: str) -> Verdict:
-    """Judge what the first thread gets, or what is thrown away at once."""
+    """Judge a signal that the first thread gets, or that is discarded at once."""
     first = process.threads[0]
     is_sure = word == DELIVERED or first.awaited is not None or signum in _PRIVILEGED
     if not is_sure and first.waits and first.awaited is None:
@@ -182,7 +183,7 @@ def _of_first(process: Process, signum: int, word: str) -> Verdict:
 
 
 def _of_kept(process: Process, signum: int, word: str) -> Verdict:
-    """Judge what waits for a thread that does not block it."""
+    """Judge a kept signal, which goes to a thread that does not block it."""
     takes = any(not _keeps(thread, signum) for thread in process.living)
     if any(signum in (thread.awaited or ()) for thread in process.living):
         return Verdict(TAKEN, is_sure=not takes)
@@ -198,7 +199,7 @@ def _keeps(thread: Thread, signum: int) -> bool:
 
 
 def _is_thrown_away(process: Process, signum: int, word: str) -> bool:
-    """Tell whether it is not even pending; for 6 it is, until a thread gets to it."""
+    """Tell whether the signal never becomes pending; those of rule 6 do, for a moment."""
     is_by_group = signum in signals.JOB_CONTROL and signum not in process.ignored
     return word == DROPPED or (word == IGNORED and not is_by_group)
 

@@ -1,4 +1,4 @@
-"""Go on where the kernel refuses a call that the loop lives on, as a seccomp filter may have it."""
+"""Continue if the kernel refuses a call that the loop needs, because of a seccomp filter."""
 
 from pyinit.signals import NEVER_RECEIVED, SIGCHLD, UNKNOWN, pending
 
@@ -10,14 +10,14 @@ else:
 
 
 def take_pending() -> "_signal.struct_siginfo | None":
-    """Take the next pending signal where the kernel refuses to wait for one; SIGCHLD is left.
+    """Take the next pending signal if the kernel refuses to wait for one, but not SIGCHLD.
 
-    A pending signal is discarded when it becomes ignored, blocked or not (POSIX, sigaction()).
-    Were SIGCHLD ignored, if just for a moment, the code of a child could be lost.
-    So a real-time signal that is queued several times comes once.
+    To ignore a signal discards it if it is pending, blocked or not (POSIX, sigaction()). If SIGCHLD
+    were ignored, even for a moment, the exit code of a child could be lost. A real-time signal that
+    is queued several times comes once.
 
     Returns:
-        What was sent, its sender being UNKNOWN; None where nothing is pending.
+        The signal, with an UNKNOWN sender; None if nothing is pending.
     """
     left = pending() - NEVER_RECEIVED - {SIGCHLD}
     if not left:

@@ -1,13 +1,13 @@
-"""What a thread waits for: the system call that it is in, and what that waits on.
+"""What a thread waits for: the system call that it is in, and what that call waits on.
 
-/proc/PID/task/TID/syscall tells the call and its arguments to whoever may trace the process.
+/proc/PID/task/TID/syscall shows the call and its arguments to a process that may trace this one.
 """
 
 import os
 
 from pyinit.later.memory import PAGE, Memory, UnreadableError
 
-# Those that may take long, by their numbers on x86_64 and aarch64 (the tables of arch/*).
+# System calls that may take long, with their numbers on x86_64 and aarch64 (tables of arch/*).
 _CALLS = """
 read 0 63, write 1 64, poll 7 -, ioctl 16 29, readv 19 65, writev 20 66, select 23 -,
 msync 26 227, pause 34 -, nanosleep 35 101, connect 42 203, accept 43 202, sendto 44 206,
@@ -21,7 +21,7 @@ io_uring_enter 426 426, epoll_pwait2 441 441, futex_waitv 449 449, clone 56 220,
 clone3 435 435, execve 59 221, stat 4 -, lstat 6 -, newfstatat 262 79, statx 332 291,
 getdents64 217 61, unlinkat 263 35, sync 162 81, exit_group 231 94
 """
-RUNS = "nothing, it runs"  # what it waits for
+RUNS = "nothing, it is running"  # what it waits for
 ON_DESCRIPTOR = {
     "read", "write", "readv", "writev", "preadv", "ioctl", "connect", "accept", "accept4", "sendto",
     "recvfrom", "sendmsg", "recvmsg", "recvmmsg", "fcntl", "flock", "fsync", "fdatasync", "splice",
@@ -31,9 +31,9 @@ ON_PATH = {"open": 0, "stat": 0, "lstat": 0, "execve": 0, "openat": 1, "newfstat
 ON_POLLED = {"poll", "ppoll"}
 ON_SELECTED = {"select", "pselect6"}
 ON_EPOLL = {"epoll_wait", "epoll_pwait", "epoll_pwait2"}
-# Which column of them a machine has; what came after aarch64 took over its numbers.
+# The column of each machine in that table. Newer machines use the numbers of aarch64.
 COLUMNS = {"x86_64": 1, "aarch64": 2, "riscv64": 2, "loongarch64": 2}
-LOWEST_STACK = 1 << 32  # of a program of 64 bits; others have other numbers
+LOWEST_STACK = 1 << 32  # of a 64-bit program; a 32-bit one has other call numbers
 MOST_TOLD = 3
 MOST_POLLED = 4096
 MOST_SELECTED = 1024  # FD_SETSIZE
@@ -46,13 +46,13 @@ P_ALL, P_PID, P_PGID, P_PIDFD = range(4)  # for waitid
 
 
 class Wait:
-    """What a thread is at.
+    """What a thread waits for.
 
     Attributes:
-        call: the name of the system call, or its number; empty where it runs, or is not told.
-        on: what that waits on, in words; empty where there is nothing to say.
-        pid: which child it waits for; 0 for any, None where it waits for none.
-        is_running: whether it runs.
+        call: the name of the system call, or its number; empty if it is running or unknown.
+        on: what the call waits on, in words; empty if there is nothing to say.
+        pid: the child that it waits for; 0 for any child, None if it waits for none.
+        is_running: whether the thread is running.
     """
 
     __slots__ = ("call", "is_running", "on", "pid")
@@ -63,14 +63,14 @@ class Wait:
         self.is_running = False
 
     def __str__(self) -> str:
-        """Return it as it is told."""
+        """Return it in words, for the log."""
         if self.is_running:
             return RUNS
         return f"{self.call} on {self.on}" if self.on else self.call
 
 
 def of(pid: int, tid: int) -> Wait:
-    """Return what a thread is at. Nothing is raised: what is not told is empty."""
+    """Return what a thread waits for. Never raises: what is unknown is empty."""
     words = _text(f"/proc/{pid}/task/{tid}/syscall").split()
     if not words:
         return Wait(_text(f"/proc/{pid}/task/{tid}/wchan").strip("0"))
@@ -84,7 +84,7 @@ def of(pid: int, tid: int) -> Wait:
     except ValueError:
         return Wait()
     if number < 0 or len(arguments) < 8 or arguments[6] < LOWEST_STACK:  # noqa: PLR2004 - proc(5)
-        return Wait(_text(f"/proc/{pid}/task/{tid}/wchan").strip("0"))  # in no call, a fault, say
+        return Wait(_text(f"/proc/{pid}/task/{tid}/wchan").strip("0"))  # a page fault?
     call = _names().get(number, f"system call {number}")
     return Wait(call, _on(pid, call, arguments), _child(pid, call, arguments))
 
@@ -100,7 +100,7 @@ def _names() -> dict[int, str]:
 def _child(pid: int, call: str, arguments: list[int]) -> int | None:
     if call == "wait4":
         child = arguments[0] & 0xFFFF_FFFF
-        return 0 if child >> 31 else child  # negative is any, or any of a group
+        return 0 if child >> 31 else child  # negative: any child, or any of a group
     if call == "waitid":
         if arguments[0] == P_PIDFD:
             return _of_pidfd(pid, arguments[1])
@@ -109,18 +109,18 @@ def _child(pid: int, call: str, arguments: list[int]) -> int | None:
 
 
 def _of_pidfd(pid: int, descriptor: int) -> int:
-    """Return the pid of the process that a descriptor stands for; 0 where it is not told."""
+    """Return the pid of the process that a pidfd refers to; 0 if unknown."""
     return max([0, *_numbers(pid, descriptor, "Pid:")])
 
 
 def _numbers(pid: int, descriptor: int, key: str) -> list[int]:
-    """Return what stands behind a key in each line of a /proc/PID/fdinfo/FD that has it."""
+    """Return the number after a key in each line of /proc/PID/fdinfo/FD that has it."""
     found = []
     for line in _text(f"/proc/{pid}/fdinfo/{descriptor}").splitlines():
         if line.startswith(key):
             try:
                 found.append(int(line.split()[1]))
-            except (IndexError, ValueError):  # this kernel writes something else there
+            except (IndexError, ValueError):  # this kernel has another format
                 continue
     return found
 
@@ -138,15 +138,15 @@ def _on(pid: int, call: str, arguments: list[int]) -> str:
 
 
 def _path_at(pid: int, address: int) -> str:
-    """Return the path that stands there; empty where none does."""
-    count = min(MOST_CHARACTERS, PAGE - address % PAGE)  # the next page may not be there
+    """Return the path at an address; empty if there is none."""
+    count = min(MOST_CHARACTERS, PAGE - address % PAGE)  # the next page may not be mapped
     raw, is_whole, _ = _memory(pid, address, count).partition(b"\0")
     return raw.decode("utf-8", "backslashreplace") + ("" if is_whole else "...") if raw else ""
 
 
 def _memory(pid: int, address: int, count: int) -> bytes:
     try:
-        memory = Memory(pid, FOREVER)  # one read is never long
+        memory = Memory(pid, FOREVER)  # one read never takes long
         try:
             return memory.read(address, count)
         finally:
@@ -156,7 +156,7 @@ def _memory(pid: int, address: int, count: int) -> bytes:
 
 
 def _polled(pid: int, address: int, count: int) -> list[int]:
-    """Return the descriptors of an array of `struct pollfd`, of which each has 8 bytes."""
+    """Return the descriptors of an array of `struct pollfd`, 8 bytes each."""
     if not 0 < count <= MOST_POLLED:
         return []
     raw = _memory(pid, address, 8 * count)
@@ -164,7 +164,7 @@ def _polled(pid: int, address: int, count: int) -> list[int]:
 
 
 def _selected(pid: int, address: int, count: int) -> list[int]:
-    """Return the descriptors of an `fd_set`, which has a bit for each."""
+    """Return the descriptors of an `fd_set`, one bit each."""
     count = min(count, MOST_SELECTED)
     raw = int.from_bytes(_memory(pid, address, (count + 7) // 8), "little") if address else 0
     return [descriptor for descriptor in range(count) if raw >> descriptor & 1]
@@ -177,7 +177,7 @@ def _all(pid: int, descriptors: list[int]) -> str:
 
 
 def describe(pid: int, descriptor: int) -> str:
-    """Say in words what a descriptor of a process is; empty where that is not to be seen."""
+    """Say in words what a descriptor of a process is; empty if unknown."""
     try:
         target = os.readlink(f"/proc/{pid}/fd/{descriptor & 0xFFFF_FFFF}")
     except OSError:
@@ -206,7 +206,7 @@ def _socket(pid: int, inode: str) -> str:
 
 
 def _row(path: str, inode: str) -> list[str]:
-    """Return the first row of a table that has that inode among its fields; empty without one."""
+    """Return the first row of a table that has this inode as a field; empty if there is none."""
     text = _text(path, MOST_BYTES)
     at = text.find(f" {inode} ")
     if at < 0:
@@ -215,7 +215,7 @@ def _row(path: str, inode: str) -> list[str]:
 
 
 def _address(word: str) -> str:
-    """Return an address of /proc/net/tcp as people write it."""
+    """Return an address of /proc/net/tcp in the usual notation."""
     host, _, port = word.partition(":")
     try:
         raw = bytes.fromhex(host)

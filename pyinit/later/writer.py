@@ -1,9 +1,9 @@
-"""Write events to stderr, one line each, from a thread that may wait where PID 1 may not.
+"""Write events to stderr, one line each, from a thread, so that the loop never waits.
 
-Loaded at the first event. The thread loads structlog (docs/performance.md says how long that
-takes) and writes; the loop only puts events into a queue. So neither the import nor a reader that
-stopped reading delays a signal, and a SIGPIPE or SIGXFSZ that a write causes is the thread's own
-(POSIX: they are sent to the thread), not one for the loop to forward.
+Loaded at the first event. The thread loads structlog (docs/performance.md says how long that takes)
+and writes; the loop only puts events into a queue. So neither the import nor a reader that does not
+read delays a signal. SIGPIPE or SIGXFSZ of a write goes to the thread that writes (POSIX), so the
+loop does not forward it.
 """
 
 import os
@@ -23,42 +23,42 @@ if TYPE_CHECKING:
     from pyinit.settings import Event
 
 QUEUE_LIMIT = 4096
-CROWDED = 256  # more than are told while structlog is loaded: short runs come in order
+CROWDED = 256  # more than come while structlog is loaded: short runs stay in order
 LOADING_SECONDS = 5.0
-FLUSH_SECONDS = 0.6  # for all that is queued
+FLUSH_SECONDS = 0.6  # for the whole queue
 LAST_URGENT = 16
-LAST_SECONDS = 0.4  # for warnings, what was dropped and the last event, to a reader that is slow
+LAST_SECONDS = 0.4  # for warnings, the number of dropped events and the last event
 SWITCH_SECONDS = 0.0005
-ATTEMPTS = 20  # at a descriptor that looks ready and is not: others write to it as well
-ROOM = 1 << 20  # bytes
+ATTEMPTS = 20  # if poll says ready but a write fails: other processes write to it as well
+ROOM = 1 << 20  # bytes of memory that the loop needs
 
 
 class Queue:
     """Events on their way from the loop to the thread; the loop never waits here.
 
-    They come in order, with two exceptions where the reader of stderr is slow: warnings and errors
-    pass a crowd of others, and of a full queue the older half is dropped, but for these.
+    They come in order, with two exceptions if the reader of stderr is slow: warnings and errors
+    overtake many other events, and the older half of a full queue is dropped, except these.
 
     Attributes:
-        dropped: how many were dropped.
+        dropped: how many events were dropped.
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin with an empty queue."""
         self.dropped = 0
         self._closed = False
         self._waiting: deque[Event] = deque()
         self._urgent: deque[Event] = deque()
         self._more = allocate_lock()  # held while there is nothing to take
         self._more.acquire()
-        self._hands = allocate_lock()  # held to take; to put needs none
+        self._hands = allocate_lock()  # held to take events; adding needs no lock
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of events."""
         return len(self._urgent) + len(self._waiting)
 
     def put(self, event: "Event") -> None:
-        """Add one."""
+        """Add an event."""
         is_passing = _is_urgent(event) and len(self._waiting) >= CROWDED
         events = self._urgent if is_passing else self._waiting
         if len(events) >= QUEUE_LIMIT:
@@ -67,10 +67,10 @@ class Queue:
         self._wake()
 
     def take(self) -> "Event | None":
-        """Return the next one, waiting for it if need be; None once there will be no more."""
+        """Wait for the next event and return it; None if the queue is closed and empty."""
         while True:
             with self._hands:
-                is_last = self._closed  # asked first: nothing is put after that
+                is_last = self._closed  # read first: nothing is added after it is set
                 events = self._urgent or self._waiting
                 if events:
                     return events.popleft()
@@ -79,13 +79,13 @@ class Queue:
             self._more.acquire()
 
     def close(self) -> None:
-        """Let the thread end when it has taken all."""
+        """End the thread after the last event."""
         self._closed = True
         self._wake()
 
     def drop_all_but_last(self) -> None:
-        """Keep the last event of all and the last of the urgent ones, the newest first."""
-        with self._hands:  # or the thread might end while they are in none of the two
+        """Keep the last event and the last urgent ones, the newest first."""
+        with self._hands:  # or the thread might see both queues empty and end
             kept = self._take_last(self._waiting, 1)
             self._drop(self._waiting, len(self._waiting))
             kept += self._take_last(self._urgent, LAST_URGENT)
@@ -104,18 +104,18 @@ class Queue:
         return taken
 
     def _wake(self) -> None:
-        if self._more.locked():  # it is the thread alone that locks it
+        if self._more.locked():  # only the thread locks it
             self._more.release()
 
     def _drop_half(self, events: "deque[Event]") -> None:
-        # Half, so that what is dropped is told once in a while and not behind each line.
+        # Half, so that the number of dropped events is logged rarely, not after each line.
         self._drop(events, QUEUE_LIMIT // 2)
 
     def _drop(self, events: "deque[Event]", count: int) -> None:
         for _ in range(count):
             try:
                 event = events.popleft()
-            except IndexError:  # the thread has taken them
+            except IndexError:  # the thread has taken the rest
                 return
             if _is_urgent(event) and events is not self._urgent:
                 self._urgent.append(event)
@@ -124,51 +124,51 @@ class Queue:
 
 
 def _is_urgent(event: "Event") -> bool:
-    """Tell whether a person must know of it; not of each of many orphans (``-w``)."""
+    """Tell whether an event is a warning or an error, except one orphan of many (``-w``)."""
     level, _, name, _ = event
     return level <= WARNING and name != "orphan_reaped"
 
 
 class Writer:
-    """A bounded queue of events and the thread that writes them."""
+    """A bounded queue of events, and the thread that writes them."""
 
     def __init__(self, style: str, when_short: "Callable[[], None] | None" = None) -> None:
-        """Begin the thread.
+        """Start the thread.
 
         Args:
             style: ``auto``, ``console`` or ``json``.
-            when_short: called where loading has left too little memory for the loop.
+            when_short: called if the import has left too little memory for the loop.
 
         Raises:
-            RuntimeError: the system has no thread to give.
+            RuntimeError: the system cannot start another thread.
         """
         self._style = style
         self._when_short = when_short
         self._queue = Queue()
         self._lost = 0  # counted by the loop
         self._failed = 0  # counted by the thread; two counters need no lock
-        self._dropped = 0  # when it was last looked
+        self._dropped = 0  # at the last look
         self._told = 0
         self._loaded = Flag()
         self._finished = Flag()
-        # The loop wants the interpreter back 10 times sooner than CPython's default gives it.
+        # The loop must get the GIL back 10 times faster than with CPython's default.
         sys.setswitchinterval(SWITCH_SECONDS)
-        # Not threading.Thread: its start() waits for the thread, which may die before it begins.
+        # Not threading.Thread: its start() waits for the thread, which may fail before it begins.
         start_new_thread(self._run, ())
 
     def put(self, event: "Event") -> None:
-        """Hand over one event."""
+        """Add one event to the queue."""
         self._queue.put(event)
 
     def add_dropped(self, count: int) -> None:
-        """Count events that were lost on their way here."""
+        """Count events that were lost before the queue."""
         self._lost += count
 
     def close(self) -> None:
-        """Wait for what is queued to be written, but not for a reader that does not read.
+        """Wait until the queue is written, but not for ever: the reader may not read.
 
-        Takes at most LOADING_SECONDS where structlog is still being loaded, then FLUSH_SECONDS.
-        Where that is not enough, warnings and the last event get LAST_SECONDS more.
+        Waits at most LOADING_SECONDS while structlog is loaded, then FLUSH_SECONDS. If that is not
+        enough, warnings and the last event get LAST_SECONDS more.
         """
         self._queue.close()
         self._loaded.wait(LOADING_SECONDS)
@@ -179,7 +179,7 @@ class Writer:
     def _run(self) -> None:
         try:
             self._write_all()
-        except BaseException:  # noqa: BLE001 - out of memory, say; the traceback helps nobody
+        except BaseException:  # noqa: BLE001 - out of memory, for example; a traceback would not help
             self._failed += 1
         finally:
             self._loaded.set()
@@ -212,13 +212,13 @@ class Writer:
     def _emit(self, emit: "Callable[[Event], None]", event: "Event") -> bool:
         try:
             emit(event)
-        except Exception:  # noqa: BLE001 - a closed stderr or a full disk does not concern PID 1
+        except Exception:  # noqa: BLE001 - a closed stderr or a full disk must not end PID 1
             self._failed += 1
             return False
         return True
 
     def _has_dropped_more(self) -> bool:
-        """Tell whether events were dropped for want of room since this was last asked."""
+        """Tell whether a full queue has dropped events since the last call."""
         before, self._dropped = self._dropped, self._queue.dropped + self._lost
         return self._dropped != before
 
@@ -229,13 +229,13 @@ class Writer:
         if self._emit(emit, (WARNING, now, "events_dropped", {"count": count})):
             self._told += count
         else:
-            self._failed -= 1  # nobody misses this one
+            self._failed -= 1  # this event itself does not count
 
 
 def load_emitter(
     style: str, write: "Callable[[str], None]"
 ) -> "tuple[Callable[[Event], None], BaseException | None]":
-    """Return what writes one event: structlog, or less and the reason where it cannot be loaded.
+    """Return a function that writes one event, and the error if structlog cannot be loaded.
 
     Args:
         style: ``auto``, ``console`` or ``json``.
@@ -248,7 +248,7 @@ def load_emitter(
         from pyinit.later.lines import structlog_emitter
 
         emit = structlog_emitter(style, write)
-    except BaseException as error:  # noqa: BLE001 - whatever a broken installation raises
+    except BaseException as error:  # noqa: BLE001 - a broken installation may raise anything
         emit, trouble = plain_emitter(style, write), error
     return lambda event: emit(in_words(event)), trouble
 
@@ -262,16 +262,16 @@ def in_words(event: "Event") -> "Event":
         from pyinit.later import messages
 
         return level, seconds, name, {"message": messages.of(name, keys), **keys}
-    except Exception:  # noqa: BLE001 - the module is gone, say: the keys tell the same
+    except Exception:  # noqa: BLE001 - the module may be gone; the keys say the same
         return event
 
 
 def write_line(line: str) -> None:
-    """Write all of ``line`` and a newline to stderr, waiting as long as that takes.
+    """Write ``line`` and a newline to stderr; wait as long as that takes.
 
     Raises:
-        OSError: stderr is closed, its disk is full, its reader or its terminal is gone, or it takes
-            nothing although it looks ready.
+        OSError: stderr is closed, its disk is full, its reader or its terminal is gone, or writes
+            fail although poll says that it is ready.
     """
     data = (line + "\n").encode("utf-8", "backslashreplace")
     attempts = 0

@@ -1,7 +1,7 @@
-"""Stacks of Python processes, read from their memory; loaded when a stop is slow.
+"""Read the stacks of Python processes from their memory; loaded when a stop is slow.
 
-What is read belongs to somebody else: it may be torn, garbled or made to mislead. So each read is
-bounded in size, all of them in number and time, and what does not fit ends in ``UnreadableError``.
+The memory may change during the read, may be damaged, or may be made to mislead. So each read is
+limited in size, and all reads in number and time. Unexpected content raises ``UnreadableError``.
 """
 
 import os
@@ -14,23 +14,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GREENLETS = "/greenlet/_greenlet"  # in the path of the library that switches between them
+GREENLETS = "/greenlet/_greenlet"  # in the path of the library greenlet
 
 
 def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
     """Return the frames of each thread of a process that runs Python, innermost first, by tid.
 
-    The main thread comes first. A thread that cannot be read, or for which there is no time left,
-    is not there.
+    The main thread comes first. A thread that cannot be read in time is left out.
 
     Args:
         pid: the process.
         deadline: when reading ends, in seconds on the monotonic clock.
-        first: the number of its first thread in its own PID namespace; 0 where that is the pid.
+        first: the tid of its first thread in its own PID namespace; 0 if that is the pid.
 
     Raises:
-        UnreadableError: it runs no Python, may not be looked at, or no thread can be read; the
-            text says why.
+        UnreadableError: it does not run Python, its memory may not be read, or no thread can be
+            read; the text says why.
     """
     thread, program = _program(pid)
     memory = Memory(thread, deadline)
@@ -46,7 +45,7 @@ def read(pid: int, deadline: float, first: int = 0) -> dict[int, list[Frame]]:
 
 
 def _program(pid: int) -> tuple[int, str]:
-    """Return the first thread that has not ended, and the program: what has ended shows neither."""
+    """Return a thread and the program: the first thread that has not exited shows both."""
     reason: OSError | None = None
     for tid in _tids(pid):
         try:
@@ -67,7 +66,7 @@ def _tids(pid: int) -> "Iterator[int]":
 
 def _stacks(first: int, python: Reader) -> dict[int, list[Frame]]:
     found: dict[int, list[Frame]] = {}
-    reason = UnreadableError("no thread of it runs Python")
+    reason = UnreadableError("none of its threads runs Python")
     threads = python.threads()
     for tid in sorted(threads, key=lambda tid: tid != first):
         try:

@@ -1,8 +1,8 @@
-"""The threads of a CPython process and the frames of each, from 3.11 on.
+"""The threads of a CPython process and the frames of each thread, from CPython 3.11 on.
 
-The interpreter leads there from ``_PyRuntime``: to its interpreters, their threads, the innermost
-frame of each thread and from frame to frame outwards. A line comes out of the code's location
-table by the instruction that the frame is at (CPython, InternalDocs/code_objects.md).
+``_PyRuntime`` leads to the interpreters, these to their threads, and each thread to its innermost
+frame; each frame leads to the next one outwards. The location table of the code gives the line of
+the instruction that a frame is at (CPython, InternalDocs/code_objects.md).
 """
 
 from pyinit.later.memory import Memory, UnreadableError
@@ -12,23 +12,23 @@ from pyinit.later.stacks.tables import DISTANCES, FIXED, PLACES
 MOST_INTERPRETERS, MOST_THREADS, MOST_FRAMES = 16, 512, 128
 MOST_CHARACTERS = 1024
 BEGINS = {"<module>", "_run_module_as_main", "Thread._bootstrap"}
-MOST_CODES = 512  # that are remembered: a program may have more made for us
-LONGEST_TABLE = 1 << 15  # of the locations in one function
+MOST_CODES = 512  # code objects in the cache: a hostile program may have any number
+LONGEST_TABLE = 1 << 15  # bytes; of the locations in one function
 UNIT = 2  # bytes of code
-LAST_LINE = (1 << 31) - 1  # a line is an int of C
-FARTHEST = 1 << 20  # from the beginning of a structure, where it makes sense
+LAST_LINE = (1 << 31) - 1  # a line number is an int in C
+FARTHEST = 1 << 20  # the largest offset in a structure that makes sense
 MAJOR = 3
-COOKIE = b"xdebugpy"  # before the interpreter's own table of distances
-TAGS = 7  # bits of a reference that are none of the address, from 3.14 on
+COOKIE = b"xdebugpy"  # at the beginning of the interpreter's own table of offsets
+TAGS = 7  # bits of a reference that do not belong to the address, from 3.14 on
 WIDEST = {1: 1, 2: 2, 4: 4}
-# What runs an event loop until one coroutine is done, of the standard library's asyncio.
+# Functions of asyncio that run an event loop until one coroutine is done.
 LOOPS = {"BaseEventLoop.run_until_complete", "Runner.run"}
-SIGNALS_DUE = 2  # a bit of what is to be done between two instructions, from 3.13 on
-MOST_ARGUMENTS = 4  # of a handler: a method has one more than the two
-MOST_LOCALS = 8  # where such a function may have it
-TASK_WORDS = 40  # a Task has its coroutine within so many
+SIGNALS_DUE = 2  # the bit for signal handlers in the eval breaker, from 3.13 on
+MOST_ARGUMENTS = 4  # of a handler: two, and one more for a method
+MOST_LOCALS = 8  # the coroutine is one of the first local variables of such a function
+TASK_WORDS = 40  # a Task has its coroutine within its first words
 MOST_AWAITED = 32
-# What is read of code, and how many bytes of each.
+# The fields that are read of a code object, with their sizes in bytes.
 OF_CODE = {
     "object_type": 8,
     "object_size": 8,
@@ -38,11 +38,11 @@ OF_CODE = {
     "code_first_line": 4,
     "code_arguments": 4,
 }
-SHIM = "<shim>"  # 3.12 has code for these
-TRIES = 3  # to read a stack twice alike
+SHIM = "<shim>"  # the file name of shim frames in 3.12
+TRIES = 3  # to read the same stack twice
 GARBLED = "its memory is garbled"
-BUSY = "its stack changes from moment to moment: it is busy"
-NO_PYTHON = "it runs no CPython of 3.11 or later"
+BUSY = "its stack changes all the time: it is busy"
+NO_PYTHON = "it does not run CPython 3.11 or later"
 
 
 class Frame:
@@ -50,12 +50,12 @@ class Frame:
 
     Attributes:
         file: the path of its source as the interpreter knows it.
-        line: where it is; 0 where the code does not tell.
+        line: the current line; 0 if the code does not have it.
         function: its qualified name.
-        is_handler: whether it is a signal handler, which interrupted the frame that comes next.
-        is_awaiting: whether it is a coroutine of the event loop that comes next, and is suspended.
-        is_greenlet: whether it is the outermost one of a greenlet; the others are not to be seen.
-        is_deaf: whether a signal has come for whose handler its interpreter has had no time yet.
+        is_handler: whether it is a signal handler, which interrupted the next frame.
+        is_awaiting: whether it is a suspended coroutine of the event loop in the next frame.
+        is_greenlet: whether it is the outermost frame of a greenlet; the others cannot be seen.
+        is_deaf: whether a signal has arrived whose handler the interpreter has not run yet.
     """
 
     def __init__(self, file: str, line: int, function: str) -> None:
@@ -64,27 +64,27 @@ class Frame:
         self.is_handler = self.is_awaiting = self.is_greenlet = self.is_deaf = False
 
     def __str__(self) -> str:
-        """Return it as it is told."""
+        """Return it as the log shows it."""
         return f"{self.file}:{self.line} {self.function}"
 
     @property
     def is_begin(self) -> bool:
-        """Whether it is what the stack of a script or of a thread grows from."""
+        """Whether it is the outermost frame of a script or of a thread."""
         return self.function in BEGINS
 
 
 class Code:
-    """What a code object has of a function: where it stands, and where its lines are.
+    """What a code object says about a function: its file, its name and its lines.
 
     Attributes:
         address: of the object.
-        head: the part of it that all this was found by.
-        file, function: as a frame has them.
+        head: the bytes of it that lead to everything else.
+        file, function: as in a frame.
         first_line: of the function.
-        table: of the lines of its instructions.
-        arguments: how many it takes by position.
-        units: how many instructions it has, with what stands between them.
-        is_sure: whether it was read twice alike.
+        table: the location table of its instructions.
+        arguments: the number of positional arguments.
+        units: the length of its instructions, in units of two bytes.
+        is_sure: whether two reads gave the same.
     """
 
     __slots__ = (
@@ -109,7 +109,7 @@ class Code:
     is_sure: bool
 
     def is_like(self, other: "Code") -> bool:
-        """Tell whether the same was read for both."""
+        """Tell whether both have the same content."""
         return (self.head, self.file, self.function, self.table) == (
             *(other.head, other.file, other.function, other.table),
         )
@@ -119,10 +119,10 @@ class Reader:
     """Reads the stacks of one process that runs one version of CPython."""
 
     def __init__(self, memory: Memory, symbols: Symbols) -> None:
-        """Find out which version it is, and where that keeps things.
+        """Find the version of CPython, and its offsets.
 
         Raises:
-            UnreadableError: it is a version that is not known here, or no CPython.
+            UnreadableError: it is not CPython, or an unknown version of it.
         """
         self._memory = memory
         self._runtime = symbols.address("_PyRuntime")
@@ -139,7 +139,7 @@ class Reader:
         if self.version[0] != MAJOR:
             raise UnreadableError(GARBLED)
         if self.version not in FIXED:
-            msg = f"Python {self.version[0]}.{self.version[1]} is not known to this pyinit"
+            msg = f"this pyinit does not know Python {self.version[0]}.{self.version[1]}"
             raise UnreadableError(msg)
         self._at = {**FIXED[self.version], **self._distances()}
         names = ("frame_code", "frame_previous", "frame_instruction", "frame_copy")
@@ -165,9 +165,9 @@ class Reader:
     _is_free_threaded = False
 
     def threads(self) -> dict[int, list[int]]:
-        """Return the state of each thread that runs Python, by the kernel's tid of the thread.
+        """Return the thread states of each thread that runs Python, by its tid.
 
-        A thread has one in each interpreter that it was in.
+        A thread has one state in each interpreter that it has entered.
 
         Raises:
             UnreadableError: they cannot be read.
@@ -192,15 +192,15 @@ class Reader:
     def stack(self, states: list[int], *, is_first: bool) -> list[Frame]:
         """Return the frames of a thread, innermost first.
 
-        It is read while it runs, so it is done twice: what has stayed the same is where it hangs.
-        Of a thread that is busy that are the outer frames, and the line of the last that it was in.
+        The thread may run meanwhile, so the stack is read twice, and the common part is returned.
+        For a busy thread that is the outer frames; the last one has the line of one of the reads.
 
         Args:
-            states: of the thread, as :meth:`threads` has them.
+            states: of the thread, from :meth:`threads`.
             is_first: whether it is the first thread, which alone runs signal handlers.
 
         Raises:
-            UnreadableError: they cannot be read, or nothing of them stays the same.
+            UnreadableError: they cannot be read, or have nothing in common.
         """
         last: list[Frame] = []
         found: list[Frame] = []
@@ -209,7 +209,7 @@ class Reader:
             last = found
             try:
                 found = self._stack(states, is_first=is_first)
-            except UnreadableError as error:  # it may have changed while it was read
+            except UnreadableError as error:  # it may have changed during the read
                 found, reason = [], str(error)
                 continue
             has_read = True
@@ -231,7 +231,7 @@ class Reader:
         return found
 
     def _are_signals_due(self, thread: int) -> bool:
-        """Tell whether a handler in Python is to run between the next two instructions."""
+        """Tell whether Python has yet to run a signal handler."""
         memory, at = self._memory, self._at
         if "thread_due" in at:
             return bool(memory.number(thread + at["thread_due"]) & SIGNALS_DUE)
@@ -254,7 +254,7 @@ class Reader:
             running.add(frame)
             raw = memory.read(frame, self._frame_bytes)
             code = self._code(self._field(raw, "frame_code") & ~TAGS)
-            # From 3.13 on others are the interpreter's own, between two functions in C.
+            # From 3.13 on, the interpreter has frames of its own without code.
             if code is None and self.version < (3, 13):
                 raise UnreadableError(GARBLED)
             if code is not None:
@@ -274,10 +274,10 @@ class Reader:
         return int.from_bytes(raw[at : at + count], "little")
 
     def _code(self, address: int) -> "Code | None":
-        """Return a function's code; None where there is no such object.
+        """Return the code of a function; None if the object is not code.
 
-        It is read twice, as all is. What was the same is taken again as long as its head is: the
-        object may be gone by then, and another function's code in its place.
+        A code object that two reads found equal is cached. It is used again only if its head has
+        not changed: the memory may hold the code of another function by then.
         """
         memory, at = self._memory, self._at
         known = self._codes.get(address)
@@ -317,7 +317,7 @@ class Reader:
                 copies = memory.number(code.address + at["code_copies"])
                 begin = memory.number(copies + 8 + copy * 8)
         here = self._field(raw, "frame_instruction") - begin
-        # Before its first instruction a frame of 3.11 and 3.12 is one unit before its code.
+        # In 3.11 and 3.12, a new frame points to one unit before its first instruction.
         if here % UNIT or not -UNIT <= here < UNIT * code.units:
             raise UnreadableError(GARBLED)
         line = line_at(code.table, code.first_line, max(here, 0) // UNIT)
@@ -326,7 +326,7 @@ class Reader:
         return Frame(code.file, line, code.function)
 
     def _interrupted(self, frame: int, code: Code) -> int:
-        """Return the frame that a function was given for an argument, as handlers are; or 0."""
+        """Return the frame that a function got as an argument, as signal handlers do; or 0."""
         memory, at = self._memory, self._at
         if not self._frame_type:
             return 0
@@ -344,17 +344,17 @@ class Reader:
         if not self._tuple_type or self._type_of(address) != self._tuple_type:
             return ()
         size = at["object_size"]
-        items = size + (8 if self.version < (3, 14) else 16)  # from then on it keeps its hash
+        items = size + (8 if self.version < (3, 14) else 16)  # 3.14 added the hash
         if memory.number(address + size) != 2:  # noqa: PLR2004
             return ()
         return (memory.number(address + items + 8),)
 
     def _awaiting(self, frame: int, running: set[int]) -> list[Frame]:
-        """Return the coroutine that an event loop runs for, and what that awaits, innermost first.
+        """Return the main coroutine of an event loop, and what it awaits, innermost first.
 
         Args:
-            frame: the event loop's.
-            running: the frames of its thread: one of these awaits nothing, it holds up the loop.
+            frame: the frame of the event loop.
+            running: the frames of its thread. A coroutine among these does not await: it runs.
         """
         memory, at = self._memory, self._at
         coroutine = 0
@@ -388,7 +388,7 @@ class Reader:
         return found
 
     def _coroutine_in(self, address: int) -> int:
-        """Return a coroutine itself, or that of a Task; 0 for anything else."""
+        """Return a coroutine, or the coroutine of a Task; 0 for anything else."""
         if not address or self._if_coroutine(address):
             return address
         try:
@@ -405,7 +405,7 @@ class Reader:
         return address if is_one else 0
 
     def _type_of(self, address: int) -> int:
-        """Return the address of an object's type; 0 where there is no object."""
+        """Return the address of an object's type; 0 if there is no object."""
         try:
             return self._memory.number(address + self._at["object_type"]) if address else 0
         except UnreadableError:
@@ -422,8 +422,8 @@ class Reader:
         if width not in WIDEST or not is_compact:
             raise UnreadableError(GARBLED)
         begin = address + at["text_content"] + (0 if is_ascii else at["text_wide"])
-        # A NUL is behind each text, and none is within a name. So a length that is wrong is found
-        # out, and nothing is told of what lies behind the text.
+        # A NUL follows each text, and a name contains none. That shows a wrong length, and keeps
+        # the memory after the text out of the log.
         raw = memory.read(begin, width * (min(length, MOST_CHARACTERS) + 1))
         encoding = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[width]
         text = raw.decode(encoding, "replace")
@@ -444,7 +444,7 @@ def _told(stack: list[Frame]) -> list[tuple[str, bool]]:
 
 
 def _common(stack: list[Frame], other: list[Frame]) -> list[Frame]:
-    """Return the outer frames that two stacks have in common; the line of the last may differ."""
+    """Return the common outer frames of two stacks; the line of the last one may differ."""
     found: list[Frame] = []
     for one, two in zip(reversed(stack), reversed(other), strict=False):
         if (one.file, one.function) != (two.file, two.function):
@@ -457,20 +457,20 @@ def _common(stack: list[Frame], other: list[Frame]) -> list[Frame]:
 
 
 def covers(table: bytes, units: int) -> bool:
-    """Tell whether a table of locations is for as many units of two bytes as a code has.
+    """Tell whether a location table covers exactly the units of two bytes that a code has.
 
-    The first byte of each entry, and no other one, has its highest bit set.
+    Only the first byte of each entry has its highest bit set.
     """
     return sum((byte & 7) + 1 for byte in table if byte & 128) == units
 
 
 def line_at(table: bytes, first: int, wanted: int) -> int:
-    """Return the line of an instruction, or 0 where the code does not tell.
+    """Return the line of an instruction, or 0 if the code does not have it.
 
     Args:
         table: the code's co_linetable.
         first: the code's first line.
-        wanted: the place of the instruction, in units of two bytes from the first.
+        wanted: the offset of the instruction, in units of two bytes.
     """
     line, at, unit = first, 0, 0
     while at < len(table):
@@ -500,11 +500,11 @@ def _signed(table: bytes, at: int) -> int:
 
 
 def reader(memory: Memory, bases: dict[str, int], program: str) -> Reader:
-    """Return what reads the stacks of a process.
+    """Return a reader for the stacks of a process.
 
     Args:
         memory: its memory.
-        bases: the files that are mapped there, with their addresses.
+        bases: the files that are mapped into it, with their addresses.
         program: the file that it runs.
 
     Raises:

@@ -1,10 +1,10 @@
-"""Where the symbols are that programs in another process's memory export."""
+"""Find the exported symbols of programs in the memory of another process."""
 
 import os
 
 from pyinit.later.memory import MOST_BYTES, PATH_FIELD, Memory, UnreadableError, mappings
 
-# Of elf(5), for 64 bits in the order of bytes of this machine.
+# From elf(5), for 64-bit little-endian files.
 MAGIC = b"\x7fELF\x02\x01"
 HEADERS = 64
 PT_LOAD, PT_DYNAMIC = 1, 2
@@ -14,10 +14,10 @@ MOST_STEPS = 4096  # along a chain of the symbol table
 
 
 class Symbols:
-    """Where the symbols are that a program or a library in a process's memory exports.
+    """The exported symbols of a program or a library in the memory of a process.
 
-    They are found as the dynamic linker finds them, by the table that DT_GNU_HASH points to, in
-    memory alone: the file may be gone, be another one by now, or lie where we cannot see.
+    They are found as the dynamic linker finds them, by the table that DT_GNU_HASH points to. Only
+    the memory is read: the file may be deleted, replaced, or in another mount namespace.
     """
 
     def __init__(self, memory: Memory, base: int) -> None:
@@ -29,7 +29,7 @@ class Symbols:
         self._memory = memory
         head = memory.read(base, HEADERS)
         if not head.startswith(MAGIC):
-            msg = "its program is no ELF of 64 bits"
+            msg = "its program is not a 64-bit ELF file"
             raise UnreadableError(msg)
         table, size, count = (
             int.from_bytes(head[at : at + length], "little")
@@ -60,11 +60,11 @@ class Symbols:
         return dict(zip(words[::2], words[1::2], strict=False))
 
     def _relocated(self, address: int) -> int:
-        # glibc adds where the object lies; musl leaves what the file has.
+        # glibc adds the base address of the object; musl keeps the address of the file.
         return address if address >= self._moved else address + self._moved
 
     def address(self, name: str) -> int:
-        """Return where a symbol is, or 0 where it is none that this object defines."""
+        """Return the address of a symbol; 0 if this object does not define it."""
         wanted = 5381
         for byte in name.encode():
             wanted = (wanted * 33 + byte) & 0xFFFF_FFFF
@@ -97,7 +97,7 @@ def objects(pid: int) -> dict[str, int]:
     """Return the files that are mapped into a process, with the address of the first page of each.
 
     Raises:
-        UnreadableError: /proc does not tell.
+        UnreadableError: /proc does not show them.
     """
     found: dict[str, int] = {}
     for fields in mappings(pid):

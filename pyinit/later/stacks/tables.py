@@ -1,8 +1,8 @@
-"""Where CPython keeps what a stack is read from, by version; written by scripts/stack_tables.py.
+"""Offsets in CPython's structures, by version; written by scripts/stack_tables.py.
 
-``DISTANCES`` are bytes within the structures. ``PLACES`` are bytes within the table that the
-interpreter has of such distances, which stands at the beginning of ``_PyRuntime`` (PEP 768).
-``FIXED`` are bytes of what is in no table.
+``DISTANCES`` are offsets in bytes within the structures. From 3.13 on, the interpreter has a table
+of such offsets at the beginning of ``_PyRuntime`` (PEP 768): ``PLACES`` are offsets in that table.
+``FIXED`` are the offsets that are in no table.
 """
 
 DISTANCES = {
