@@ -15,7 +15,7 @@ from trials.chaos.seen import RUNNER, Seen
 
 CONSOLE = re.compile(r"\d\d:\d\d:\d\d \[(?P<level>error|warning|info|debug) *\] (?P<name>\w*)")
 # In the sentences of TROUBLE.
-TROUBLED = re.compile("could not be|cannot be loaded|(is|are) missing:|memory ran out")
+TROUBLED = re.compile("pyinit could not|cannot be loaded|(is|are) missing here:|memory ran out")
 STOPPING = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}  # nobody, while all are to end
 
 

@@ -15,12 +15,12 @@ from testkit.running import Run
 from trials.hung.program import Program
 
 CHILD = r"^\S+ \(pid 2\)"
-GOES_ON = f"{CHILD} has a handler for SIGTERM .*goes on"
+GOES_ON = f"{CHILD} has a handler for SIGTERM .*continues"
 NOT_GOT = r"did not get SIGTERM"
-IN_HANDLER = "signal handler .*not come back"
-IN_C = "call into C that has not come back"
-BUSY = "has a handler for SIGTERM and is busy"
-RUNS = "it runs"
+IN_HANDLER = "signal handler .*not returned"
+IN_C = "call into C that has not returned"
+BUSY = "has a handler for SIGTERM but is busy"
+RUNS = "it is running"
 USER_TICKS = 11  # in what stat() returns
 
 
@@ -102,10 +102,10 @@ PYTHON_PROGRAMS = (
     _python("an HTTP client, over IPv6", "http_client.py", GOES_ON, r"\[::1\]:7480"),
     _python("`accept()` in a loop with a flag", "accept.py", GOES_ON, r"listens on 127.0.0.1:7433"),
     _python("`time.sleep()`, and the exception swallowed", "retry_loop.py", GOES_ON, "sleep"),
-    _python("a thread that is no daemon, at exit", "thread_at_exit.py", "thread .*no daemon"),
+    _python("a thread that is no daemon, at exit", "thread_at_exit.py", "non-daemon thread"),
     _python("`Thread.join()`", "thread_join.py", "waits for .*thread"),
     _python("a `ThreadPoolExecutor` at exit", "executor_at_exit.py", "waits for .*thread"),
-    _python("an `atexit` hook", "atexit_hook.py", "hook of atexit"),
+    _python("an `atexit` hook", "atexit_hook.py", "atexit hook"),
     _python("asyncio that awaits for ever", "asyncio_await.py", "awaits", "epoll"),
     _python("asyncio, its loop blocked", "asyncio_blocked.py", "event loop", "sleep"),
     _python("asyncio, a thread of its pool", "asyncio_executor.py", "waits for .*thread"),
@@ -118,12 +118,12 @@ PYTHON_PROGRAMS = (
     _python("a loop that computes", "busy_loop.py", BUSY, RUNS),
     _python("a fork after threads", "fork_after_threads.py", r"waits for \S+ \(pid 4\)"),
     _python(
-        "`multiprocessing` join", "multiprocessing_join.py", f"waits for .*{NOT_GOT}, or goes on"
+        "`multiprocessing` join", "multiprocessing_join.py", f"waits for .*{NOT_GOT}, or continues"
     ),
     _python(
         "a `ProcessPoolExecutor` at exit",
         "pool_at_exit.py",
-        "waits for a thread .*beside its child",
+        "waits for .*threads, and its child",
     ),
     _python("a handler that wants a lock", "handler_deadlock.py", IN_HANDLER),
     _python("a handler: `server.shutdown()`", "handler_shutdown.py", IN_HANDLER),
@@ -132,7 +132,7 @@ PYTHON_PROGRAMS = (
     _python("a file that is locked", "file_lock.py", GOES_ON, "flock on .*/lock"),
     _python("`open()` of a FIFO", "fifo_open.py", GOES_ON, "openat .*/fifo"),
     _python("the output of `tail -f`", "tail.py", "tail", "read on a pipe"),
-    _python("state D: `vfork`", "vfork.py", r"\(pid 3\) is at openat", "clone3|vfork"),
+    _python("state D: `vfork`", "vfork.py", r"\(pid 3\) is in openat", "clone3|vfork"),
     replace(
         _python(
             "state D: a dead file server (FUSE)",
@@ -153,14 +153,14 @@ OTHER_PROGRAMS = (
     Program(
         "gunicorn, with a slow request",
         ("OWN", "-m", "gunicorn", "-b", "unix:FOLDER/http", "--chdir", "SOURCES", "wsgi"),
-        r"beside its child python\S* \(pid 3\)",
+        r"and its child python\S* \(pid 3\)",
         "wsgi.py",
         begin=_request,
     ),
     Program(
         "celery, with a task",
         ("OWN", "SOURCES/celery_task.py", "FOLDER"),
-        r"beside its child python\S* \(pid \d+\)",
+        r"and its child python\S* \(pid \d+\)",
         "celery_task.py",
     ),
     Program(
@@ -244,7 +244,7 @@ OTHER_PROGRAMS = (
             *("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c"),
             "sleep 0.02; echo ready; sleep infinity; :",
         ),
-        r"sh \(pid 3\).* PID 1 of a PID namespace",
+        r"sh \(pid 3\).* PID 1 of its own PID namespace",
         waits=r"wait4 for sh \(pid 3\)",
     ),
     Program(

@@ -36,7 +36,7 @@ wall, cpu = monotonic(), process_time()
 from pyinit.later import look
 look.start_new_thread = lambda function, arguments: function(*arguments)
 pid = int(sys.argv[1])
-found = look.Look([pid], (wall, 15, 15), wall + 2, whom=0, stacks=True).keys(pid)
+found = look.Look([pid], (wall, 15, 15), wall + 2, target=0, stacks=True).keys(pid)
 assert "reason" in found, found
 print(monotonic() - wall, process_time() - cpu)
 """

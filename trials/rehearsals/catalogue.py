@@ -4,7 +4,7 @@ from pyinit.rehearse.model import FAILED, KILLED, LOST, SLOW, UNTIDY
 from trials.rehearsals.case import CLIENT, ON_PORT, READY, Case
 
 NOT_GOT = "did not get SIGTERM"
-GOES_ON = r"has a handler for SIGTERM .*goes on"
+GOES_ON = r"has a handler for SIGTERM .*continues"
 NO_TIME = ("pyinit", "-d", "1", "--")  # a drain that is over soon
 UWSGI = (
     *("uwsgi-core", "--plugin", "python3", "--master", "--processes", "2"),
@@ -70,7 +70,7 @@ FAULTS = (
             *_sh("echo ready; sleep infinity; :"),
         ),
         KILLED,
-        "is PID 1 of a PID namespace of its own",
+        "is PID 1 of its own PID namespace",
     ),
     Case(
         "a stopped process",
@@ -103,26 +103,26 @@ FAULTS = (
         "a handler that wants a lock",
         ("PYTHON", "HUNG/handler_deadlock.py"),
         KILLED,
-        "signal handler .*not come back",
+        "signal handler .*not returned",
     ),
     Case(
         "a handler that takes longer than the grace period",
         _python("slow_handler.py", "60"),
         KILLED,
-        "signal handler .*not come back.*slow_handler.py",
+        "signal handler .*not returned.*slow_handler.py",
     ),
     Case(
         "a hook of `atexit` that takes its time",
         _python("slow_atexit.py", "3.5"),
         SLOW,
-        "of the grace period of 6 s: .*hook of atexit .*slow_atexit.py",
+        "of the grace period of 6 s: .*atexit hook .*slow_atexit.py",
         grace=6,
     ),
     Case(
         "a thread that is no daemon",
         ("PYTHON", "HUNG/thread_at_exit.py"),
         KILLED,
-        "thread .*no daemon",
+        "non-daemon thread",
     ),
     Case(
         "asyncio, a task that swallows its cancellation",
@@ -253,7 +253,7 @@ FAULTS = (
         "a server that never answers the request in hand",
         _python("server.py", "PORT", "60", "finishes"),
         KILLED,
-        r"waits for a thread .*server.py",
+        r"waits for .*thread.*server.py",
         options=(*ON_PORT, *CLIENT),
     ),
     Case(
