@@ -407,6 +407,33 @@ SENTENCES = {
             "with exit"
         ),
     ),
+    "a command in the foreground, which began last": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=0)),
+            make(pid=3, parent=2, name="sh", wait=Wait("wait4", pid=0), age=6.0),
+            make(pid=4, parent=2, caught=(), name="sleep", age=5.5),
+            make(pid=5, parent=3, caught=(), name="sleep", age=1.0),
+            ago=5,
+        ),
+        (
+            "sh (pid 2) waits for one of its 2 children, sleep (pid 4), which did not get SIGTERM, "
+            "and a shell runs a trap only after its command has exited: begin the last command of "
+            "the script with `exec`, or use -g so that both get SIGTERM"
+        ),
+    ),
+    "a shell below, which did not get the signal and goes on": (
+        explain(
+            make(name="sh", wait=Wait("wait4", pid=3)),
+            make(pid=3, parent=2, name="sh", wait=Wait("wait4", pid=4), age=6.0),
+            make(pid=4, parent=3, caught=(), name="sleep", age=1.0),
+            ago=5,
+        ),
+        (
+            "sh (pid 2) waits for sh (pid 3): sh (pid 3) waits for sleep (pid 4), which started "
+            "after SIGTERM: sh (pid 3) did not get SIGTERM, or continued after its trap; make its "
+            "parent forward it, or use -g"
+        ),
+    ),
     "a handler that runs a program": (
         explain(
             make(stack=[at(9, "stop", is_handler=True), MAIN], wait=Wait("wait4", pid=3)),

@@ -909,9 +909,13 @@ def test_symbol_that_is_not_there(tables):
     assert not table(library(), **tables)
 
 
-def test_objects_without_symbols():
+@pytest.mark.parametrize("entries", [{1: 1}, {}], ids=["dynamic", "static"])
+def test_objects_without_symbols(entries):
     with pytest.raises(UnreadableError, match="its program has no symbols"):
-        symbols.Symbols(library(entries={1: 1}), BASE)
+        symbols.Symbols(library(entries=entries), BASE)
+
+
+def test_object_of_another_kind():
     with pytest.raises(UnreadableError, match="its program is not a 64-bit ELF file"):
         symbols.Symbols(Image(), BASE)
 

@@ -242,7 +242,11 @@ class _Case:
             is_shell = subject.name in SHELLS
             handler, end = ("trap", "exit") if is_shell else ("handler", "an exception")
             why = f"the {handler} started it, or the program continued after the {handler}"
-            rest += f": {why}; end the {handler} with {end}"
+            advice = f"end the {handler} with {end}"
+            if not self._was_asked(subject):
+                why = f"{subject} did not get {self.called}, or continued after its {handler}"
+                advice = f"make its parent forward it, or use {self.option(subject)}"
+            rest += f": {why}; {advice}"
         return f"{subject} waits for {rest}"
 
     def _awaited(self, subject: "Subject", waited: "Subject", links: int, advice: str) -> str:
@@ -412,11 +416,14 @@ class _Case:
         children = self._children(subject)
         named = [each for each in children if each.pid == pid] if pid else children
         # It waits for the child that it started last, not for a daemon, which leaves the group.
+        # In a shell that is the command in the foreground: a signal with a trap ends its `wait`.
+        is_shell = subject.name in SHELLS
         named.sort(
             key=lambda each: (
                 not self._is_newer(each),
                 not self._is_of_that_tick(each),
                 each.group != subject.group,
+                -(each.began or 0.0) if is_shell else 0.0,
             )
         )
         # The pid may be of another namespace: then only a single child is certain.

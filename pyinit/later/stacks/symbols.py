@@ -10,6 +10,7 @@ HEADERS = 64
 PT_LOAD, PT_DYNAMIC = 1, 2
 DT_STRTAB, DT_SYMTAB, DT_GNU_HASH = 5, 6, 0x6FFF_FEF5
 SYMBOL_BYTES = 24
+NO_SYMBOLS = "its program has no symbols"
 MOST_STEPS = 4096  # along a chain of the symbol table
 
 
@@ -44,6 +45,8 @@ class Symbols:
                 loaded.append(address)
             elif kind == PT_DYNAMIC:
                 dynamic = (address, length)
+        if not all(dynamic):  # linked statically
+            raise UnreadableError(NO_SYMBOLS)
         self._moved = base - min(loaded, default=0)
         entries = self._entries(*dynamic)
         try:
@@ -51,8 +54,7 @@ class Symbols:
                 self._relocated(entries[tag]) for tag in (DT_STRTAB, DT_SYMTAB, DT_GNU_HASH)
             )
         except KeyError as error:
-            msg = "its program has no symbols"
-            raise UnreadableError(msg) from error
+            raise UnreadableError(NO_SYMBOLS) from error
 
     def _entries(self, address: int, length: int) -> dict[int, int]:
         raw = self._memory.read(self._moved + address, min(length, MOST_BYTES))
