@@ -203,6 +203,9 @@ def test_page_fits_80_columns_and_is_plain_in_a_pipe(two_threads):
     assert re.search(r"^34-64 RTMIN..RTMAX +end +dropped +dropped$", page, re.MULTILINE)
 
 
+COLOURED = {**os.environ, "TERM": "xterm", "NO_COLOR": ""}
+
+
 @pytest.mark.parametrize(
     ("variables", "is_coloured"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
@@ -210,7 +213,7 @@ def test_page_fits_80_columns_and_is_plain_in_a_pipe(two_threads):
 )
 def test_colour_is_for_terminals(variables, is_coloured):
     """On a terminal the page has colours, unless NO_COLOR is set or TERM is dumb."""
-    environment = {**os.environ, "TERM": "xterm", **variables}
+    environment = {**COLOURED, **variables}
     option = f"--inspect={os.getpid()}"
     text, code = pexpect.run(f"{PYINIT} {option}", env=environment, withexitstatus=True)
 
@@ -230,7 +233,7 @@ def test_colour_is_for_terminals(variables, is_coloured):
 def test_colours_tell_what_would_not_stop(init, does, sentence, row, colour):
     """The sentence and the verdict are green for a handled SIGTERM, and red for a lost one."""
     run = init(victim("signals", does))
-    page = pexpect.run(f"{PYINIT} --inspect={run.init}", env={**os.environ, "TERM": "xterm"})
+    page = pexpect.run(f"{PYINIT} --inspect={run.init}", env=COLOURED)
     lines = page.decode().splitlines()
     told, default = f"\033[{colour}m{row}\033[0m", "\033[2m{}\033[0m"
 

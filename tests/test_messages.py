@@ -425,11 +425,16 @@ def test_sentences_of_a_stop(start):
         assert len(event["message"].replace(str(VICTIMS), "")) < LONGEST
 
 
-@pytest.mark.parametrize(("variable", "are_there"), [("", True), ("1", False)])
-def test_colours_are_for_terminals_that_want_them(monkeypatch, variable, are_there):
-    """On a terminal the level has a colour, unless NO_COLOR is set; what is told stays the same."""
+@pytest.mark.parametrize(
+    ("unwanted", "kind", "are_there"),
+    [("", "xterm", True), ("1", "xterm", False), ("", "dumb", False)],
+    ids=["terminal", "NO_COLOR", "dumb"],
+)
+def test_colours_are_for_terminals_that_want_them(monkeypatch, unwanted, kind, are_there):
+    """On a terminal the level has a colour, unless it wants none; what is told stays the same."""
     monkeypatch.setattr(os, "isatty", lambda _descriptor: True)
-    monkeypatch.setenv("NO_COLOR", variable)
+    monkeypatch.setenv("NO_COLOR", unwanted)
+    monkeypatch.setenv("TERM", kind)
     (line,) = lines("auto", (WARNING, 0.0, "drain_survivor", SH))
     bare = re.sub(r"\x1b\[\d+m", "", line)
 

@@ -91,7 +91,8 @@ def _utc(seconds: float) -> str:
 
 
 def _console() -> "Processor":
-    colors = os.isatty(STDERR) and not os.environ.get("NO_COLOR")
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    colors = os.isatty(STDERR) and not is_plain
     styles = structlog.dev.ConsoleRenderer.get_default_level_styles(colors)
     return structlog.dev.ConsoleRenderer(
         EVENT_WIDTH,  # by position: the name of the parameter depends on structlog's version
