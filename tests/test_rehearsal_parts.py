@@ -136,6 +136,39 @@ def test_events_are_the_same_however_they_are_split(texts, places, at):
     assert events.facts is None
 
 
+FORGED = {
+    "no-object": "{}",
+    "no-name": '{"timestamp": "2026-01-01T00:00:01Z"}',
+    "name-that-is-no-text": line_of(["e"]),
+    "pid-that-is-no-number": line_of("child_exited", pid=[2]),
+    "code-that-is-no-number": line_of("child_exited", pid=2, code="3"),
+    "signal-that-is-no-text": line_of("child_exited", pid=2, signal=["SIGTERM"]),
+    "no-such-signal": line_of("signal_forwarded", signal="SIGNO", target="process 2"),
+    "no-such-signal-sent": line_of(
+        "signal_forwarded", signal="SIGTERM", sent="SIGNO", target="process 2"
+    ),
+    "no-target": line_of("signal_forwarded", signal="SIGTERM"),
+    "no-signal": line_of("stop_escalated", target="process 2"),
+    "target-that-is-no-text": line_of("kill_after_expired", target=2),
+    "no-number-of-killed": line_of("drain_finished"),
+    "reason-that-is-no-text": line_of("stop_is_slow", pid=2, reason=["it waits"]),
+    "nested-too-deep": line_of("e", key=[[[[[[[[1]]]]]]]]),
+    "nested-beyond-all-bounds": '{"event": ' + "[" * 60_000,
+    "time-before-all-years": '{"event": "e", "timestamp": "0001-01-01T00:00:00"}',
+    "number-without-end": '{"event": "e", "timestamp": "2026-01-01", "pid": ' + "1" * 5000 + "}",
+}
+
+
+@pytest.mark.parametrize("line", FORGED.values(), ids=FORGED)
+def test_what_is_no_event_of_pyinit(line):
+    """A line that lacks a key, or has one of another type, is ignored: the program wrote it."""
+    events = Events()
+    fed(events, [f"{line}\n{line_of('child_exited', pid=2, code=3)}\n".encode()])
+
+    assert ["child_exited"] == [event["event"] for event in events.placed(0.0)]
+    assert "" == events.complaint()
+
+
 def test_events_have_their_place_in_time():
     """Counted from a moment of the wall clock."""
     events = Events()
@@ -174,11 +207,7 @@ class Everybody:
 
     def __init__(self, *used, child=None):
         self.used = list(used)
-        self.one = child
-
-    def child(self, *, has_init):
-        assert has_init
-        return self.one
+        self.seen = [child] if child is not None else []
 
     def cpu(self, *, is_init_apart):
         assert is_init_apart
@@ -670,8 +699,9 @@ def test_nobody_is_in_a_namespace_that_is_not_there():
     """Neither PID 1, nor a child, nor anybody who is asleep."""
     people = census.Census(os.getpid())
 
-    assert ([], None, None) == (people.look(), people.init, people.child(has_init=True))
-    assert people.child(has_init=False) is None
+    assert ([], None) == (people.look(), people.init)
+    assert census.child_of("pyinit", people.seen) is None
+    assert census.child_of(NONE, people.seen) is None
     assert people.cpu(is_init_apart=True) is None
 
 

@@ -418,6 +418,24 @@ CASES = {
         {"code": 131, "events": [event("signal_forwarded", 0.0, sent="SIGQUIT")]},
         (model.GRACEFUL, "the last process exited 1.00 s after SIGTERM, code 131", []),
     ),
+    "graceful-in-time-or-not-seen": (
+        [init(9.0), child(9.0)],
+        {"code": 0, "seconds": 9.0, "unwatched": 4.5},
+        (
+            model.GRACEFUL,
+            (
+                "the last process exited 9.00 s after SIGTERM, code 0; pyinit-rehearse itself did "
+                "not run for the last 4.50 s of that (^Z, or a busy machine), so the stop may "
+                "have been faster"
+            ),
+            [],
+        ),
+    ),
+    "slow-in-spite-of-what-was-not-seen": (
+        [init(9.0), child(9.0)],
+        {"code": 0, "seconds": 9.0, "unwatched": 3.5},
+        (model.SLOW, "the stop took 9.00 s of the grace period of 10 s", []),
+    ),
     "killed-with-a-reason": (
         [init(10.0, **BY_ENGINE), child(**CHILD, reason="sh (pid 2) waits: use -g")],
         {},

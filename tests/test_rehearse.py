@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from testkit.namespaces import USER
-from testkit.processes import state, until
+from testkit.processes import children, state, until
 from testkit.programs import PYINIT, PYTHON, REHEARSE
 
 from pyinit import __version__
@@ -874,6 +874,9 @@ def test_what_the_command_writes_where_pyinit_does(rehearse):
 echo '{"event": 1, "timestamp": "2026-01-01T00:00:00Z"}' > /proc/1/fd/2
 echo '{"message": "hello"}' > /proc/1/fd/2
 echo '{"event": "hello", "timestamp": "today"}' > /proc/1/fd/2
+echo '{"event": "signal_forwarded", "timestamp": "2026-01-01T00:00:00Z"}' > /proc/1/fd/2
+echo '{"event": ["hello"], "timestamp": "2026-01-01T00:00:00Z"}' > /proc/1/fd/2
+echo '{"event": "hello", "pid": [2], "timestamp": "2026-01-01T00:00:00Z"}' > /proc/1/fd/2
 echo ready
 exec sleep 99
 """
@@ -881,6 +884,43 @@ exec sleep 99
 
     assert GRACEFUL == done.code, done.err
     assert "hello" not in str(done.run["events"])
+
+
+UNWATCHED = """
+import os, signal, sys, time
+
+def stop(*_):
+    os.close(os.open(sys.argv[1], os.O_RDONLY))
+    time.sleep(1.5)
+    sys.exit()
+
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def test_rehearsal_that_is_stopped_itself(tmp_path):
+    """As by ^Z: the report says for how long no end could be seen, and names no grace period."""
+    file, fifo = tmp_path / "run.json", tmp_path / "go"
+    os.mkfifo(fifo)
+    line = [REHEARSE, *READY, "--json", str(file), "--", *python(UNWATCHED), str(fifo)]
+    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert b"rehearsal: SIGTERM\n" in iter(process.stderr.readline, b"")
+        process.send_signal(signal.SIGSTOP)
+        assert until(lambda: state(process.pid) == "T")
+        fifo.write_text("")
+        assert until(lambda: [state(pid) for pid in children(process.pid)] == ["Z"])
+        process.send_signal(signal.SIGCONT)
+        process.stderr.read()
+    [run] = json.loads(file.read_text())["runs"]
+
+    assert GRACEFUL == process.returncode
+    assert 1 < run["unwatched"] <= run["seconds"]
+    assert "pyinit-rehearse itself did not run for the last" in run["cause"]
+    assert run["enough"] is None
 
 
 def test_hostile_names(rehearse):

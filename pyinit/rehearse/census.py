@@ -10,12 +10,13 @@ import fcntl
 import os
 import resource
 import struct
+from collections.abc import Sequence
 from time import monotonic
 from typing import NamedTuple
 
 from pyinit.later import proc
 from pyinit.rehearse.errors import NotRehearsedError
-from pyinit.rehearse.model import Process
+from pyinit.rehearse.model import NONE, Process
 
 GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info) of linux/pidfd.h, with 64 bytes
 INFO_EXIT = 1 << 3
@@ -133,6 +134,18 @@ class Seen:
             pass
 
 
+def child_of(init: str, everybody: Sequence[Seen]) -> Seen | None:
+    """Return the process that the command became; None if it was not seen (yet).
+
+    Args:
+        init: the name of the init; with NONE the command is PID 1 itself.
+        everybody: all processes in the order in which they were seen, PID 1 first.
+    """
+    if init == NONE:
+        return everybody[0] if everybody else None
+    return next((seen for seen in everybody if seen.process.parent == 1), None)
+
+
 class Census:
     """All of a PID namespace, found from what made it.
 
@@ -165,16 +178,6 @@ class Census:
     def init(self) -> Seen | None:
         """PID 1; None as long as it is not there."""
         return self.seen[0] if self.seen else None
-
-    def child(self, *, has_init: bool) -> Seen | None:
-        """Return the process that the command became; None as long as it is not there.
-
-        Args:
-            has_init: whether PID 1 is an init, and not the command itself.
-        """
-        if not has_init:
-            return self.init
-        return next((seen for seen in self.seen if seen.process.parent == 1), None)
 
     def look(self) -> list[Seen]:
         """Look at everybody; return those that are new and have a pidfd to wait for.

@@ -20,12 +20,11 @@ from pyinit.child import fill_holes
 from pyinit.rehearse.container import Container
 from pyinit.rehearse.inits import KNOWN, Init, called, split
 from pyinit.rehearse.errors import MissingLibraryError, NotRehearsedError
-from pyinit.rehearse.model import Plan, Run
+from pyinit.rehearse.model import CODE_OF_SIGNAL, Plan, Run
 from pyinit.rehearse.reports import junit, text
 from pyinit.rehearse.reports.columns import plain, safe
 
 GRACEFUL, NOT_GRACEFUL, NOT_REHEARSED = range(3)
-CODE_OF_SIGNAL = 128
 INTERRUPTED = CODE_OF_SIGNAL + signal.SIGINT
 STDOUT, STDERR = 1, 2
 FILES = {

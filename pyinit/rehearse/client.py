@@ -7,7 +7,7 @@ import signal
 import subprocess
 from time import monotonic
 
-from pyinit.rehearse.model import Load, Plan
+from pyinit.rehearse.model import CODE_OF_SIGNAL, Load, Plan
 
 # For a shell: what may be opened, as the rehearsal was started. To watch many it takes more itself.
 LIMIT = f"ulimit -S -n {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"
@@ -39,8 +39,8 @@ class Client:
         ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
         found = os.waitid(os.P_PID, self._process.pid, ended)
         if found is not None and self.load.ended is None:
-            has_exited = found.si_code == os.CLD_EXITED
-            self.load.code = found.si_status if has_exited else 128 + found.si_status
+            killed = 0 if found.si_code == os.CLD_EXITED else CODE_OF_SIGNAL
+            self.load.code = killed + found.si_status
             self.load.ended = monotonic()
 
     def finish(self) -> None:

@@ -10,6 +10,7 @@ import selectors
 import signal
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Callable
 from time import monotonic, time
 from typing import Self
@@ -18,16 +19,17 @@ from pyinit.before import names
 from pyinit.child import exit_code
 from pyinit.later import proc
 from pyinit.rehearse import fates, leaks, verdict
-from pyinit.rehearse.census import SHIM, Census, Seen
+from pyinit.rehearse.census import SHIM, Census, Seen, child_of
 from pyinit.rehearse.client import LIMIT, Client
 from pyinit.rehearse.errors import NotRehearsedError
 from pyinit.rehearse.inits import Init, found
-from pyinit.rehearse.model import NONE, Plan, Run
+from pyinit.rehearse.model import Plan, Run
 from pyinit.rehearse.readiness import Readiness, listens
 from pyinit.rehearse.streams import Events, Output
 
 LOOK_SECONDS = 0.02  # between two looks for new processes
 AGAIN_SECONDS = 0.5  # from the first stop signal to the second one
+LATE_SECONDS = 1.0  # between two waits: more means that the rehearsal was stopped, or starved
 AFTERWARDS_SECONDS = 2.0  # to read what is left in the pipes
 CANNOT_RUN = "unshare: failed to execute "
 UNKNOWN_OPTION = ": unrecognized option"
@@ -84,6 +86,8 @@ class Container:
         self._again: float | None = None
         self._killed: float | None = None
         self._child_ended: float | None = None
+        self._waits = deque([0.0], maxlen=3)  # when the last ones were over
+        self._unwatched = 0.0
         self._is_asked = self._is_given_up = self._is_over = False
         self._waker = -1
         self._client: Client | None = None
@@ -252,10 +256,13 @@ class Container:
         """Wait for what the kernel tells, and note it: ends in their order, then who is left."""
         child = self._child()
         has_child_ended = False
-        for key, _ in self._selector.select(seconds):
+        ready = self._selector.select(seconds)
+        self._waits.append(monotonic())
+        for key, _ in ready:
             if isinstance(key.data, Seen):
                 self._selector.unregister(key.fd)
                 self._census.note_end(key.data)
+                self._note_gap()
                 has_child_ended |= key.data is child
             elif isinstance(key.data, Output | Events):
                 if not key.data.read():
@@ -264,6 +271,15 @@ class Container:
                 key.data()
         if child is not None and has_child_ended:
             self._note_child_ended(child)
+
+    def _note_gap(self) -> None:
+        """Note for how long an end may have gone unseen, for example because ^Z stopped this.
+
+        A wait that is stopped and goes on returns nothing, so the end is seen by the next one.
+        """
+        if self._stopped is not None:
+            gap = self._waits[-1] - max(self._waits[0], self._stopped)
+            self._unwatched = gap if gap > LATE_SECONDS else 0.0
 
     def _note_over(self) -> None:
         self._is_over = True
@@ -281,7 +297,7 @@ class Container:
             self._tell(f"the child exited after {self._child_ended - self._stopped:.2f} s{rest}")
 
     def _child(self) -> Seen | None:
-        return self._census.child(has_init=self._init.name != NONE)
+        return child_of(self._init.name, self._census.seen)
 
     def _approach(self, now: float) -> None:
         """See whether it is ready, and then whether it is time to stop it."""
@@ -336,7 +352,7 @@ class Container:
             self._again = now
             self._signal(self._plan.signal)
             self._tell(f"{names.name(self._plan.signal)} again")
-        if self._killed is None and now >= stopped + self._plan.grace:
+        if self._killed is None and self._census.living and now >= stopped + self._plan.grace:
             for seen in self._census.living.values():
                 seen.look_closely()
             self._killed = now
@@ -373,7 +389,7 @@ class Container:
     def _left(self) -> str:
         for event in self._events.placed(0.0):
             if event["event"] == "drain_started":
-                return f" and left {event['remaining']} behind, as daemons do"
+                return f" and left {event.get('remaining')} behind, as daemons do"
         return ""
 
     def _fail(self, text: str) -> None:
@@ -401,6 +417,7 @@ class Container:
             booted=stopped - self._began,
             again=_from(stopped, self._again),
             child_ended=_from(stopped, self._child_ended),
+            unwatched=self._unwatched,
             code=self._code(),
             events=self._events.placed(time() - monotonic() + stopped),
             output=self._output.lines(),

@@ -76,9 +76,9 @@ def found(
 def _shared_memory(facts: list[str]) -> list[Leak]:
     leaks = []
     for line in facts:
-        if found := re.fullmatch(r"(\d+) (/dev/shm/.*)", line):
+        if found := re.fullmatch(r"(\d{1,20}) (/dev/shm/.*)", line):
             leaks.append(Leak("POSIX shared memory", found[2], f"{int(found[1]):,} bytes"))
-        elif found := re.match(r" *-?\d+ +(\d+) +\d+ +(\d+) ", line):  # key, id, rights, size
+        elif found := re.match(r" *-?\d+ +(\d+) +\d+ +(\d{1,20}) ", line):  # key, id, rights, size
             size = f"{int(found[2]):,} bytes"
             leaks.append(Leak("System V shared memory", f"segment {found[1]}", size))
     return leaks

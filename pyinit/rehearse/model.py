@@ -25,6 +25,7 @@ KILLED_BY_ANOTHER = "killed by another process"  # SIGKILL from within
 FATES = (BY_ITSELF, ASKED, KILLED_BY_INIT, KILLED_BY_ENGINE, KILLED_WITH_PID1, KILLED_BY_ANOTHER)
 
 NONE = "none"  # in place of an init: the command is PID 1 itself
+CODE_OF_SIGNAL = 128  # 128 + N is the exit code of a process that signal N killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ class Run:
         child_ended: when the child of the init ended; None where it did not.
         seconds: until nobody was left.
         code: of the container: what PID 1 exited with; 137 where it was killed.
+        unwatched: seconds right before the last process was seen to end in which the rehearsal did
+            not run, for example because of ^Z; 0 if it did.
         enough: a grace period in seconds that would be enough, whole; None where none is known.
         processes: by pid.
         leaks: what outlived it.
@@ -190,6 +193,7 @@ class Run:
     again: float | None = None
     child_ended: float | None = None
     seconds: float = 0.0
+    unwatched: float = 0.0
     code: int | None = None
     enough: int | None = None
     processes: list[Process] = field(default_factory=list)

@@ -4,7 +4,7 @@ import contextlib
 import socket
 from typing import NamedTuple
 
-from pyinit.rehearse.census import Census
+from pyinit.rehearse.census import Census, child_of
 from pyinit.rehearse.model import NONE, Plan
 from pyinit.rehearse.streams import Output
 
@@ -26,7 +26,7 @@ class Readiness:
     def __init__(self, plan: Plan, init: str, census: Census, output: Output) -> None:
         """Keep the plan, the name of the init, the processes and the output."""
         self._plan = plan
-        self._has_init = init != NONE
+        self._init = init
         self._census = census
         self._output = output
         self._used = float("-inf")  # by all together, when they fell asleep; nanoseconds
@@ -40,7 +40,7 @@ class Readiness:
             now: the time (monotonic).
         """
         plan = self._plan
-        child = self._census.child(has_init=self._has_init)
+        child = child_of(self._init, self._census.seen)
         if child is None or not child.is_program:
             return None
         pause = plan.after or 0.0
@@ -68,7 +68,7 @@ class Readiness:
         return Ready(how, stop_from) if is_ready else None
 
     def _is_quiet(self, now: float) -> bool:
-        used = self._census.cpu(is_init_apart=self._has_init)
+        used = self._census.cpu(is_init_apart=self._init != NONE)
         if used is None or used - self._used > QUIET_SHARE * QUIET_SECONDS * 1e9:
             self._used, self._since = float("-inf") if used is None else used, now
             return False

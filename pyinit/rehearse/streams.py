@@ -8,10 +8,30 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from pyinit.before import names
 from pyinit.rehearse import leaks
 
 MOST_LINES = 50  # of output that are kept
 MOST_EVENTS = 10_000
+# The keys of events that a rehearsal reads (docs/events.md), and those that an event must have.
+TYPES = {
+    "event": str,
+    "pid": int,
+    "code": int,
+    "signal": str,
+    "sent": str,
+    "target": str,
+    "reason": str,
+    "killed": int,
+}
+SIGNALS = ("signal", "sent")
+NEEDED = {
+    "signal_forwarded": ("signal", "target"),
+    "stop_escalated": ("signal", "target"),
+    "kill_after_expired": ("target",),
+    "drain_finished": ("killed",),
+}
+DEEPEST = 8  # of pyinit's: an event, a list, an object in it, and its stack
 LONGEST_LINE = 65536
 CHUNK = 65536
 
@@ -134,10 +154,29 @@ class Events(Stream):
 
 
 def _event(line: str) -> dict[str, Any] | None:
-    """Return what pyinit told; None where it was cut, or is the program's (/proc/1/fd/2)."""
+    """Return an event of pyinit; None if the line is none.
+
+    pyinit may have been killed in the middle of a line, and the program can write to the same pipe
+    (/proc/1/fd/2), so an event counts only if it has the keys and types that a rehearsal reads.
+    """
     try:
         event: dict[str, Any] = json.loads(line)
-        datetime.fromisoformat(event["timestamp"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        datetime.fromisoformat(event["timestamp"]).timestamp()
+        needed = ("event", *NEEDED.get(event["event"], ()))
+        is_event = (
+            all(key in event for key in needed)
+            and all(type(event[key]) is TYPES[key] for key in TYPES if key in event)
+            and all(names.number(event[key]) for key in SIGNALS if key in event)
+            and _depth(event) <= DEEPEST
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
-    return event if isinstance(event.get("event"), str) else None
+    return event if is_event else None
+
+
+def _depth(value: object) -> int:
+    """Return how deep lists and objects are nested."""
+    if not isinstance(value, dict | list):
+        return 0
+    within = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, within), default=0)

@@ -20,8 +20,8 @@ from pyinit.before import names
 from pyinit.later.messages import FAULTS
 from pyinit.later.proc import called
 from pyinit.rehearse import model, servers
-from pyinit.rehearse.census import Seen
-from pyinit.rehearse.model import NONE, Plan, Process, Run
+from pyinit.rehearse.census import Seen, child_of
+from pyinit.rehearse.model import CODE_OF_SIGNAL, NONE, Plan, Process, Run
 from pyinit.rehearse.reports.timeline import seconds
 
 HALF = 0.5  # of the grace period
@@ -47,13 +47,13 @@ def judge(run: Run, plan: Plan, everybody: list[Seen]) -> None:
         if cause:
             run.verdict, run.cause = verdict, cause
             break
-    if run.verdict not in {model.KILLED, model.LOST}:
+    if run.verdict not in {model.KILLED, model.LOST} and not run.unwatched:
         run.enough = max(1, math.ceil(run.seconds * MARGIN))
     for pattern, change in ADVICE:
         found = re.search(pattern, run.cause)
         if found and not run.is_graceful:
             run.advice.append(found.expand(change).replace("{signal}", run.signal))
-    child = _child(run, everybody)
+    child = child_of(run.init, everybody)
     if run.verdict in {model.KILLED, model.LOST} and child is not None:
         run.advice += filter(None, [servers.advice(child.process.name, run.signal)])
     run.advice += _more_advice(run)
@@ -70,12 +70,17 @@ def _graceful(run: Run, plan: Plan, everybody: list[Seen]) -> str:
         rest += f"; it had exited before the second {run.signal}"
     rest = _unhandled(run, plan, everybody) + rest
     took = seconds(run.seconds)
+    if run.unwatched:
+        rest += (
+            f"; pyinit-rehearse itself did not run for the last {seconds(run.unwatched)} of that "
+            "(^Z, or a busy machine), so the stop may have been faster"
+        )
     return f"the last process exited {took} after {run.signal}, code {run.code}{rest}"
 
 
 def _unhandled(run: Run, plan: Plan, everybody: list[Seen]) -> str:
     """Say that the child has no handler if the signal killed it: it may or may not need one."""
-    child = _child(run, everybody)
+    child = child_of(run.init, everybody)
     if child is None or child.process.signal != run.signal or child.signals.of(plan.signal):
         return ""
     name = called(child.process.name, child.process.pid)
@@ -86,7 +91,7 @@ def _killed(run: Run, plan: Plan, everybody: list[Seen]) -> str:
     by_engine = [each for each in everybody if each.process.fate == model.KILLED_BY_ENGINE]
     if not by_engine:
         return ""
-    child = _child(run, everybody)
+    child = child_of(run.init, everybody)
     if child is not None and child in by_engine:
         why = _why(run, plan, child)
         return why or (
@@ -133,7 +138,7 @@ def _lost(run: Run, plan: Plan, everybody: list[Seen]) -> str:
         if run.load.code is None:
             return "the load was still waiting for an answer after the program had exited"
         return f"the load failed with code {run.load.code}: the program exited without serving it"
-    child = _child(run, everybody)
+    child = child_of(run.init, everybody)
     if child is not None and _is_cut_short(run, plan, child):
         return (
             f"the second {run.signal} killed {called(child.process.name, child.process.pid)} while "
@@ -214,7 +219,7 @@ def _failed(run: Run, plan: Plan, everybody: list[Seen]) -> str:
         )
     sent = {event.get("sent", "") for event in run.events if event["event"] == "signal_forwarded"}
     signums = {plan.signal} | {names.number(name) for name in sent if name}
-    if code in {0, *(128 + signum for signum in signums)}:
+    if code in {0, *(CODE_OF_SIGNAL + signum for signum in signums)}:
         return ""
     return (
         f"the exit code after {run.signal} was {code}, which means failure: exit with 0, or use "
@@ -223,7 +228,7 @@ def _failed(run: Run, plan: Plan, everybody: list[Seen]) -> str:
 
 
 def _slow(run: Run, _plan: Plan, everybody: list[Seen]) -> str:
-    if run.seconds <= run.grace * HALF:
+    if run.seconds - run.unwatched <= run.grace * HALF:  # it may have been in time
         return ""
     reasons = [seen.process.reason for seen in everybody if seen.process.reason]
     why = f": {reasons[0]}" if reasons else ""
@@ -238,12 +243,6 @@ FINDERS = (
     (model.FAILED, _failed),
     (model.SLOW, _slow),
 )
-
-
-def _child(run: Run, everybody: list[Seen]) -> Seen | None:
-    if run.init == NONE:
-        return everybody[0] if everybody else None
-    return next((seen for seen in everybody if seen.process.parent == 1), None)
 
 
 def _names(processes: Iterable[Process]) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 
 from pyinit.before import names
 from pyinit.rehearse import model
-from pyinit.rehearse.model import Process, Run
+from pyinit.rehearse.model import CODE_OF_SIGNAL, Process, Run
 from pyinit.rehearse.reports.columns import safe
 
 MOST_ROWS = 20  # where there are more processes those that are alike share a row
@@ -27,7 +27,6 @@ KILLED = {
     model.KILLED_WITH_PID1: "killed with PID 1",
     model.KILLED_BY_ANOTHER: "SIGKILL from inside",
 }
-CODE_OF_SIGNAL = 128
 
 
 @dataclass(frozen=True, slots=True)
