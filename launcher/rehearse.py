@@ -4,7 +4,7 @@
 import sys
 
 if not sys.flags.safe_path:
-    del sys.path[0]  # the directory of this script: what lies there is no module of ours
+    del sys.path[0]  # the directory of this script, which has no module of pyinit
 
 from pyinit.rehearse.cli import main
 

@@ -291,9 +291,9 @@ def test_text_tells_all_else():
     ("load", "told", "end"),
     [
         (Load("curl", -1.0, 0.5, 0), "curl: succeeded, code 0 after 1.50 s", "code 0"),
-        (Load("curl", -1.0, None, None), "curl: did not finish, and was killed", "stopped"),
+        (Load("curl", -1.0, None, None), "curl: did not finish, and was killed", "killed"),
     ],
-    ids=["served", "stopped"],
+    ids=["served", "killed"],
 )
 def test_text_tells_what_became_of_the_load(load, told, end):
     """The client is the last row, and what it met a line."""
@@ -457,7 +457,7 @@ def test_html_is_one_page_with_all_of_it():
 
     assert root.find(f".//{SVG}desc") is not None
     assert {"worker", "3.00 s", "killed with PID 1", "SIGTERM by pyinit at 10 ms"} < set(cells)
-    assert "PID file /run/app.pid (4 bytes)file /tmp/log, not counted in the verdict" in cells
+    assert "PID file /run/app.pid (4 bytes)file /tmp/log, not counted as a fault" in cells
     assert '{"event": "child_exited", "at": 0.5}' in "".join(root.itertext())
     assert "a last word" in page
     assert [] == re.findall(r"<script|<link|@import|url\(|src=", page)

@@ -346,7 +346,7 @@ def judged(everybody, plan=None, **run) -> Run:
     return found
 
 
-LONGER = "a longer drain (pyinit -d SECONDS), and a grace period longer than that"
+LONGER = "use a longer drain (pyinit -d SECONDS) and a grace period longer than that"
 CHILD = {"ended": 10.0, **BY_ENGINE}
 ALONE = {"name": "app", **CHILD}  # as PID 1
 SECOND = {"signal": "SIGTERM", "fate": model.BY_ITSELF}
@@ -439,7 +439,11 @@ CASES = {
     "killed-with-a-reason": (
         [init(10.0, **BY_ENGINE), child(**CHILD, reason="sh (pid 2) waits: use -g")],
         {},
-        (model.KILLED, "sh (pid 2) waits: use -g", ['ENTRYPOINT ["pyinit", "-g", "--"]']),
+        (
+            model.KILLED,
+            "sh (pid 2) waits: use -g",
+            ['set ENTRYPOINT ["pyinit", "-g", "--"] in the Dockerfile'],
+        ),
     ),
     "killed-and-ignores": (
         [init(10.0, **BY_ENGINE), doing(child(**CHILD), IGNORES)],
@@ -456,7 +460,10 @@ CASES = {
         {},
         (
             model.KILLED,
-            "app (pid 2) has a handler for SIGTERM, and was still running 10 s later",
+            (
+                "app (pid 2) has a handler for SIGTERM, and was still running 10 s later: exit in "
+                "the handler, or use a longer grace period if the program needs one"
+            ),
             [],
         ),
     ),
@@ -600,7 +607,7 @@ CASES = {
         (
             model.LOST,
             "app (pid 2) did not exit in time, so pyinit killed it: send another (-r TERM:QUIT)",
-            ["STOPSIGNAL SIGQUIT"],
+            ["set STOPSIGNAL SIGQUIT in the Dockerfile"],
         ),
     ),
     "lost-two-to-the-drain": (
@@ -629,7 +636,7 @@ CASES = {
                 "helper (pid 3) got SIGKILL from the kernel, because tini exits as soon as its "
                 "child does"
             ),
-            ['ENTRYPOINT ["pyinit", "--"]'],
+            ['set ENTRYPOINT ["pyinit", "--"] in the Dockerfile'],
         ),
     ),
     "lost-two-with-pid-1": (
@@ -641,7 +648,7 @@ CASES = {
                 "h (pid 3) and h (pid 4) got SIGKILL from the kernel, because PID 1, the command "
                 "itself, exited"
             ),
-            ['ENTRYPOINT ["pyinit", "--"]'],
+            ['set ENTRYPOINT ["pyinit", "--"] in the Dockerfile'],
         ),
     ),
     "untidy-pid-file": (
@@ -649,7 +656,7 @@ CASES = {
         {"leaks": [Leak("PID file", "/run/a.pid", "a word"), Leak("socket", "/run/s")]},
         (
             model.UNTIDY,
-            "it left a PID file behind, /run/a.pid (a word), and 1 more",
+            "the program left a PID file behind: /run/a.pid (a word), and 1 more",
             ["remove the file before the program exits, or keep it in a tmpfs"],
         ),
     ),
@@ -658,7 +665,7 @@ CASES = {
         {"leaks": [Leak("System V shared memory", "segment 0", "1 bytes")]},
         (
             model.UNTIDY,
-            "it left System V shared memory behind, segment 0 (1 bytes)",
+            "the program left System V shared memory behind: segment 0 (1 bytes)",
             ["unlink the shared memory before the program exits"],
         ),
     ),
@@ -672,7 +679,7 @@ CASES = {
         },
         (
             model.UNTIDY,
-            "it left POSIX shared memory behind, /dev/shm/a",
+            "the program left POSIX shared memory behind: /dev/shm/a",
             ["unlink the shared memory before the program exits"],
         ),
     ),
@@ -687,7 +694,7 @@ CASES = {
         (
             model.LOST,
             "the load failed with code 52: the program exited without serving it",
-            ["STOPSIGNAL SIGQUIT"],
+            ["set STOPSIGNAL SIGQUIT in the Dockerfile"],
         ),
     ),
     "lost-to-the-drain-without-a-handler": (
@@ -703,7 +710,7 @@ CASES = {
                 "helper (pid 3), left behind by the child, did not exit in time, so pyinit killed "
                 "it: it ignores SIGTERM: use -a"
             ),
-            ['ENTRYPOINT ["pyinit", "-a", "--"]'],
+            ['set ENTRYPOINT ["pyinit", "-a", "--"] in the Dockerfile'],
         ),
     ),
     "crashed": (
@@ -734,7 +741,7 @@ CASES = {
         (
             model.SLOW,
             "the stop took 6.00 s of the grace period of 10 s",
-            ["docker stop --timeout 9, or terminationGracePeriodSeconds: 9"],
+            ["use docker stop --timeout 9, or terminationGracePeriodSeconds: 9 in Kubernetes"],
         ),
     ),
     "slow-with-a-reason": (
@@ -744,8 +751,8 @@ CASES = {
             model.SLOW,
             "the stop took 6.00 s of the grace period of 10 s: the last command, with `exec`",
             [
-                "in the script, begin the last command with `exec`",
-                "docker stop --timeout 9, or terminationGracePeriodSeconds: 9",
+                "begin the last command of the script with `exec`",
+                "use docker stop --timeout 9, or terminationGracePeriodSeconds: 9 in Kubernetes",
             ],
         ),
     ),

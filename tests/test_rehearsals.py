@@ -71,7 +71,7 @@ def test_wrong_words_are_noticed():
     case = replace(NAMES["a PID file"], advice="remove", left="sleep")
     run = {
         "verdict": UNTIDY,
-        "cause": "it left a PID file behind, /tmp/server.pid",
+        "cause": "the program left a PID file behind: /tmp/server.pid",
         "advice": ["remove the file before the program exits"],
         "leaks": [{"kind": "PID file", "name": "/tmp/server.pid", "counts": True}],
         "processes": [{"name": "sleep", "is_left": True}, {"name": "sh", "is_left": False}],
@@ -80,7 +80,7 @@ def test_wrong_words_are_noticed():
     wrong = {
         "verdict": {"verdict": FAILED},
         "untidy is told by code 0": {"exit_code": 0},
-        "cause": {"cause": "it left a PID file behind, /tmp/other.pid"},
+        "cause": {"cause": "the program left a PID file behind: /tmp/other.pid"},
         "advice": {"advice": []},
         "leak": {"leaks": [{"kind": "socket", "name": "/tmp/server.pid", "counts": True}]},
         "left": {"processes": [{"name": "sh", "is_left": True}]},
@@ -146,10 +146,14 @@ def test_every_program_is_used():
 @pytest.mark.parametrize(
     ("name", "signal", "advice"),
     [
-        ("nginx", "SIGTERM", "STOPSIGNAL SIGQUIT"),
+        ("nginx", "SIGTERM", "set STOPSIGNAL SIGQUIT in the Dockerfile"),
         ("nginx", "SIGQUIT", ""),
-        ("php-fpm8.2", "SIGTERM", "STOPSIGNAL SIGQUIT, and set process_control_timeout"),
-        ("gunicorn", "SIGQUIT", "STOPSIGNAL SIGTERM"),
+        (
+            "php-fpm8.2",
+            "SIGTERM",
+            "set STOPSIGNAL SIGQUIT in the Dockerfile, and process_control_timeout in php-fpm.conf",
+        ),
+        ("gunicorn", "SIGQUIT", "set STOPSIGNAL SIGTERM in the Dockerfile"),
         ("gunicorn", "SIGTERM", ""),
         ("uwsgi-core", "SIGTERM", "gracefully_kill_them_all"),
         ("mysqld_safe", "SIGTERM", '"-g"'),

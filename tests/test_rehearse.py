@@ -278,7 +278,7 @@ def test_load_that_failed_before(rehearse):
 
     assert (NOT_REHEARSED, []) == (done.code, done.runs)
     assert done.line.startswith(
-        "the load failed with code 9 before the stop: use one that succeeds"
+        "the load failed with code 9 before the stop: use a load that succeeds"
     )
 
 
@@ -460,7 +460,7 @@ def test_version_and_help():
 
 
 WRONG = {
-    "no-command": ([], [], "expected a command, as in: pyinit-rehearse -- COMMAND [ARG]..."),
+    "no-command": ([], [], "no command was given: write pyinit-rehearse [OPTION]... -- COMMAND"),
     "option": (["--bogus"], ["true"], "unrecognized arguments: --bogus"),
     "abbreviation": (["--during"], ["true"], "unrecognized arguments: --during"),
     "signal": (
@@ -512,7 +512,7 @@ WRONG = {
     "same-file": (
         ["--junit=/dev/null", "--html=/dev/../dev/null"],
         ["true"],
-        "--html and --json and --junit: expected a file of its own for each",
+        "--html and --json and --junit: each needs a file of its own",
     ),
     "never-ready": (
         ["--ready-when=never", "--ready-within=0.2"],
@@ -562,7 +562,7 @@ def test_programs_of_busybox(rehearse, tmp_path, name):
     done = rehearse([], ["sleep", "99"], env={**os.environ, "PATH": path})
 
     assert NOT_REHEARSED == done.code
-    assert done.line.startswith("unshare or setpriv lacks an option: install those of util-linux")
+    assert done.line.startswith("unshare or setpriv lacks an option: install util-linux 2.36")
 
 
 def test_where_proc_tells_of_other_processes(rehearse):
@@ -571,7 +571,9 @@ def test_where_proc_tells_of_other_processes(rehearse):
     done = rehearse([], ["sleep", "99"], wrap=wrap)
 
     assert NOT_REHEARSED == done.code
-    assert done.line.startswith("/proc is missing, or another PID namespace's: mount -t proc")
+    assert done.line.startswith(
+        "/proc is missing, or shows another PID namespace: run mount -t proc"
+    )
 
 
 def test_folder_that_is_deleted(rehearse, tmp_path):
@@ -761,7 +763,7 @@ def test_what_outlives_it(rehearse, folder):
     assert {
         ("System V shared memory", "4,096 bytes", True),
         ("POSIX shared memory", "1 bytes", True),
-        ("PID file", "the next start may think that it still runs", True),
+        ("PID file", "the next start may think that the program still runs", True),
         ("socket", "the next start may fail: address already in use", True),
         ("file", "6 bytes", False),
     } == {(leak["kind"], leak["detail"], leak["counts"]) for leak in done.run["leaks"]}
@@ -813,7 +815,7 @@ def test_more_processes_than_may_be_watched(rehearse):
     done = rehearse(READY, python(HELPERS), wrap=wrap)
 
     assert NOT_REHEARSED == done.code
-    assert done.line.startswith("it has more processes than can be watched: raise the limit")
+    assert done.line.startswith("the command has more processes than can be watched, one open file")
 
 
 def test_command_that_forks_fast(rehearse):

@@ -1,1 +1,1 @@
-"""``pyinit-rehearse``: a stop tried and drawn. A command of its own: PID 1 loads nothing of it."""
+"""``pyinit-rehearse``: stop a program as an engine does, and report. PID 1 loads none of this."""

@@ -1,9 +1,9 @@
-"""Who is in the container: each process from when it was first seen until it ended.
+"""The processes of the container, each from when it was first seen until it ended.
 
-The kernel tells nobody without privileges of a birth, so the children of all that are known are
-looked at every few milliseconds; a process that lives for less may go unseen. Of each end it tells
-by a pidfd, and from Linux 6.15 on what the status was (PIDFD_GET_INFO with PIDFD_INFO_EXIT), also
-where another process was the parent.
+The kernel does not report new processes to a program without privileges. So the children of all
+known processes are read every few milliseconds, and a process that lives for less may go unseen.
+The end of a process is reported through its pidfd. From Linux 6.15 on the pidfd also has the exit
+status (PIDFD_GET_INFO with PIDFD_INFO_EXIT), even if another process is the parent.
 """
 
 import fcntl
@@ -22,18 +22,18 @@ GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info) of linux/pidfd.h, wi
 INFO_EXIT = 1 << 3
 EXIT_CODE_AT = 60
 INFO_SIZE = 64
-MOST_OPEN = 400  # pidfds of those that have ended
-SPARE = 32  # descriptors, to look at processes with
+MOST_OPEN = 400  # pidfds of processes that have ended
+SPARE = 32  # descriptors for reading /proc
 LONGEST_COMMAND = 200
-# What makes both streams of the command one pipe, so that pyinit's events have the other.
+# Sends stdout and stderr of the command to one pipe, so that pyinit's events have the other one.
 SHIM = ("sh", "-c", 'exec "$@" 2>&1', "sh")
-# What leads to that, and what ends in it, as they stand in /proc/PID/cmdline.
+# How /proc/PID/cmdline begins for SHIM, which execs the command, and for what execs SHIM.
 BEFORE_PROGRAM = (
     "unshare --pid --fork --kill-child --mount-proc ",
     "unshare --user --map-user=",
     " ".join(SHIM),
 )
-BETWEEN = {"sh", "unshare"}  # their names, when an exec has not set the command yet
+BETWEEN = {"sh", "unshare"}  # names of these during an exec, when the command line is still empty
 ASLEEP = "SIT"  # states in which a process waits for something (proc(5))
 
 
@@ -48,7 +48,7 @@ class Signals(NamedTuple):
     blocked: int = 0
 
     def of(self, signum: int) -> str:
-        """Return what it does with one: ``handles``, ``ignores``, ``blocks`` or nothing."""
+        """Return what it does with a signal: ``handles``, ``ignores``, ``blocks`` or ``""``."""
         bit = 1 << (signum - 1)
         if self.blocked & bit:
             return "blocks"
@@ -59,16 +59,16 @@ class Seen:
     """A process that was seen.
 
     Attributes:
-        process: what the reports tell of it.
-        outer: its pid where the rehearsal runs.
-        birth: when it started, in clock ticks since boot: a pid may be another's later.
-        pidfd: open until its status is known; -1 then.
-        status: as waitpid(2) gives it; None as long as it is not known.
+        process: what the reports say about it.
+        outer: its pid in the PID namespace of the rehearsal.
+        birth: when it started, in clock ticks since boot: its pid may be given out again later.
+        pidfd: open until its status is known; then -1.
+        status: as waitpid(2) returns it; None while it is not known.
         state: a letter (proc(5)).
-        group: its process group as the container sees it; 0 where unknown.
-        signals: what it does with signals, as last looked at.
-        before: the same as of the look before that one.
-        is_program: whether it has become the program that it is to be.
+        group: its process group in the PID namespace of the container; 0 if unknown.
+        signals: what it does with signals, when it was last looked at closely.
+        before: the same, one look earlier.
+        is_program: whether it has run the command by exec, and is no longer a helper of ours.
     """
 
     __slots__ = (
@@ -102,10 +102,10 @@ class Seen:
         return self.process.ended is None
 
     def look(self, parents: str | None) -> None:
-        """Look at it again: it may have become another program meanwhile.
+        """Look at it again: it may have become another program by exec.
 
         Args:
-            parents: the command of PID 1, which its child has, too, until it is the program.
+            parents: the command line of PID 1, which a fork of PID 1 has as well until its exec.
         """
         stat = proc.stat(self.outer)
         if stat is None or stat.birth != self.birth or stat.is_dead():
@@ -130,7 +130,7 @@ class Seen:
             self.group = int(fields["NSpgid"].split()[-1])
             self.before = self.signals
             self.signals = Signals(*(int(fields[name], 16) for name in SIGNAL_FIELDS))
-        except (OSError, KeyError, ValueError):  # it has gone
+        except (OSError, KeyError, ValueError):  # it is gone
             pass
 
 
@@ -147,10 +147,10 @@ def child_of(init: str, everybody: Sequence[Seen]) -> Seen | None:
 
 
 class Census:
-    """All of a PID namespace, found from what made it.
+    """All processes of a PID namespace, found from the process that created it.
 
     Attributes:
-        seen: everybody, in the order in which they were seen.
+        seen: all processes that were seen, in that order.
         living: those that have not ended, by their pid outside.
     """
 
@@ -158,15 +158,15 @@ class Census:
         """Prepare to look below a process that will be the parent of PID 1, or its grandparent."""
         self.seen: list[Seen] = []
         self.living: dict[int, Seen] = {}
-        self._ended: dict[int, int] = {}  # births of those whose end was noted, by their pid
+        self._ended: dict[int, int] = {}  # pid and birth of ended processes
         self._above = above
         self._depth = len(_namespace_pids(os.getpid()))
 
     def cpu(self, *, is_init_apart: bool) -> int | None:
-        """Return how long all have run, in nanoseconds; None where one of them is not asleep.
+        """Return the CPU time of all in nanoseconds; None if one of them is not asleep.
 
         Args:
-            is_init_apart: whether PID 1 does not count.
+            is_init_apart: whether to leave out PID 1.
         """
         apart = self.init if is_init_apart else None
         living = [seen for seen in self.living.values() if seen is not apart]
@@ -176,14 +176,14 @@ class Census:
 
     @property
     def init(self) -> Seen | None:
-        """PID 1; None as long as it is not there."""
+        """PID 1; None before it exists."""
         return self.seen[0] if self.seen else None
 
     def look(self) -> list[Seen]:
-        """Look at everybody; return those that are new and have a pidfd to wait for.
+        """Look at all processes; return the new ones, each with a pidfd to wait for.
 
         Raises:
-            NotRehearsedError: there are more than this may have pidfds.
+            NotRehearsedError: there are more processes than this may open files.
         """
         new = []
         if not self.seen:
@@ -202,13 +202,13 @@ class Census:
         return new
 
     def note_end(self, seen: Seen) -> None:
-        """Note that a process has ended, as its pidfd tells."""
+        """Note that a process has ended, as its pidfd says."""
         seen.process.ended = monotonic()
         self._ended[seen.outer] = seen.birth
         self.living.pop(seen.outer, None)
 
     def note_statuses(self) -> None:
-        """Ask for the status of those that have ended, which is there once they are reaped."""
+        """Ask for the status of ended processes, which the kernel has once they are reaped."""
         waiting = [seen for seen in self.seen if seen.pidfd >= 0 and not seen.is_alive]
         for number, seen in enumerate(waiting):
             seen.status = _exit_status(seen.pidfd)
@@ -217,7 +217,7 @@ class Census:
                 seen.pidfd = -1
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all pidfds."""
         for seen in self.seen:
             if seen.pidfd >= 0:
                 os.close(seen.pidfd)
@@ -236,9 +236,9 @@ class Census:
     def _note(self, outer: int) -> Seen | None:
         stat = proc.stat(outer)
         pids = _namespace_pids(outer)
-        if stat is None or len(pids) <= self._depth:  # it has gone
+        if stat is None or len(pids) <= self._depth:  # it is gone
             return None
-        if self._ended.get(outer) == stat.birth:  # nobody has reaped it yet
+        if self._ended.get(outer) == stat.birth:  # a zombie that is already noted
             return None
         try:
             pidfd = os.pidfd_open(outer)
@@ -246,7 +246,10 @@ class Census:
             return None
         if pidfd > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE:
             os.close(pidfd)
-            msg = "it has more processes than can be watched: raise the limit of open files"
+            msg = (
+                "the command has more processes than can be watched, one open file for each: raise "
+                "the limit of open files (ulimit -Hn)"
+            )
             raise NotRehearsedError(msg)
         parent = self.living.get(stat.parent)
         process = Process(
@@ -268,16 +271,16 @@ def _command(pid: int) -> str:
 
 
 def _cpu(pid: int) -> int:
-    """Return how long a process has run, in nanoseconds (sched-stats in the kernel's documents)."""
+    """Return the CPU time of a process in nanoseconds (sched-stats in the kernel's documents)."""
     try:
         with open(f"/proc/{pid}/schedstat", "rb") as file:
             return int(file.read().split()[0])
-    except (OSError, IndexError, ValueError):  # it has gone, or the kernel does not count
+    except (OSError, IndexError, ValueError):  # it is gone, or the kernel does not count
         return 0
 
 
 def _children(pid: int) -> list[int]:
-    """Return the pids of the children of all threads of a process, zombies too (proc(5))."""
+    """Return the pids of the children of all threads of a process, with zombies (proc(5))."""
     found: list[int] = []
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -289,7 +292,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _namespace_pids(pid: int) -> list[int]:
-    """Return the pids of a process in each PID namespace that it is in, from here inwards."""
+    """Return the pid of a process in each PID namespace that it is in, the outermost first."""
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             found = next((line for line in file if line.startswith(b"NSpid:")), b"")
@@ -299,7 +302,7 @@ def _namespace_pids(pid: int) -> list[int]:
 
 
 def _exit_status(pidfd: int) -> int | None:
-    """Return the status of a process that was reaped; None where the kernel does not tell."""
+    """Return the status of a process that was reaped; None if the kernel does not report it."""
     room = bytearray(INFO_SIZE)
     struct.pack_into("Q", room, 0, INFO_EXIT)
     try:

@@ -58,7 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _value(read: Callable[[str], T], expected: str) -> Callable[[str], T]:
-    """Return what reads the value of an option, and says in words what was expected."""
+    """Return a function that reads the value of an option; its error says what was expected."""
 
     def found(word: str) -> T:
         try:
@@ -72,14 +72,14 @@ def _value(read: Callable[[str], T], expected: str) -> Callable[[str], T]:
 
 def _seconds(word: str) -> float:
     value = float(word)
-    if not 0 <= value < 1e9:  # noqa: PLR2004 - neither infinite nor no number
+    if not 0 <= value < 1e9:  # noqa: PLR2004 - not infinite, not NaN
         raise ValueError
     return value
 
 
 def _signal(word: str) -> int:
     value = names.number(word)
-    if value == signal.SIGKILL:  # it ends all at once, so there is nothing to rehearse
+    if value == signal.SIGKILL:  # a process cannot handle it, so there is nothing to rehearse
         raise ValueError
     return value
 
@@ -179,7 +179,7 @@ def parser() -> argparse.ArgumentParser:
     for name, what in FILES.items():
         add(f"--{name}", default="", metavar="FILE", help=f"write {what} to FILE")
     add("-V", "--version", action="version", version=f"pyinit-rehearse {__version__}")
-    # What stands behind the first word that is no option is the command's.
+    # The first word that is not an option, and all that follow it, are the command.
     add("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return found
 
@@ -190,7 +190,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     command = options.command[options.command[:1] == ["--"] :]
     if not command:
-        parser().error("expected a command, as in: pyinit-rehearse -- COMMAND [ARG]...")
+        parser().error(
+            "no command was given: write pyinit-rehearse [OPTION]... -- COMMAND [ARG]..."
+        )
     plan = Plan(
         command=tuple(command),
         signal=options.signal,
@@ -209,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _check_files(options)
         try:
-            runs.extend(rehearse(plan, _tell, _show))  # up to an error
+            runs.extend(rehearse(plan, _tell, _show))  # an error keeps the runs before it
         except NotRehearsedError:
             if runs:
                 _report(runs, options)
@@ -218,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
     except NotRehearsedError as error:
         _show(f"pyinit-rehearse: {error}")
         if options.junit and not runs:
-            with contextlib.suppress(NotRehearsedError):  # that may be what was wrong
+            with contextlib.suppress(NotRehearsedError):  # this file may be what was wrong
                 _write("junit", options.junit, junit.render_error(command, str(error)))
         return NOT_REHEARSED
     except KeyboardInterrupt:
@@ -227,25 +229,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _get_ready() -> None:
-    """Have signals that end it end all of it, enough descriptors, and streams that take a text."""
+    """Prepare this process: signals that clean up, enough descriptors, and usable streams."""
     for signum in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) == signal.SIG_DFL:
             signal.signal(signum, _leave)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each process takes a descriptor
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one for each process
     fill_holes()
-    sys.stdout = sys.stdout or io.StringIO()  # None where it was closed
+    sys.stdout = sys.stdout or io.StringIO()  # None if it was closed
     sys.stderr = sys.stderr or io.StringIO()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
 def _leave(signum: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(CODE_OF_SIGNAL + signum)  # all that was started ends with it
+    raise SystemExit(CODE_OF_SIGNAL + signum)  # on the way out, all that was started is killed
 
 
 def rehearse(plan: Plan, tell: Callable[[str], None], show: Callable[[str], None]) -> Iterator[Run]:
-    """Rehearse a stop, under other inits as well where the plan says so.
+    """Rehearse a stop; under other inits as well, if the plan names some.
 
     Args:
         plan: what to rehearse.
@@ -291,12 +293,12 @@ def _show(line: str) -> None:
     try:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
-    except OSError:  # nobody reads it any more
+    except OSError:  # its reader is gone
         _turn_off(STDERR)
 
 
 def _turn_off(descriptor: int) -> None:
-    """Have a stream go nowhere, also what is left in it: Python writes that when it exits."""
+    """Send a stream to /dev/null, with what is still in its buffer: Python flushes at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
@@ -316,7 +318,7 @@ def _print(report: str) -> None:
     try:
         sys.stdout.write(report)
         sys.stdout.flush()
-    except BrokenPipeError:  # its reader has seen enough, as head has
+    except BrokenPipeError:  # its reader has exited, as head does
         _turn_off(STDOUT)
     except OSError as error:
         _turn_off(STDOUT)
@@ -342,7 +344,7 @@ def _check_files(options: argparse.Namespace) -> None:
             )
             raise NotRehearsedError(msg)
     if len({*map(os.path.realpath, files.values())}) < len(files):
-        msg = f"--{' and --'.join(files)}: expected a file of its own for each"
+        msg = f"--{' and --'.join(files)}: each needs a file of its own"
         raise NotRehearsedError(msg)
 
 

@@ -9,20 +9,20 @@ from time import monotonic
 
 from pyinit.rehearse.model import CODE_OF_SIGNAL, Load, Plan
 
-# For a shell: what may be opened, as the rehearsal was started. To watch many it takes more itself.
+# For a shell: the limit of open files that the rehearsal had before it raised its own.
 LIMIT = f"ulimit -S -n {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"
-LAST_SECONDS = 5.0  # to notice that the program is gone
+LAST_SECONDS = 5.0  # that the client gets to notice that the program is gone
 
 
 class Client:
-    """A shell command, outside the container.
+    """A shell command outside the container.
 
     Attributes:
-        load: what is known of it, on the monotonic clock.
+        load: what is known about it; its times are monotonic.
     """
 
     def __init__(self, plan: Plan) -> None:
-        """Start it, with its own process group, so that it can be ended with all below it."""
+        """Start it in a process group of its own, which can be killed as a whole."""
         self.load = Load(plan.load, monotonic(), None, None)
         self._process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "sh", "-c", f"{LIMIT}\n{plan.load}"],
@@ -35,7 +35,7 @@ class Client:
         )
 
     def note(self) -> None:
-        """Note whether it has ended; it is not reaped, so that its group is its own to the end."""
+        """Note whether it has ended; do not reap it, so that its pid and group stay its own."""
         ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
         found = os.waitid(os.P_PID, self._process.pid, ended)
         if found is not None and self.load.ended is None:
@@ -44,7 +44,7 @@ class Client:
             self.load.ended = monotonic()
 
     def finish(self) -> None:
-        """Let it end, now that the program has."""
+        """Give it a few seconds to end after the program."""
         pidfd = os.pidfd_open(self._process.pid)
         end = select.poll()
         end.register(pidfd, select.POLLIN)
@@ -53,6 +53,6 @@ class Client:
         self.note()
 
     def close(self) -> None:
-        """End it, and what it has left in its group."""
+        """Kill it and what is left of its group."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -1,7 +1,7 @@
-"""One run of a command under one init, in namespaces of its own: started, stopped, and watched.
+"""One run of a command under one init, in namespaces of its own: started, watched and stopped.
 
-A thread does all of it, since a test may use the program meanwhile, and its output has to be read
-all the time. It waits for what the kernel tells: output, events of pyinit, the ends of processes.
+All of this happens in a thread, because a test may use the program in the meantime, while its
+output must be read all the time. It waits for output, events of pyinit, and ended processes.
 """
 
 import contextlib
@@ -30,14 +30,14 @@ from pyinit.rehearse.streams import Events, Output
 LOOK_SECONDS = 0.02  # between two looks for new processes
 AGAIN_SECONDS = 0.5  # from the first stop signal to the second one
 LATE_SECONDS = 1.0  # between two waits: more means that the rehearsal was stopped, or starved
-AFTERWARDS_SECONDS = 2.0  # to read what is left in the pipes
+AFTERWARDS_SECONDS = 2.0  # at the end, for what is still in the pipes
 CANNOT_RUN = "unshare: failed to execute "
 UNKNOWN_OPTION = ": unrecognized option"
-CANNOT_EXEC = {126, 127}  # a shell's codes
-SHELL = "sh: 1: exec: "  # how its complaint of that begins
+CANNOT_EXEC = {126, 127}  # the exit codes of a shell whose exec failed
+SHELL = "sh: 1: exec: "  # how its message begins then
 
-# This shell stays outside the PID namespace, in the same IPC and mount namespaces, to tell at the
-# end what is left in them. setpriv has everything end with the rehearsal, however that ends.
+# This shell is in the same IPC and mount namespaces but outside the PID namespace, so that it can
+# print at the end what is left in them. setpriv: everything is killed when the rehearsal ends.
 STAGE = f"""
 {LIMIT}
 mount -t tmpfs shm /dev/shm 2>/dev/null && is_own=1
@@ -62,14 +62,14 @@ class Container:
         tell: Callable[[str], None] = lambda _: None,
         show: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Get ready to run it.
+        """Prepare a run; start nothing.
 
         Args:
-            plan: how; its own command is not used.
+            plan: how to run the command; the command in it is not used.
             init: what is PID 1.
             command: what it runs.
-            tell: gets a line on what is going on, from the thread that watches.
-            show: gets each line that the command writes, from the same thread.
+            tell: is called with each line about the progress, in the thread of the run.
+            show: is called with each line of the command's output, in the same thread.
         """
         self._plan = plan
         self._init = init
@@ -77,10 +77,10 @@ class Container:
         self._tell = tell
         self._show = show
         self._error: NotRehearsedError | None = None
-        self._has_news = threading.Event()  # it is ready, or never will be
-        # Before Python 3.13 Thread.join takes a thread for ended once ^C has broken it off.
+        self._has_news = threading.Event()  # the command is ready, or never will be
+        # Before Python 3.13, a Thread.join after one that ^C interrupted returns at once.
         self._has_ended = threading.Event()
-        self._how = ""  # it was known to be ready
+        self._how = ""  # what showed that it was ready
         self._stop_from: float | None = None
         self._stopped: float | None = None
         self._again: float | None = None
@@ -93,26 +93,26 @@ class Container:
         self._client: Client | None = None
         self._held: leaks.Held = {}
         self._run: Run | None = None
-        self._at_end = contextlib.ExitStack()  # of the thread: it closes what was opened
+        self._at_end = contextlib.ExitStack()  # of the thread
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the command."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Kill what is left of it."""
+        """Kill every process that is left."""
         self.close()
 
     def start(self) -> None:
         """Start the command.
 
         Raises:
-            NotRehearsedError: the command or a program that this takes is missing, or the port that
-                is to tell that it is ready is in use, or /proc tells of other processes.
+            NotRehearsedError: the command or a program that this needs is missing, the port of
+                --ready-port is in use, or /proc is that of another PID namespace.
         """
         if not proc.is_ours():
-            msg = "/proc is missing, or another PID namespace's: mount -t proc proc /proc"
+            msg = "/proc is missing, or shows another PID namespace: run mount -t proc proc /proc"
             raise NotRehearsedError(msg)
         if self._plan.ready_port and listens(self._plan.ready_port):
             msg = (
@@ -126,7 +126,7 @@ class Container:
         self._events = Events()
         self._selector = selectors.DefaultSelector()
         ends = self._output.close, self._events.close, self._selector.close
-        for act in (self._has_ended.set, self._has_news.set, *ends):  # the last one first
+        for act in (self._has_ended.set, self._has_news.set, *ends):  # in reverse order
             self._at_end.callback(act)
         self._at_end.callback(os.close, self._wakes)
         self._thread = threading.Thread(
@@ -138,7 +138,7 @@ class Container:
         if self._plan.directory is None and self._plan.environment is None:
             found(self._command[0])
         user, back = [], []
-        if os.geteuid():  # in it root, for the mounts; the command is who it is outside
+        if os.geteuid():  # root in the namespace, for the mounts; the command keeps its user
             user = ["--user", "--map-root-user"]
             ids = f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}"
             back = ["unshare", "--user", *ids, "--"]
@@ -149,10 +149,10 @@ class Container:
         return [*words, *SHIM, *self._init.words, *self._command]
 
     def wait_until_ready(self) -> None:
-        """Wait until the command is ready; where it is to be stopped before, until it runs.
+        """Wait until the command is ready (or just runs, with ``during_boot``).
 
         Raises:
-            NotRehearsedError: it never is.
+            NotRehearsedError: it did not become ready.
         """
         self._has_news.wait()
         if self._error is not None:
@@ -162,27 +162,29 @@ class Container:
         """Stop the command as an engine would, and return what was seen.
 
         Raises:
-            NotRehearsedError: the command had ended before, or the load had failed.
+            NotRehearsedError: the command had ended before the stop, or the load had failed.
         """
         __tracebackhide__ = True
         self._is_asked = True
         self._poke()
         self._has_ended.wait()
         if self._error is not None or self._stopped is None:
-            raise self._error or NotRehearsedError("it was killed before it was asked to stop")
+            raise self._error or NotRehearsedError(
+                "the command was killed before it was asked to stop"
+            )
         if self._run is None:
             self._run = self._result(self._stopped)
         return self._run
 
     def close(self) -> None:
-        """Kill what is left, and wait until it is gone."""
+        """Kill every process that is left, and wait until all are gone."""
         if self._waker < 0:
             return
         self._is_given_up = True
         self._poke()
         self._has_ended.wait()
         self._thread.join()
-        os.close(self._waker)  # not before: its number could be that of another file
+        os.close(self._waker)  # not before: the number could be reused for another file
         self._waker = -1
 
     def output(self) -> list[str]:
@@ -190,10 +192,10 @@ class Container:
         return self._output.lines()
 
     def _poke(self) -> None:
-        with contextlib.suppress(OSError):  # the thread has ended, so nobody reads
+        with contextlib.suppress(OSError):  # the thread has ended
             os.write(self._waker, b".")
 
-    # What follows runs in the thread.
+    # The methods below run in the thread.
 
     def _live(self, words: list[str]) -> None:
         try:
@@ -219,7 +221,7 @@ class Container:
             self._at_end.close()
 
     def _begin(self, words: list[str]) -> None:
-        """Start it, in this thread: PDEATHSIG is for the end of the thread, not of the process."""
+        """Start it, in this thread: PDEATHSIG is sent when the parent thread ends."""
         self._began_wall, self._began = time(), monotonic()
         try:
             self._stage = subprocess.Popen(
@@ -238,7 +240,7 @@ class Container:
             self._output.close_writer()
             self._events.close_writer()
         self._at_end.callback(self._stage.wait)
-        self._at_end.callback(self._stage.kill)  # with all that is in it
+        self._at_end.callback(self._stage.kill)  # and thereby all in it
         self._over = os.pidfd_open(self._stage.pid)
         self._at_end.callback(os.close, self._over)
         self._census = Census(self._stage.pid)
@@ -253,7 +255,7 @@ class Container:
             self._selector.register(stream.reader, selectors.EVENT_READ, stream)
 
     def _wait(self, seconds: float) -> None:
-        """Wait for what the kernel tells, and note it: ends in their order, then who is left."""
+        """Wait for output, events and ended processes, and note them."""
         child = self._child()
         has_child_ended = False
         ready = self._selector.select(seconds)
@@ -287,7 +289,7 @@ class Container:
 
     def _note_child_ended(self, child: Seen) -> None:
         self._child_ended = child.process.ended
-        if self._killed is not None:  # so does everybody
+        if self._killed is not None:  # every process ends now
             return
         left = [seen for seen in self._census.living.values() if seen is not self._census.init]
         for seen in left:
@@ -300,7 +302,7 @@ class Container:
         return child_of(self._init.name, self._census.seen)
 
     def _approach(self, now: float) -> None:
-        """See whether it is ready, and then whether it is time to stop it."""
+        """Check whether the command is ready, and then whether it is time to stop it."""
         if self._is_over:
             return
         if self._stop_from is None:
@@ -310,8 +312,8 @@ class Container:
             self._client.note()
             if self._client.load.code:
                 self._fail(
-                    f"the load failed with code {self._client.load.code} before the stop: use one "
-                    "that succeeds while the program runs"
+                    f"the load failed with code {self._client.load.code} before the stop: use a "
+                    "load that succeeds while the program runs"
                 )
                 self._is_given_up = True
                 return
@@ -381,7 +383,8 @@ class Container:
             self._fail(
                 _early_end(code, self._events.complaint(), self._output.lines())
                 or f"the command exited with code {code} before it was asked to stop"
-                f"{self._left()}: rehearse one that runs until it is stopped"
+                f"{self._left()}: see its output; only a command that runs until it is stopped can "
+                "be rehearsed"
             )
         elif self._client is not None and not self._is_given_up:
             self._client.finish()
@@ -396,12 +399,12 @@ class Container:
         if self._error is None:
             self._error = NotRehearsedError(text, self._output.lines())
 
-    # From here on in the caller's thread again, once the other has ended.
+    # The methods below run in the caller's thread again, after the other one has ended.
 
     def _code(self) -> int:
-        """Return what PID 1 exited with; as a shell has it where a signal killed it."""
+        """Return the exit code of PID 1, 128 + N if signal N killed it."""
         init = self._census.init
-        if init is None or init.status is None:  # the kernel does not tell: unshare passes it on
+        if init is None or init.status is None:  # an older kernel: unshare exits with it
             return self._stage.returncode
         return exit_code(init.status)
 
@@ -444,14 +447,14 @@ def _early_end(code: int, complaint: str, output: list[str]) -> str:
             f"the init cannot be run ({complaint.removeprefix(CANNOT_RUN)}): check that it and its "
             "interpreter exist and are executable"
         )
-    if UNKNOWN_OPTION in complaint:  # as BusyBox has it
-        return "unshare or setpriv lacks an option: install those of util-linux (2.36 or newer)"
+    if UNKNOWN_OPTION in complaint:  # those of BusyBox, for example
+        return "unshare or setpriv lacks an option: install util-linux 2.36 or newer"
     if complaint.startswith(("unshare:", "setpriv:")):
         return (
             f"no namespaces can be created here ({complaint}): run pyinit-rehearse as root, or "
             "allow users to create them (sysctl user.max_user_namespaces, "
             "kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns); "
-            "in a container, start that with --privileged"
+            "in a container, start the container with --privileged"
         )
     if code in CANNOT_EXEC and output:
         return f"the command cannot be run: {output[-1].removeprefix(SHELL)!r}"

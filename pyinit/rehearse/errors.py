@@ -9,13 +9,13 @@ class NotRehearsedError(Exception):
     """
 
     def __init__(self, text: str, output: list[str] | None = None) -> None:
-        """Keep both."""
+        """Keep the text and the output."""
         super().__init__(text)
         self.output = output or []
 
 
 class MissingLibraryError(NotRehearsedError):
-    """The library that draws is not installed."""
+    """The library for drawings is not installed."""
 
     def __init__(self) -> None:
         """Say how to install it."""

@@ -1,4 +1,4 @@
-"""How each process ended, from what the kernel told of its end and what pyinit told of its own."""
+"""How each process ended, from the exit statuses of the kernel and the events of pyinit."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pyinit.rehearse import model
 from pyinit.rehearse.census import Seen
 from pyinit.rehearse.model import NONE, Mark, Process, Run
 
-AT_ONCE = 0.1  # seconds between the ends of PID 1 and of those that the kernel kills because of it
+AT_ONCE = 0.1  # seconds between the end of PID 1 and of the processes that the kernel kills then
 ENDS = {"child_exited", "orphan_reaped"}
 KILLING = {"drain_survivor", "kill_after_expired"}
 KILLS = {"kill_after_expired", "drain_finished"}
@@ -17,13 +17,13 @@ SENDING = {"signal_forwarded", "stop_escalated"}
 
 
 def settle(run: Run, everybody: list[Seen], stopped: float, killed: float | None) -> None:
-    """Note the processes in a run, with how each of them ended.
+    """Put the processes into a run, with how each of them ended.
 
     Args:
-        run: its events count from the stop already.
-        everybody: who was seen; its processes become the run's, and count from the stop, too.
+        run: the times of its events count from the stop already.
+        everybody: all processes that were seen; this makes their times count from the stop.
         stopped: when the stop signal was sent (monotonic).
-        killed: when SIGKILL was sent as an engine does, counted from the stop; None where not.
+        killed: when the rehearsal sent SIGKILL, counted from the stop; None if it did not.
     """
     for seen in everybody:
         seen.process.began -= stopped
@@ -50,7 +50,7 @@ def _note_status(seen: Seen) -> None:
 
 
 class _Story:
-    """What pyinit told, as far as it says how processes ended."""
+    """What the events of pyinit say about how processes ended."""
 
     def __init__(self, run: Run, everybody: list[Seen], killed: float | None) -> None:
         self._run = run
@@ -58,8 +58,8 @@ class _Story:
         self._child = next((seen for seen in everybody if seen.process.parent == 1), None)
         self._killed = killed
         self._drain: float | None = None
-        self._named: set[int] = set()  # the pids of those that pyinit said it kills
-        self._reaped: set[int] = set()  # and of those that it reaped
+        self._named: set[int] = set()  # pids that pyinit says it kills
+        self._reaped: set[int] = set()  # pids that pyinit reaped
         self._sent = [event for event in run.events if event["event"] in SENDING]
         self._kills = [event for event in run.events if event["event"] in KILLS]
         by_pid: dict[int, list[Process]] = {}
@@ -98,7 +98,7 @@ class _Story:
         return model.ASKED if was_asked else model.BY_ITSELF
 
     def _by_time(self, seen: Seen, ended: float) -> str | None:
-        """Return what the time of an end says alone, as the kernel did not tell how it came."""
+        """Return what the time of the end alone shows, if the exit status is not known."""
         fate = self._killed_by(seen, ended)
         is_left = fate == model.KILLED_WITH_PID1 and seen is not self._child
         return fate if is_left or fate == model.KILLED_BY_ENGINE else None
@@ -112,17 +112,18 @@ class _Story:
         return model.KILLED_WITH_PID1 if with_pid1 else model.KILLED_BY_ANOTHER
 
     def _went_with_pid1(self, seen: Seen, ended: float) -> bool:
-        """Tell whether the kernel killed it because PID 1 had left; then pyinit did not reap it."""
+        """Tell whether the kernel killed it because PID 1 had exited, and PID 1 did not reap it."""
         first = self._init.process.ended if self._init is not None else None
         if first is None or seen is self._init or self._drain is not None:
             return False
         child_ended = self._run.child_ended if self._run.init != NONE else None
-        # PID 1 waits for those that are killed for it. An init leaves as soon as its child has.
+        # While PID 1 exits, the kernel waits for the processes that it kills, so they end first. An
+        # init exits as soon as its child has.
         since = first - AT_ONCE if child_ended is None else child_ended
         return ended >= since and seen.process.pid not in self._reaped
 
     def _kills_more(self, ended: float) -> bool:
-        """Tell whether pyinit killed more than those it named: a group, or all, or very many."""
+        """Tell whether pyinit killed more than it named: a group, all, or more than it lists."""
         for event in self._kills:
             if event["event"] == "kill_after_expired" and ended >= event["at"]:
                 return re.fullmatch(r"process \d+", event["target"]) is None
@@ -131,7 +132,7 @@ class _Story:
         return False
 
     def mark(self, seen: Seen) -> None:
-        """Note the signals that it got from outside and from the init."""
+        """Note the signals that the process got from the engine and from the init."""
         run, process = self._run, seen.process
         marks: list[Mark] = []
         if seen is self._init:
@@ -152,7 +153,7 @@ class _Story:
 
 
 def _was_there(process: Process, event: dict[str, Any]) -> bool:
-    """Tell whether an event can be about it, and not about one that had the same pid before."""
+    """Tell whether an event can be about this process, not an earlier one with the same pid."""
     return bool(process.began <= event["at"] + AT_ONCE)
 
 

@@ -1,4 +1,4 @@
-"""The inits that a stop can be rehearsed under, and where the options of each end."""
+"""The inits that a stop can be rehearsed under, and where their options end."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from pyinit.rehearse.model import NONE
 from pyinit.settings import Settings
 
 PYINIT = "pyinit"
-OTHERS = {  # their options that are followed by a value
+OTHERS = {  # patterns for their options that take a value in the next word
     "tini": r"-[^-pe]*[pe]",
     "dumb-init": r"-[^-r]*r|--rewrite",
     "catatonit": r"$",
@@ -31,7 +31,7 @@ class Init:
 
     Attributes:
         name: one of KNOWN.
-        words: its command line, with its options; empty for NONE.
+        words: its command line up to the command; empty for NONE.
         shown: the same, as a user would write it.
     """
 
@@ -41,16 +41,16 @@ class Init:
 
     @property
     def tells(self) -> bool:
-        """Whether it writes events."""
+        """Whether it is pyinit, which writes events."""
         return self.name == PYINIT
 
 
 def split(words: tuple[str, ...], grace: float = GRACE) -> tuple[Init, tuple[str, ...]]:
-    """Split a command into its init and the rest; without an init of its own it gets pyinit.
+    """Split a command into its init and the rest; a command without an init gets pyinit.
 
     Args:
         words: the command to run.
-        grace: the grace period in seconds: pyinit has to explain a slow stop before it is over.
+        grace: the grace period in seconds, in which pyinit must explain a slow stop.
 
     Raises:
         NotRehearsedError: there is no command, or the init's options are wrong.
@@ -104,12 +104,12 @@ def called(name: str, grace: float = GRACE) -> Init:
 def _pyinit(word: str, options: tuple[str, ...], grace: float) -> Init:
     explain = f"--explain-after={min(EXPLAIN_AFTER, grace / 2):g}"
     own = options[:-1] if options[-1:] == ("--",) else options
-    words = (*own_words(word), *own, *EVENTS, explain, "--")  # what comes later counts
+    words = (*own_words(word), *own, *EVENTS, explain, "--")  # the last one counts
     return Init(PYINIT, words, (word, *options))
 
 
 def own_words(word: str) -> tuple[str, ...]:
-    """Return the command line of pyinit; without a path, the pyinit of this interpreter."""
+    """Return the command line of pyinit; for a word without a path, this interpreter's pyinit."""
     if word != PYINIT:
         return (found(word),)
     beside = os.path.join(os.path.dirname(sys.executable), PYINIT)
@@ -121,7 +121,7 @@ def found(word: str) -> str:
     """Return the path of a program.
 
     Raises:
-        NotRehearsedError: there is none.
+        NotRehearsedError: it is not in PATH, or not executable.
     """
     path = shutil.which(word)
     if path is None:

@@ -1,7 +1,7 @@
-"""What outlives a container: shared memory, PID files, sockets and other files.
+"""What a stop leaves behind: shared memory, PID files, sockets and other files.
 
-In a container that ends for good they end with it. They stay where it is restarted (its files), or
-where it shares its namespaces or volumes (IPC, ``/dev/shm``, ``/tmp``, ``/run``).
+If the container is removed, they are gone. But a restarted container keeps its files, and a
+container may share the IPC namespace or volumes (``/dev/shm``, ``/tmp``, ``/run``) with others.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from pyinit.rehearse.census import Seen
 from pyinit.rehearse.model import Leak, Plan
 
-MARK = "what is left:"  # the line before the facts of the stage
-PLACES = ("/run", "/var/run", "/tmp", "/var/tmp")  # noqa: S108 - they are looked at
+MARK = "what is left:"  # the line after which the stage prints what is left
+PLACES = ("/run", "/var/run", "/tmp", "/var/tmp")  # noqa: S108 - they are only read
 MOST_ENTRIES = 5000
 LONGEST_PID = 20  # bytes of a PID file
 
-Held = dict[str, str]  # path of what was open at the stop, and what it is: "socket" or "file"
+Held = dict[str, str]  # path of what was open at the stop, and its kind: "socket" or "file"
 
 
 def hold(living: Iterable[Seen]) -> Held:
@@ -28,7 +28,7 @@ def hold(living: Iterable[Seen]) -> Held:
     for seen in living:
         try:
             directory = os.readlink(f"/proc/{seen.outer}/cwd")
-        except OSError:  # it has just gone, or is another user's
+        except OSError:  # it has just ended, or is another user's
             continue
         for link in _open_files(seen.outer):
             if link in bound:
@@ -49,11 +49,11 @@ def found(
 
     Args:
         facts: lines of the stage: ``/proc/sysvipc/shm``, then size and path of files in /dev/shm;
-            None where it said nothing.
+            None if it printed nothing.
         held: from :func:`hold`.
-        everybody: who was there, for their pids.
-        plan: where it was run; the words of its command may name a PID file.
-        began: when it was started, in seconds of the wall clock.
+        everybody: all processes that were seen, for their pids.
+        plan: has the directory; the words of its command may name a PID file.
+        began: when the command was started, in seconds of the wall clock.
     """
     leaks = _shared_memory(facts or [])
     pids = {str(seen.process.pid) for seen in everybody}
@@ -67,7 +67,9 @@ def found(
         if stat.S_ISSOCK(entry.st_mode):
             leaks.append(Leak("socket", path, "the next start may fail: address already in use"))
         elif stat.S_ISREG(entry.st_mode) and _content(path) in pids:
-            leaks.append(Leak("PID file", path, "the next start may think that it still runs"))
+            leaks.append(
+                Leak("PID file", path, "the next start may think that the program still runs")
+            )
         elif path in held and stat.S_ISREG(entry.st_mode):
             leaks.append(Leak("file", path, f"{entry.st_size:,} bytes", counts=False))
     return leaks
@@ -85,9 +87,9 @@ def _shared_memory(facts: list[str]) -> list[Leak]:
 
 
 def _open_files(pid: int) -> list[str]:
-    """Return what the descriptors of a process lead to (proc(5), /proc/PID/fd)."""
+    """Return where the links in /proc/PID/fd of a process lead to (proc(5))."""
     links = []
-    with contextlib.suppress(OSError):  # it has just gone, or is another user's
+    with contextlib.suppress(OSError):  # it has just ended, or is another user's
         for entry in os.listdir(f"/proc/{pid}/fd"):
             with contextlib.suppress(FileNotFoundError):  # this one has just been closed
                 links.append(os.readlink(f"/proc/{pid}/fd/{entry}"))
@@ -95,7 +97,7 @@ def _open_files(pid: int) -> list[str]:
 
 
 def _bound_sockets() -> dict[str, str]:
-    """Return the paths of Unix sockets, by what links in /proc/PID/fd to them (proc(5))."""
+    """Return the paths of Unix sockets, by what /proc/PID/fd calls them (proc(5))."""
     try:
         with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.rstrip("\n").split(maxsplit=7) for line in file]
@@ -104,26 +106,26 @@ def _bound_sockets() -> dict[str, str]:
     return {
         f"socket:[{fields[6]}]": fields[7]
         for fields in lines
-        # The path is the last, as it was bound; one that begins with @ is no file.
+        # The path is the last field; a socket whose path begins with @ has no file.
         if len(fields) == 8 and not fields[7].startswith("@")  # noqa: PLR2004
     }
 
 
 def _pid_files(plan: Plan) -> list[str]:
-    """Return the paths of what is called like a PID file."""
-    directory = plan.directory or os.readlink("/proc/self/cwd")  # also where it was deleted
+    """Return the paths of files that are named like a PID file."""
+    directory = plan.directory or os.readlink("/proc/self/cwd")  # works if it was deleted, too
     folders = [*PLACES, os.environ.get("TMPDIR", ""), directory]
     named = [word.rpartition("=")[2] for word in plan.command if ".pid" in word]
     paths = [os.path.join(directory, path) for path in named]
     for folder in dict.fromkeys(folders):
-        # What is deeper in a folder for temporary files may be another rehearsal's, with such pids.
-        is_temporary = folder.endswith("/tmp")  # noqa: S108 - it is looked at
+        # A PID file deeper in /tmp may be another rehearsal's, which has the same small pids.
+        is_temporary = folder.endswith("/tmp")  # noqa: S108 - it is only read
         paths += _entries(folder, ".pid", 1 if is_temporary else 2)
     return [os.path.realpath(path) for path in paths]
 
 
 def _entries(folder: str, ending: str, depth: int) -> list[str]:
-    """Return the paths of files with an ending, in a folder and in those in it."""
+    """Return the paths of files with an ending, in a folder and ``depth - 1`` levels below it."""
     found: list[str] = []
     try:
         with os.scandir(folder) as entries:
@@ -132,7 +134,7 @@ def _entries(folder: str, ending: str, depth: int) -> list[str]:
                     found.append(entry.path)
                 elif depth > 1 and entry.is_dir(follow_symlinks=False):
                     found += _entries(entry.path, ending, depth - 1)
-    except OSError:  # it is not there, or another user's
+    except OSError:  # it does not exist, or is another user's
         pass
     return found
 

@@ -1,27 +1,26 @@
-"""What a rehearsal is asked for and what it saw: plain data, that all reports are made from.
+"""What a rehearsal is asked to do and what it saw: plain data, from which all reports are made.
 
-Times are seconds on the monotonic clock. In what was seen they count from the first stop signal,
-so that what came before has a time below 0.
+Times are seconds. Those of a run count from the first stop signal, so a time before it is negative.
 """
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-GRACEFUL = "graceful"  # it ended in time, by itself, and left nothing behind
-SLOW = "slow"  # it did, but took more than half of the grace period
-FAILED = "failed"  # its code is one of a failure
-UNTIDY = "untidy"  # something outlives it that the next start or the machine has to bear
-LOST = "lost work"  # a request was not answered, or a process was killed in the middle of its work
-KILLED = "killed"  # the grace period was over, so it got SIGKILL as from an engine
+GRACEFUL = "graceful"  # every process exited in time, no work was lost, and nothing is left behind
+SLOW = "slow"  # the stop took more than half of the grace period
+FAILED = "failed"  # the exit code is that of a failure, or a process crashed
+UNTIDY = "untidy"  # a PID file, a socket or shared memory is left behind
+LOST = "lost work"  # a request was not answered, or a process was killed while it worked
+KILLED = "killed"  # the grace period was over, so the rehearsal sent SIGKILL as an engine does
 VERDICTS = (GRACEFUL, SLOW, FAILED, UNTIDY, LOST, KILLED)  # from good to bad: the worst one counts
 
-# How a process ended. None of them: nothing can be told of it.
-BY_ITSELF = "ended"  # with a code, or by the signal in `signal` that was not one of those below
-ASKED = "asked"  # after the init had asked it in the drain, in time
+# How a process ended; None if that is not known.
+BY_ITSELF = "ended"  # with an exit code, or killed by a signal in none of the ways below
+ASKED = "asked"  # in time, after pyinit had asked it in the drain
 KILLED_BY_INIT = "killed by the init"  # SIGKILL at the end of -d or -k
 KILLED_BY_ENGINE = "killed by the engine"  # SIGKILL at the end of the grace period
-KILLED_WITH_PID1 = "killed with PID 1"  # by the kernel, because PID 1 had left
-KILLED_BY_ANOTHER = "killed by another process"  # SIGKILL from within
+KILLED_WITH_PID1 = "killed with PID 1"  # by the kernel, because PID 1 had exited
+KILLED_BY_ANOTHER = "killed by another process"  # SIGKILL from inside the container
 FATES = (BY_ITSELF, ASKED, KILLED_BY_INIT, KILLED_BY_ENGINE, KILLED_WITH_PID1, KILLED_BY_ANOTHER)
 
 NONE = "none"  # in place of an init: the command is PID 1 itself
@@ -30,22 +29,22 @@ CODE_OF_SIGNAL = 128  # 128 + N is the exit code of a process that signal N kill
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be rehearsed.
+    """What to rehearse.
 
     Attributes:
         command: the program and its arguments; may begin with an init and its options.
         signal: the number of the stop signal.
-        grace: seconds from it to SIGKILL.
-        ready_when: a text in the output that says that the command is ready; empty for none.
-        ready_port: a TCP port that takes connections as soon as it is ready; 0 for none.
-        after: seconds to wait before the stop: from the start, or from readiness where one of the
-            two above is given; None for no wait.
-        ready_within: seconds in which the command has to be ready.
-        during_boot: stop it before it is ready.
+        grace: seconds from the stop signal to SIGKILL.
+        ready_when: a text in the output that shows that the command is ready; empty for none.
+        ready_port: a TCP port that accepts connections once the command is ready; 0 for none.
+        after: seconds to wait before the stop, from the start, or with ``ready_when``,
+            ``ready_port`` or ``load`` from the moment the command is ready; None for no wait.
+        ready_within: seconds in which the command must become ready.
+        during_boot: stop the command as soon as it runs, before it is ready.
         twice: send the stop signal a second time.
-        load: a shell command that uses the program meanwhile; empty for none.
-        expected_code: the code it has to exit with; None for 0 and 128 plus the stop signal.
-        beside: other inits to try it under.
+        load: a shell command that uses the program during the stop; empty for none.
+        expected_code: the exit code of the stop; None for 0 and 128 plus the stop signal.
+        beside: other inits to rehearse the stop under.
         environment: for the command and the load; None for that of the caller.
         directory: to run both in; None for that of the caller.
     """
@@ -73,7 +72,7 @@ class Mark:
     Attributes:
         at: when.
         signal: its name.
-        by: ``engine``, the name of the init, or ``drain`` of pyinit's.
+        by: ``engine``, the name of the init, or ``drain`` for the drain of pyinit.
     """
 
     at: float
@@ -87,18 +86,18 @@ class Process:
 
     Attributes:
         pid: in the PID namespace, so PID 1 is the init.
-        name: as of /proc/PID/comm when it was last seen.
+        name: from /proc/PID/comm, when it was last seen.
         command: its words joined by blanks, 200 characters at most.
-        parent: the pid of the parent when it was first seen; 0 where that was outside.
+        parent: the pid of its parent when it was first seen; 0 if that is outside.
         began: when it was first seen.
-        ended: when it ended; None where it was never seen to.
-        fate: one of FATES, or None where nothing can be told.
-        code: what it exited with; None where a signal killed it or that is not known.
-        signal: what killed it; None where it exited or that is not known.
-        marks: the signals that it was sent by the engine or the init, as far as those are told.
-        is_left: whether it was there when the child of the init ended (the child itself aside):
-            an init that leaves with its child would have left it to SIGKILL.
-        reason: why it did not end, where pyinit found that out.
+        ended: when it ended; None if that was not seen.
+        fate: one of FATES; None if that is not known.
+        code: its exit code; None if a signal killed it, or if that is not known.
+        signal: the signal that killed it; None if it exited, or if that is not known.
+        marks: the signals that the engine and the init sent to it, as far as they are known.
+        is_left: whether it was running when the child of the init ended; it is not that child. An
+            init that exits with its child would have left it to SIGKILL.
+        reason: why it did not stop, if pyinit found that out.
     """
 
     pid: int
@@ -122,9 +121,9 @@ class Leak:
     Attributes:
         kind: ``System V shared memory``, ``POSIX shared memory``, ``PID file``, ``socket``,
             ``file``.
-        name: a path, or a key or an id of System V.
-        detail: a word on it, such as ``4,096 bytes``; may be empty.
-        counts: whether the verdict is worse for it. A plain file is told and no more.
+        name: a path, or the id of a System V segment.
+        detail: more about it, such as ``4,096 bytes``; may be empty.
+        counts: whether it makes the verdict worse. A plain file is only reported.
     """
 
     kind: str
@@ -135,12 +134,12 @@ class Leak:
 
 @dataclass(slots=True)
 class Load:
-    """What became of the client that used the program meanwhile.
+    """How the client ended that used the program during the stop.
 
     Attributes:
-        command: what it was.
-        began, ended: when; ended is None where it had to be stopped at the end.
-        code: what it exited with; None where it had to be stopped.
+        command: its shell command.
+        began, ended: when; ended is None if it had to be killed at the end.
+        code: its exit code; None if it had to be killed.
     """
 
     command: str
@@ -151,30 +150,30 @@ class Load:
 
 @dataclass(slots=True)
 class Run:
-    """A stop under one init, as it was seen.
+    """A stop under one init.
 
     Attributes:
         init: ``pyinit``, ``tini``, ..., or NONE.
         words: the init with its options; empty for NONE.
-        command: what it ran.
+        command: the command that the init ran.
         signal: the name of the stop signal.
         grace: the grace period.
-        expected_code: the code it has to exit with; None for 0 and that of the stop signal.
-        ready: how it was known to be ready, such as ``port 8000``.
+        expected_code: the exit code of the stop; None for 0 and that of the stop signal.
+        ready: what showed that the command was ready, such as ``port 8000``.
         booted: seconds from the start to the stop signal.
         verdict: one of VERDICTS.
-        cause: one sentence on why, without a full stop.
-        advice: what to change, each a sentence or a line of a Dockerfile; may be empty.
-        again: when the stop signal was sent the second time; None where it was not.
-        child_ended: when the child of the init ended; None where it did not.
-        seconds: until nobody was left.
-        code: of the container: what PID 1 exited with; 137 where it was killed.
-        unwatched: seconds right before the last process was seen to end in which the rehearsal did
-            not run, for example because of ^Z; 0 if it did.
-        enough: a grace period in seconds that would be enough, whole; None where none is known.
-        processes: by pid.
-        leaks: what outlived it.
-        load: the client; None where there was none.
+        cause: why, in one sentence without a full stop.
+        advice: what to change, each in one sentence without a full stop; may be empty.
+        again: when the stop signal was sent the second time; None if it was not.
+        child_ended: when the child of the init ended; None if it did not.
+        seconds: until the last process had ended.
+        unwatched: seconds right before the end of the last process in which the rehearsal itself
+            did not run, for example because of ^Z; 0 if it did.
+        code: the exit code of the container, that is of PID 1; 137 if it was killed.
+        enough: a grace period in whole seconds that would be enough; None if none is known.
+        processes: all that were seen, in that order.
+        leaks: what is left behind.
+        load: the client; None if there was none.
         events: of pyinit, as it wrote them, each with ``at`` added.
         output: the last lines that the command wrote.
     """
@@ -204,9 +203,9 @@ class Run:
 
     @property
     def is_graceful(self) -> bool:
-        """Whether all was as it should be."""
+        """Whether the verdict is graceful."""
         return self.verdict == GRACEFUL
 
     def as_json(self) -> dict[str, Any]:
-        """Return it for a JSON file."""
+        """Return the run as data for a JSON file."""
         return {"graceful": self.is_graceful, **asdict(self)}

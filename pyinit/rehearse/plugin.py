@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture ``pid1``. It loads little unless a test asks for it."""
+"""The pytest plugin: the fixture ``pid1``. It imports little until a test uses it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ def pid1() -> "Iterator[Callable[..., Program]]":
 
     ``stop = pid1(["gunicorn", "app:app"], ready_port=8000).stop()``, and then
     ``assert stop.graceful, stop.report``. The command is ready when ``pid1`` returns. When the test
-    ends, every process that is left of it is killed. docs/rehearsal.md lists the arguments.
+    ends, each process that is left of the command is killed. docs/rehearsal.md lists the arguments.
     """
     from contextlib import ExitStack
 

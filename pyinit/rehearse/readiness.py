@@ -8,20 +8,20 @@ from pyinit.rehearse.census import Census, child_of
 from pyinit.rehearse.model import NONE, Plan
 from pyinit.rehearse.streams import Output
 
-QUIET_SECONDS = 0.5  # all processes have to be asleep for this long
-QUIET_SHARE = 0.02  # of a processor that they may use meanwhile
+QUIET_SECONDS = 0.5  # for which all processes must be asleep
+QUIET_SHARE = 0.02  # of a processor, which they may use in that time
 LOAD_SECONDS = 0.5  # from the start of the load to the stop
 
 
 class Ready(NamedTuple):
-    """How the command was found to be ready, and from when on it may be stopped (monotonic)."""
+    """What showed that the command is ready, and when it may be stopped (monotonic)."""
 
     how: str
     stop_from: float
 
 
 class Readiness:
-    """Finds out whether a command is ready, by the plan's criterion."""
+    """Finds out whether a command is ready, as the plan says."""
 
     def __init__(self, plan: Plan, init: str, census: Census, output: Output) -> None:
         """Keep the plan, the name of the init, the processes and the output."""
@@ -29,11 +29,11 @@ class Readiness:
         self._init = init
         self._census = census
         self._output = output
-        self._used = float("-inf")  # by all together, when they fell asleep; nanoseconds
+        self._used = float("-inf")  # CPU time of all together when they fell asleep; nanoseconds
         self._since = 0.0
 
     def look(self, began: float, now: float) -> Ready | None:
-        """Return how the command was found to be ready; None while it is not.
+        """Return what shows that the command is ready; None while it is not.
 
         Args:
             began: when it was started (monotonic).

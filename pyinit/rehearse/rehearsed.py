@@ -1,4 +1,4 @@
-"""A program that is rehearsed from Python, such as from a test: started, used, stopped."""
+"""A rehearsal from Python, for example in a test: start a program, use it, stop it."""
 
 import shlex
 from typing import Any
@@ -14,20 +14,20 @@ class Stop:
     """How a program stopped.
 
     Attributes:
-        run: all that was seen.
+        run: everything that was recorded.
     """
 
     def __init__(self, run: Run) -> None:
-        """Keep what was seen."""
+        """Keep the run."""
         self.run = run
 
     def __repr__(self) -> str:
-        """Return the verdict and the cause, which an assertion shows that fails."""
+        """Return the verdict and the cause, for the text of a failed assertion."""
         return f"<{self.verdict}: {self.cause}>"
 
     @property
     def graceful(self) -> bool:
-        """Whether all was as it should be."""
+        """Whether the verdict is graceful."""
         return self.run.is_graceful
 
     @property
@@ -37,17 +37,17 @@ class Stop:
 
     @property
     def cause(self) -> str:
-        """Why, in a sentence."""
+        """Why, in one sentence."""
         return self.run.cause
 
     @property
     def code(self) -> int | None:
-        """What the container exited with."""
+        """The exit code of the container."""
         return self.run.code
 
     @property
     def seconds(self) -> float:
-        """How long it took, from the stop signal until nobody was left."""
+        """How long the stop took, from the stop signal to the end of the last process."""
         return self.run.seconds
 
     @property
@@ -62,7 +62,7 @@ class Stop:
 
 
 class Program:
-    """A command that runs below an init as PID 1, and is ready."""
+    """A command that runs under an init as PID 1, and is ready."""
 
     def __init__(self, command: str | list[str], **plan: Any) -> None:  # noqa: ANN401 - as Plan has them
         """Run it, and wait until it is ready.
@@ -70,10 +70,10 @@ class Program:
         Args:
             command: the program and its arguments; a string is split as a shell would. It may begin
                 with an init, as in an ENTRYPOINT: ``["pyinit", "-g", "--", "app"]``.
-            plan: as for ``pyinit.rehearse.model.Plan``, signals by their name as well.
+            plan: as for ``pyinit.rehearse.model.Plan``; ``signal`` may be a name.
 
         Raises:
-            NotRehearsedError: it cannot be run so, or is not ready in time.
+            NotRehearsedError: it cannot be run, or is not ready in time.
             TypeError: there is no such argument.
         """
         words = shlex.split(command) if isinstance(command, str) else command
@@ -100,9 +100,9 @@ class Program:
         Raises:
             NotRehearsedError: it had ended before.
         """
-        __tracebackhide__ = True  # in a test's text
+        __tracebackhide__ = True  # in the traceback that pytest shows
         return Stop(self._container.stop())
 
     def close(self) -> None:
-        """Kill what is left of it."""
+        """Kill every process that is left."""
         self._container.close()

@@ -1,4 +1,4 @@
-"""The two pipes of a container: what the command writes, and what pyinit tells."""
+"""The two pipes of a container: the output of the command, and the events of pyinit."""
 
 import json
 import os
@@ -45,22 +45,22 @@ class Stream(ABC):
     """
 
     def __init__(self) -> None:
-        """Open it."""
+        """Open the pipe."""
         self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.reader, False)
         self.has_ended = False
         self._rest = b""
 
     def close_writer(self) -> None:
-        """Close the end that the container has now."""
+        """Close the writing end, once the container has inherited it."""
         os.close(self.writer)
 
     def close(self) -> None:
-        """Close the other end."""
+        """Close the reading end."""
         os.close(self.reader)
 
     def read(self) -> bool:
-        """Read what is there; return False where nothing more can come."""
+        """Read what is there; return False if nothing more can come."""
         try:
             part = os.read(self.reader, CHUNK)
         except BlockingIOError:
@@ -75,8 +75,8 @@ class Stream(ABC):
             self.take_line(line.decode(errors="replace"))
         return not self.has_ended
 
-    def take(self, part: bytes) -> None:  # noqa: B027 - most need no more than lines
-        """Take a piece as it comes."""
+    def take(self, part: bytes) -> None:  # noqa: B027 - most need only lines
+        """Take bytes as they come."""
 
     @abstractmethod
     def take_line(self, line: str) -> None:
@@ -84,14 +84,14 @@ class Stream(ABC):
 
 
 class Output(Stream):
-    """What the command writes.
+    """The output of the command.
 
     Attributes:
-        has_said: whether the text that says that it is ready has come.
+        has_said: whether the text has come that shows that the command is ready.
     """
 
     def __init__(self, text: str, show: Callable[[str], None]) -> None:
-        """Open it; wait for a text, and show all that comes."""
+        """Open the pipe; look for a text, and show every line."""
         super().__init__()
         self.has_said = False
         self._text = os.fsencode(text)
@@ -110,28 +110,28 @@ class Output(Stream):
             self._last = (self._last + part)[-len(self._text) :]
 
     def take_line(self, line: str) -> None:
-        """Keep it, and show it."""
+        """Keep the line, and show it."""
         self._lines.append(line)
         if line or not self.has_ended:
             self._show(line)
 
 
 class Events(Stream):
-    """What pyinit tells, and at the end the stage.
+    """The events of pyinit, and at the end what the stage prints.
 
     Attributes:
-        facts: lines of the stage on what is left.
+        facts: lines of the stage about what is left behind.
     """
 
     def __init__(self) -> None:
-        """Open it."""
+        """Open the pipe."""
         super().__init__()
         self.facts: list[str] | None = None
         self._events: deque[dict[str, Any]] = deque(maxlen=MOST_EVENTS)  # the stop is the last
         self._others: deque[str] = deque(maxlen=MOST_LINES)
 
     def take_line(self, line: str) -> None:
-        """Keep it as what it is."""
+        """Keep an event, a fact or another line."""
         if line == leaks.MARK:
             self.facts = []
         elif self.facts is not None:
@@ -142,11 +142,11 @@ class Events(Stream):
             self._others.append(line)
 
     def complaint(self) -> str:
-        """Return what a program said that could not go on; nothing where none did."""
+        """Return the error message of a program that failed; empty if there is none."""
         return " ".join(self._others)
 
     def placed(self, zero: float) -> list[dict[str, Any]]:
-        """Return the events, each with ``at``: seconds from a moment of the wall clock."""
+        """Return the events, each with ``at``: seconds after ``zero``, a time of the wall clock."""
         return [
             {**event, "at": datetime.fromisoformat(event["timestamp"]).timestamp() - zero}
             for event in self._events

@@ -1,9 +1,9 @@
-"""Whether the stop was graceful; if not, the worst fault in one sentence, and advice.
+"""Whether a stop was graceful; if not, the worst fault in one sentence, and advice.
 
-From bad to good; the first one that applies is the verdict:
+The first of these that applies is the verdict; if none does, the stop was graceful:
 
 1. killed: the grace period was over, and the engine sent SIGKILL.
-2. lost work: the load failed; or SIGKILL killed a process, from pyinit at the end of the drain,
+2. lost work: the load failed; or SIGKILL killed a process: from pyinit at the end of the drain,
    from another process of the container, or from the kernel because PID 1 had exited; or a second
    stop signal killed the child while its handler for the first one was running.
 3. untidy: a PID file, a socket or shared memory is left behind.
@@ -25,16 +25,16 @@ from pyinit.rehearse.model import CODE_OF_SIGNAL, NONE, Plan, Process, Run
 from pyinit.rehearse.reports.timeline import seconds
 
 HALF = 0.5  # of the grace period
-MARGIN = 1.5  # of what a stop took, to be sure
-AT_ONCE = 0.2  # seconds from a second stop signal to the end that it brought
+MARGIN = 1.5  # times what a stop took is a grace period that is enough
+AT_ONCE = 0.2  # seconds between a second stop signal and the end of the process that it killed
 MOST_NAMES = 3
 
-# What a reason says, and what to change for it.
+# What pyinit says about why a process does not stop, and what to change then.
 ADVICE = (
-    (r"use -g\b|\(-g\)", 'ENTRYPOINT ["pyinit", "-g", "--"]'),
-    (r"with `exec`", "in the script, begin the last command with `exec`"),
-    (r"use -a\b", 'ENTRYPOINT ["pyinit", "-a", "--"]'),
-    (r"\(-r \w+:(\w+)\)", r"STOPSIGNAL SIG\1"),  # "send it" is about one that its parent asks
+    (r"use -g\b|\(-g\)", 'set ENTRYPOINT ["pyinit", "-g", "--"] in the Dockerfile'),
+    (r"with `exec`", "begin the last command of the script with `exec`"),
+    (r"use -a\b", 'set ENTRYPOINT ["pyinit", "-a", "--"] in the Dockerfile'),
+    (r"\(-r \w+:(\w+)\)", r"set STOPSIGNAL SIG\1 in the Dockerfile"),  # if the child needs it
     (r"give it a handler", "handle {signal} in the program, or set another STOPSIGNAL"),
 )
 
@@ -79,7 +79,7 @@ def _graceful(run: Run, plan: Plan, everybody: list[Seen]) -> str:
 
 
 def _unhandled(run: Run, plan: Plan, everybody: list[Seen]) -> str:
-    """Say that the child has no handler if the signal killed it: it may or may not need one."""
+    """Say that the signal killed the child, which has no handler for it and may not need one."""
     child = child_of(run.init, everybody)
     if child is None or child.process.signal != run.signal or child.signals.of(plan.signal):
         return ""
@@ -129,7 +129,10 @@ def _why(run: Run, plan: Plan, child: Seen) -> str:
     if now in {"ignores", "blocks"}:
         return f"{name} {now} {signal}: handle it in the program"
     if now == "handles":
-        return f"{name} has a handler for {signal}, and was still running {run.grace:g} s later"
+        return (
+            f"{name} has a handler for {signal}, and was still running {run.grace:g} s later: exit "
+            "in the handler, or use a longer grace period if the program needs one"
+        )
     return ""
 
 
@@ -197,11 +200,10 @@ def _untidy(run: Run, _plan: Plan, _everybody: list[Seen]) -> str:
     if not leaks:
         return ""
     first = leaks[0]
+    article = "" if first.kind.endswith("memory") else "a "
     more = f", and {len(leaks) - 1} more" if len(leaks) > 1 else ""
     detail = f" ({first.detail})" if first.detail else ""
-    return f"it left a {first.kind} behind, {first.name}{detail}{more}".replace(
-        "left a System V shared", "left System V shared"
-    ).replace("left a POSIX shared", "left POSIX shared")
+    return f"the program left {article}{first.kind} behind: {first.name}{detail}{more}"
 
 
 def _failed(run: Run, plan: Plan, everybody: list[Seen]) -> str:
@@ -235,7 +237,7 @@ def _slow(run: Run, _plan: Plan, everybody: list[Seen]) -> str:
     return f"the stop took {seconds(run.seconds)} of the grace period of {run.grace:g} s{why}"
 
 
-# From bad to good, each with what finds the cause.
+# From bad to good, each with the function that finds its cause.
 FINDERS = (
     (model.KILLED, _killed),
     (model.LOST, _lost),
@@ -256,7 +258,8 @@ def _more_advice(run: Run) -> list[str]:
     advice = []
     if run.verdict == model.SLOW and run.enough is not None:
         advice.append(
-            f"docker stop --timeout {run.enough}, or terminationGracePeriodSeconds: {run.enough}"
+            f"use docker stop --timeout {run.enough}, or terminationGracePeriodSeconds: "
+            f"{run.enough} in Kubernetes"
         )
     if any(
         process.fate == model.KILLED_BY_INIT
@@ -264,9 +267,9 @@ def _more_advice(run: Run) -> list[str]:
         and not re.search("ignores|blocks", process.reason)
         for process in run.processes
     ):
-        advice.append("a longer drain (pyinit -d SECONDS), and a grace period longer than that")
+        advice.append("use a longer drain (pyinit -d SECONDS) and a grace period longer than that")
     if any(process.fate == model.KILLED_WITH_PID1 for process in run.processes):
-        advice.append('ENTRYPOINT ["pyinit", "--"]')
+        advice.append('set ENTRYPOINT ["pyinit", "--"] in the Dockerfile')
     if run.verdict == model.UNTIDY:
         kinds = {leak.kind for leak in run.leaks if leak.counts}
         if "PID file" in kinds or "socket" in kinds:

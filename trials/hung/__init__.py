@@ -1,1 +1,1 @@
-"""Programs that do not stop, and what pyinit says of each."""
+"""Programs that do not stop, and what pyinit says about each."""

@@ -1,4 +1,4 @@
-"""``python -m trials.hung``: programs that do not stop, and what is said of each."""
+"""``python -m trials.hung``: programs that do not stop, and what pyinit says about each."""
 
 import argparse
 import os
@@ -16,17 +16,17 @@ from trials.hung.catalogue import PROGRAMS
 from trials.hung.program import SOURCES, Program
 
 PAGE = Path("docs/slow-stops.md")
-GOAL = 0.9  # of the causes are to be right
-# Folders that say nothing here: ours, the interpreter's, those that are made for a run.
+GOAL = 0.9  # of the causes must be right
+# Folders that the table leaves out: ours, those of the interpreter, and those made for one run.
 FOLDERS = re.compile(rf"{SOURCES}/|/[^ ]*/lib/python3[.\d]*/(site-packages/)?|/tmp/hung-[^/]*/")
 
 
 def main() -> None:
     """Do what the command line says."""
     words = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which leaves nothing behind either
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up
     if os.geteuid():
-        sys.exit("hung: it takes root, for a file system and for a tracer")
+        sys.exit("make hung: run it as root; it mounts a file system and traces processes")
     chosen = [program for program in PROGRAMS if words.only in program.name]
     began = time.monotonic()
     said, beside, looks = [], [], []
@@ -46,14 +46,16 @@ def main() -> None:
     else:
         pages.put(PAGE, "hung", text)
     if sum(row[-1] == "yes" for row in said) < GOAL * len(said):
-        sys.exit(f"hung: less than {GOAL:.0%} of the causes are right")
+        sys.exit(f"make hung: less than {GOAL:.0%} of the causes are right")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make hung ARGS=...", description=__doc__)
-    parser.add_argument("--only", default="", metavar="WORDS", help="those with WORDS in the name")
     parser.add_argument(
-        "--python", default=sys.executable, help="what runs the programs that need no package"
+        "--only", default="", metavar="WORDS", help="only programs with WORDS in the name"
+    )
+    parser.add_argument(
+        "--python", default=sys.executable, help="the interpreter for programs that need no package"
     )
     parser.add_argument(
         "--after", type=float, default=2, metavar="SECONDS", help="pyinit's --explain-after (2)"
@@ -64,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 def _is_here(program: Program) -> bool:
     missing = trial.missing(program)
     if missing:
-        print(f"{program.name}: not tried, there is no {missing}", file=sys.stderr)
+        print(f"{program.name}: not tried, {missing} is missing", file=sys.stderr)
     return not missing
 
 

@@ -1,4 +1,4 @@
-"""The programs that do not stop, each with the cause that is to be told."""
+"""Programs that do not stop, each with the expected cause."""
 
 import contextlib
 import http.client
@@ -35,7 +35,7 @@ def _child(run: Run) -> int:
 
 @contextlib.contextmanager
 def _stopped(run: Run, _folder: Path) -> Iterator[None]:
-    """Stop it, as ^Z or a debugger would."""
+    """Stop the child, as ^Z or a debugger does."""
     child = _child(run)
     os.kill(child, signal.SIGSTOP)
     until(lambda: status(child)["State"].startswith("T"))
@@ -44,7 +44,7 @@ def _stopped(run: Run, _folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held_by_tracer(run: Run, _folder: Path) -> Iterator[None]:
-    """Trace it, with a tracer that is stopped."""
+    """Trace the child with a tracer that is stopped."""
     child = _child(run)
     words = ["strace", "-o", "/dev/null", "-p", str(child)]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as tracer:
@@ -59,7 +59,7 @@ def _held_by_tracer(run: Run, _folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _waiting(run: Run, _folder: Path) -> Iterator[None]:
-    """Have it be where it hangs before it is asked."""
+    """Wait until the child hangs, before it is asked to stop."""
     path = Path(f"/proc/{_child(run)}/wchan")
     until(lambda: "futex" in path.read_text())
     yield
@@ -67,7 +67,7 @@ def _waiting(run: Run, _folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _computing(run: Run, _folder: Path) -> Iterator[None]:
-    """Have it be where it computes before it is asked."""
+    """Wait until the child computes, before it is asked to stop."""
     child = _child(run)
     begin = _ticks(child)
     until(lambda: _ticks(child) > begin + 1)
@@ -79,7 +79,7 @@ def _ticks(pid: int) -> int:
 
 
 def _say_ready(run: Run, _folder: Path) -> None:
-    """Have a shell say that it is ready."""
+    """Make a shell print that it is ready."""
     assert run.process.stdin
     run.process.stdin.write(b"echo ready\n")
 

@@ -1,4 +1,4 @@
-"""What a program that does not stop consists of."""
+"""The description of a program that does not stop."""
 
 import contextlib
 import sys
@@ -18,25 +18,25 @@ def nothing(_run: Run, _folder: Path) -> None:
 
 
 def no_trouble(_run: Run, _folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Leave it alone."""
+    """Do nothing to it."""
     return contextlib.nullcontext()
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program, and what is to be said of it.
+    """A program, and what pyinit must say about it.
 
     Attributes:
-        name: what it is, as the table has it.
-        command: its words; PYTHON, OWN (the interpreter with the packages), SOURCES and FOLDER are
-            replaced in them.
-        cause: a pattern for the reason that is to be told.
-        source: the file in which a mark is at the line that is to be named, where it is Python's.
-        waits: a pattern for what the child is to wait for, or one below it.
-        begin: what makes it begin, before it says that it is ready.
-        during: what is done to it then, until its end.
-        is_talking: whether its stdin is a pipe, and not empty.
-        needs: files that it takes, without which it is not tried.
+        name: its name in the table.
+        command: its words, in which PYTHON, OWN (the interpreter with the packages), SOURCES and
+            FOLDER are replaced.
+        cause: a pattern for the expected reason.
+        source: for Python, its file; a mark stands at the line that the reason must name.
+        waits: a pattern for what the child, or a process below it, waits for.
+        begin: called before it says that it is ready, to make it begin.
+        during: what happens to it from then on to its end.
+        is_talking: whether its stdin is a pipe instead of empty.
+        needs: files without which it is not tried.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Program:
 
     @property
     def lines(self) -> list[str]:
-        """The lines of which one is to be named, as `file:line`; none where it is not Python's."""
+        """The lines of which the reason must name one, as `file:line`; empty without a source."""
         if not self.source:
             return []
         path = SOURCES / self.source

@@ -1,4 +1,4 @@
-"""Run a program that does not stop, ask it to, and listen to what its init says of that."""
+"""Run a program that does not stop, ask it to stop, and read what its init says about that."""
 
 import contextlib
 import json
@@ -20,15 +20,15 @@ from testkit.programs import PYINIT
 from testkit.running import Run
 from trials.hung.program import Program
 
-SECONDS = 60.0  # for whatever is waited for: what has not come by then does not come
-PATIENCE = 10.0  # the same for a profiler
+SECONDS = 60.0  # the time limit for everything
+PROFILER_SECONDS = 10.0  # the time limit for a profiler
 LOOKS = 5
 URGENT = ("nice", "-n", "-20")  # the machine may have other work
 LINE = "the line"
-# As a container has it, unless somebody asks for more.
+# The capabilities of a container by default: without CAP_SYS_PTRACE.
 CONFINED = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
 
-# What pyinit does at a PEEK, in an interpreter that has loaded nothing of it yet.
+# A look of pyinit, in an interpreter that has not imported pyinit yet.
 LOOK = """
 import sys
 from time import monotonic, process_time
@@ -48,13 +48,13 @@ class UnreadyError(Exception):
 
 @dataclass(frozen=True)
 class Told:
-    """What was said of a program.
+    """What pyinit and a profiler said about a program.
 
     Attributes:
-        event: what pyinit told; empty where it told nothing.
-        wall, cpu: how long a look takes, in seconds, and how long a processor works for it: the
-            least of several, which other work on the machine disturbs least.
-        spied: what a profiler told: with the rights of the container, and with CAP_SYS_PTRACE.
+        event: the event of pyinit; empty if there was none.
+        wall, cpu: how long a look takes, in seconds, and its CPU time: the shortest of several,
+            because other work on the machine disturbs that least.
+        spied: what a profiler said, with the rights of the container, and with CAP_SYS_PTRACE.
     """
 
     event: dict[str, Any]
@@ -65,7 +65,7 @@ class Told:
 
 @contextlib.contextmanager
 def hung(program: Program, init: tuple[str, ...], python: str) -> Iterator[Run]:
-    """Start an init with a program, wait until that is ready, and ask for the end of it."""
+    """Start an init with a program, wait until the program is ready, and send SIGTERM."""
     with tempfile.TemporaryDirectory(prefix="hung-") as name:
         folder = Path(name)
         run = Run(
@@ -91,18 +91,18 @@ def attempt(program: Program, *, python: str, after: float, look: bool) -> Told:
 
     Args:
         program: the program.
-        python: the interpreter that it runs, where it is any.
+        python: the interpreter for programs that run with any.
         after: the seconds of `--explain-after`.
-        look: whether to measure, and to ask others, as well.
+        look: whether to measure looks, and to try a profiler, as well.
 
     Raises:
-        UnreadyError: it did not begin.
+        UnreadyError: the program did not become ready.
     """
     options = ("--explain-after", str(after), "--log-format", "json", "--")
     event: dict[str, Any] = {}
 
     def is_it(line: bytes) -> bool:
-        with contextlib.suppress(ValueError):  # the program writes there, too
+        with contextlib.suppress(ValueError):  # the program writes to the same stream
             found = json.loads(line[line.index(b'{"timestamp"') :])
             if found["event"] == "stop_is_slow":
                 event.update(found)
@@ -120,12 +120,12 @@ def attempt(program: Program, *, python: str, after: float, look: bool) -> Told:
 
 
 def missing(program: Program) -> str:
-    """Return what a program takes and is not there; empty where nothing is missing."""
+    """Return a file that a program needs and that is missing; empty if none is."""
     return next((path for path in program.needs if not Path(path).exists()), "")
 
 
 def is_right(program: Program, event: dict[str, Any]) -> bool:
-    """Tell whether the right cause is told, with the line that is to be named."""
+    """Tell whether the event has the right cause, with the right line."""
     reason = event.get("reason", "")
     waits = [event.get("waits_for", ""), *(each["waits_for"] for each in event.get("below", ()))]
     return (
@@ -136,7 +136,7 @@ def is_right(program: Program, event: dict[str, Any]) -> bool:
 
 
 def said_by_tini(program: Program, *, python: str, seconds: float) -> str:
-    """Return what tini says of it in so many seconds; empty for nothing."""
+    """Return what tini says about a program in so many seconds; empty for nothing."""
     said: list[bytes] = []
 
     def is_it(line: bytes) -> bool:
@@ -150,7 +150,7 @@ def said_by_tini(program: Program, *, python: str, seconds: float) -> str:
 
 
 def _spy(run: Run, pids: list[int], program: Program, prefix: tuple[str, ...]) -> str:
-    """Return what `py-spy dump` tells of a process, or of one below it that has the line."""
+    """Return what `py-spy dump` says about a process, or about one below it that has the line."""
     told = ""
     for pid in pids:
         found = _dump(run, pid, program, prefix)
@@ -170,11 +170,11 @@ def _dump(run: Run, pid: int, program: Program, prefix: tuple[str, ...]) -> str:
             check=False,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=PROFILER_SECONDS,
             env={**os.environ, "PATH": path, "NO_COLOR": "1", "RUST_BACKTRACE": "0"},
         )
     except subprocess.TimeoutExpired:
-        return f"nothing within {PATIENCE:.0f} s"
+        return f"nothing within {PROFILER_SECONDS:.0f} s"
     seconds = time.monotonic() - began
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if line.startswith("Error: ")), "")
@@ -185,7 +185,7 @@ def _dump(run: Run, pid: int, program: Program, prefix: tuple[str, ...]) -> str:
 
 
 def _find(pipe: IO[bytes] | None, is_it: Callable[[bytes], bool], seconds: float = SECONDS) -> bool:
-    """Read lines until there is one that is it; tell whether it came."""
+    """Read lines until one fits; tell whether it came."""
     assert pipe
     end = time.monotonic() + seconds
     text = b""

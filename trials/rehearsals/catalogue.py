@@ -1,4 +1,4 @@
-"""Programs with a fault, each with what has to be said of it, and programs without one."""
+"""Programs with a fault, each with the expected verdict and cause, and programs without a fault."""
 
 from pyinit.rehearse.model import FAILED, KILLED, LOST, SLOW, UNTIDY
 from trials.rehearsals.case import CLIENT, ON_PORT, READY, Case
@@ -10,7 +10,7 @@ UWSGI = (
     *("uwsgi-core", "--plugin", "python3", "--master", "--processes", "2"),
     *("--http-socket", "127.0.0.1:PORT", "--wsgi-file", "SOURCES/slow_page.py"),
 )
-UWSGI_READY = ("--ready-when", "spawned uWSGI worker 2", "--after", "1")  # its master is not yet
+UWSGI_READY = ("--ready-when", "spawned uWSGI worker 2", "--after", "1")  # the master is later
 POSTGRES = """
 PATH="$(ls -d /usr/lib/postgresql/*/bin | tail -n 1):$PATH"
 initdb -D "$0" --auth=trust --username=postgres --no-locale --encoding=UTF8 --no-sync >/dev/null

@@ -1,1 +1,1 @@
-"""What is told of a rehearsal. One module a form, each with ``render``, which takes the runs."""
+"""The reports of a rehearsal: one module for each format, with a ``render`` that takes the runs."""

@@ -1,4 +1,4 @@
-"""What reports say about a run besides its drawing: short texts, safe to show."""
+"""What reports say about a run in addition to the drawing: short texts, safe to show."""
 
 import shlex
 from collections import Counter
@@ -51,7 +51,7 @@ def outcome(run: Run) -> str:
 
 
 def sections(run: Run) -> list[tuple[str, list[str]]]:
-    """Return everything else, each with a short heading; those without a text are left out."""
+    """Return all other texts by short headings, without headings that have no text."""
     found = [
         ("why", _reasons(run)),
         ("advice", run.advice),
@@ -67,19 +67,19 @@ def sections(run: Run) -> list[tuple[str, list[str]]]:
 def _reasons(run: Run) -> list[str]:
     """Return why processes did not exit, unless the cause says so already."""
     return [
-        each.reason if each.reason.startswith(_who(each)) else f"{_who(each)}: {each.reason}"
+        each.reason if each.reason.startswith(_called(each)) else f"{_called(each)}: {each.reason}"
         for each in run.processes
         if each.reason and each.reason not in run.cause
     ]
 
 
-def _who(process: Process) -> str:
+def _called(process: Process) -> str:
     return called(process.name, process.pid)
 
 
 def _listed(processes: Sequence[Process]) -> str:
     if len(processes) <= MOST_NAMED:
-        return ", ".join(map(_who, processes))
+        return ", ".join(map(_called, processes))
     counts = Counter(each.name for each in processes).most_common()
     named = [f"{quoted(name)} ×{count}" for name, count in counts[:MOST_NAMED]]
     rest = len(processes) - sum(count for _, count in counts[:MOST_NAMED])
@@ -104,7 +104,7 @@ def _left(run: Run) -> list[str]:
 
 def _leak(leak: model.Leak) -> str:
     detail = f" ({leak.detail})" if leak.detail else ""
-    return f"{leak.kind} {leak.name}{detail}{'' if leak.counts else ', not counted in the verdict'}"
+    return f"{leak.kind} {leak.name}{detail}{'' if leak.counts else ', not counted as a fault'}"
 
 
 def _load(run: Run) -> list[str]:

@@ -1,4 +1,4 @@
-"""A page that needs nothing else: the picture, and all that was seen. No scripts, no network."""
+"""A page with the picture and all details, in one file without scripts and without network."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -125,5 +125,5 @@ def _lines(heading: str, lines: Iterable[str]) -> str:
 
 
 def _text(words: str) -> str:
-    """Return safe words as they stand in the page."""
+    """Return safe words, escaped for the page."""
     return escape(plain(words))

@@ -1,4 +1,4 @@
-"""All that is known, for machines."""
+"""Everything that was recorded, for machines."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""JUnit XML, for CI: a test case a run."""
+"""JUnit XML for CI: one test case for each run."""
 
 import shlex
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ SUITE = "pyinit-rehearse"
 
 
 def render(runs: Sequence[Run]) -> str:
-    """Return the document: what is not graceful is a failure, with the report as its text."""
+    """Return the document: a stop that is not graceful is a failure with the report as its text."""
     failures = sum(not run.is_graceful for run in runs)
     suite = _suite(len(runs), failures=failures, seconds=sum(run.seconds for run in runs))
     properties = ET.SubElement(suite, "properties")
@@ -34,10 +34,10 @@ def render(runs: Sequence[Run]) -> str:
 
 
 def render_error(command: Sequence[str], message: str) -> str:
-    """Return the document where there was no run.
+    """Return the document for a stop that could not be rehearsed.
 
     Args:
-        command: what could not be rehearsed.
+        command: the command.
         message: why.
     """
     suite = _suite(1, errors=1)

@@ -1,7 +1,7 @@
-"""The timeline as a picture, for a pull request or a page, light and dark.
+"""The timeline as a picture, for a pull request or a page, for light and dark themes.
 
-It has a background of its own and system fonts. As nobody knows how wide these are, room is left
-for wide ones. Colours differ in lightness, and what matters has a shape, too.
+It has its own background, and system fonts, whose width is not known, so it leaves room for wide
+ones. Colours differ in lightness, and everything important also differs in shape.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ MONO, SANS, SMALL = 8.8, 9.1, 7.4  # pixels that a character takes at most, on a
 HEAD_COLUMNS, TEXT_COLUMNS = 80, 94
 WIDEST_LABEL, WIDEST_END, WIDEST_VERDICT = 24, 22, 14  # columns
 INDENT, DEEPEST = 16, 5
-TIME = 62  # for a time in front of an ending
+TIME = 62  # pixels for a time before an ending
 TICKS = 7
 GAP = 14  # between two signs of a row
 OVER = "grace period over"
@@ -50,7 +50,7 @@ LEGEND = {
     "after": "asked to stop",
 }
 
-# By class: the properties, what colour they take, and that on light and on dark.
+# By class: the property, its colour on a light page, and its colour on a dark one.
 COLOURS = {
     "paper": ("fill", "#ffffff", "#0d1117"),
     "ink": ("fill", "#1f2328", "#f0f6fc"),
@@ -83,7 +83,7 @@ def render(runs: Sequence[Run]) -> str:
     """Return the picture as an SVG document.
 
     Args:
-        runs: at least one; several stand under one another, on one time axis.
+        runs: at least one; several are drawn below one another, on one time axis.
 
     Raises:
         MissingLibraryError: drawsvg is not installed.
@@ -96,7 +96,7 @@ def render(runs: Sequence[Run]) -> str:
 
 
 class _Picture:
-    """A page that grows downwards: ``y`` is where it goes on."""
+    """A page that grows downwards; ``y`` is where it continues."""
 
     def __init__(self, draw: Any, runs: Sequence[Run]) -> None:  # noqa: ANN401 - it has no types
         self.draw, self.runs, self.axis = draw, runs, axis(runs)
@@ -132,12 +132,12 @@ class _Picture:
         return str(page.as_svg())
 
     def text(self, words: str, x: float, style: str = "ink", y: float | None = None) -> None:
-        """Write words at ``y``, or where the page goes on."""
+        """Write words at ``y``, or where the page continues."""
         at = self.y if y is None else y
         self.parts.append(self.draw.Text(plain(words), 15, round(x, 1), round(at, 1), class_=style))
 
     def box(self, style: str, x: float, middle: float, width: float, height: float) -> None:
-        """Draw a filled rectangle, round where it is high."""
+        """Draw a filled rectangle, with rounder corners if it is high."""
         at = round(x, 1), round(middle - height / 2, 1)
         rx = min(width, height) / 2 if height > BAR else 2
         self.parts.append(self.draw.Rectangle(*at, round(width, 1), height, rx=rx, class_=style))
@@ -148,11 +148,11 @@ class _Picture:
         self.parts.append(self.draw.Lines(*rounded, close=close, class_=style))
 
     def x(self, at: float) -> float:
-        """Return where a time is."""
+        """Return the horizontal position of a time."""
         return self.left + self.axis.fraction(at) * (self.right - self.left)
 
     def title(self) -> None:
-        """Say what was run and how it was stopped."""
+        """Write what was run and how it was stopped."""
         first, is_one = self.runs[0], len(self.runs) == 1
         words = facts.command(first, with_init=is_one)
         self.text(cut(f"$ {words}", HEAD_COLUMNS), MARGIN, "ink mono bold large")
@@ -166,7 +166,7 @@ class _Picture:
             self.text(line, MARGIN, style)
 
     def head(self, run: Run) -> None:
-        """Say what became of a run, and why."""
+        """Write the verdict of a run, and its cause."""
         self.y += 44
         verdict = cut(safe(run.verdict), WIDEST_VERDICT)
         width = 10 * len(verdict) + 24
@@ -200,7 +200,7 @@ class _Picture:
         self.y = bottom + 22
 
     def row(self, row: Row) -> None:
-        """Draw a process, with all of it in a tooltip."""
+        """Draw a process, with its command line in a tooltip."""
         page, self.parts = self.parts, [self.draw.Title(plain(row.command or row.name))]
         middle, base = self.y + ROW / 2, self.y + ROW / 2 + 5
         self.branches(row, middle)
@@ -229,7 +229,7 @@ class _Picture:
                 self.line("frame", x, middle, x + INDENT - 9, middle)
 
     def bar(self, row: Row, middle: float) -> None:
-        """Draw its life, and the signals that it got."""
+        """Draw how long it ran, and the signals that it got."""
         found = bar(row, self.x, GAP, self.right)
         self.box("before", found.begin, middle, found.asked - found.begin, BAR)
         self.box("after", found.asked, middle, found.end - found.asked, BAR)
@@ -237,7 +237,7 @@ class _Picture:
             self.sign(row.tone if kind == ENDED else kind, place, middle)
 
     def sign(self, kind: str, x: float, y: float) -> None:
-        """Draw what stands for a signal, or an end."""
+        """Draw the sign of a signal or of an end."""
         if kind == KILL:
             self.parts.append(self.draw.Circle(round(x, 1), y, 8, class_="bad halo"))
             self.line("cross", x - 3, y - 3, x + 3, y + 3)
@@ -255,7 +255,7 @@ class _Picture:
                 self.parts.append(self.draw.Circle(round(x, 1), y, 2.5, class_="paper"))
 
     def legend(self) -> None:
-        """Say what the signs mean that were used."""
+        """Explain the signs that were used."""
         drawn = [row for run in self.runs for row in rows(run)]
         used = {kind for row in drawn for _, kind in row.marks}
         used |= {row.tone for row in drawn if row.ended is not None}

@@ -1,4 +1,4 @@
-"""The report for a terminal: 80 columns, one row a process, plain characters."""
+"""The report for a terminal: 80 columns, one row for each process."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -31,7 +31,7 @@ HEADING, VERDICT, LONGEST_SIGNAL = 8, 9, 12
 TICKS = 5
 SIGNS = {STOP: "S", AGAIN: "2", DRAIN: "D", KILL: "K", ENDED: "┥"}
 LEGEND = {STOP: "stop signal", AGAIN: "again", DRAIN: "SIGTERM of the drain", KILL: "SIGKILL"}
-TOGETHER = "\1"  # stands for a blank at which no line is to break
+TOGETHER = "\1"  # stands for a blank at which no line may break
 BEFORE, AFTER, GRACE = "─", "━", "┊"  # asked to stop: before and after
 BOLD, DIM, RED, GREEN, YELLOW, BLUE = "1", "2", "31", "32", "33", "34"
 COLOURS = {FINE: GREEN, ODD: YELLOW, BAD: RED}
@@ -39,11 +39,11 @@ PAINTS = {BEFORE: DIM, AFTER: BLUE, GRACE: DIM, "K": f"{BOLD};{RED}"}
 
 
 def render(runs: Sequence[Run], *, colour: bool = False) -> str:
-    """Return the report, lines of 80 columns at most.
+    """Return the report in lines of at most 80 columns.
 
     Args:
         runs: at least one; the drawings of several share one time axis.
-        colour: whether there may be escapes for colours.
+        colour: whether to use colours.
     """
     return plain("".join(f"{line}\n" for line in _Report(runs, colour=colour).lines()))
 
@@ -58,7 +58,7 @@ class _Report:
         self.width = WIDTH - self.label - self.end - 2  # of the bars
 
     def lines(self) -> Iterator[str]:
-        """Return all lines, with fillers."""
+        """Return all lines, still with fillers."""
         if len(self.runs) > 1:
             yield from self._comparison()
         for run in self.runs:
@@ -70,7 +70,7 @@ class _Report:
             yield from self._details(run)
 
     def paint(self, text: str, colour: str) -> str:
-        """Return a text in a colour, where colours are wanted."""
+        """Return a text in a colour, if colours are used."""
         return f"\x1b[{colour}m{text}\x1b[0m" if self.colour and colour else text
 
     def _comparison(self) -> Iterator[str]:
@@ -109,7 +109,7 @@ class _Report:
             yield self.paint(" " * (self.label + 1) + "".join(line).rstrip(), DIM)
 
     def _above(self, run: Run) -> str:
-        """Return what is told of moments above the bars."""
+        """Return the line above the bars: the stop signal, and the end of the grace period."""
         line = [" "] * (self.label + 1 + self.width)
         shift = self.label + 1
         _put(line, self._column(0) + shift, f"┌ {cut(safe(run.signal), LONGEST_SIGNAL)}")
@@ -165,7 +165,7 @@ def _end(row: Row) -> str:
 
 
 def _put(line: list[str], place: int, text: str) -> None:
-    """Write a text into a line where there is room for it."""
+    """Write a text into a line, if there is room for it."""
     place = min(place, len(line) - len(text))
     if place >= 0 and not "".join(line[max(0, place - 1) : place + len(text) + 1]).strip():
         line[place : place + len(text)] = text

@@ -1,4 +1,4 @@
-"""What a drawing of runs consists of, whatever draws it: rows of processes on one time axis."""
+"""What every drawing of runs consists of: rows of processes on one time axis."""
 
 import math
 from collections import defaultdict
@@ -11,10 +11,10 @@ from pyinit.rehearse import model
 from pyinit.rehearse.model import CODE_OF_SIGNAL, Process, Run
 from pyinit.rehearse.reports.columns import safe
 
-MOST_ROWS = 20  # where there are more processes those that are alike share a row
-LEAD = 0.07  # of the axis is before the stop signal
+MOST_ROWS = 20  # with more processes, those that are alike share a row
+LEAD = 0.07  # the share of the axis before the stop signal
 LEAST_SECONDS = 0.1  # that the axis shows
-REACH = 0.6  # of the grace period that a run takes for the end of that to be on the axis
+REACH = 0.6  # of the grace period: a run that takes longer has the end of that on the axis
 
 STOP, AGAIN, DRAIN, KILL = KINDS = "stop", "again", "drain", "kill"  # of marks
 ASKING = {STOP, AGAIN, DRAIN}
@@ -34,12 +34,12 @@ class Row:
     """A process, or several that are alike, with all text safe to show.
 
     Attributes:
-        name: what it is called.
-        pid: None where there are several.
-        branch: what stands in front of the name: its place in the tree of processes.
-        began: when the first one was there.
-        ended: when the last one had ended; None where one was never seen to.
-        marks: when a signal of each kind came first, in order of time.
+        name: its name.
+        pid: None if there are several.
+        branch: what is drawn before the name, to show its place in the tree of processes.
+        began: when the first one began.
+        ended: when the last one ended; None if the end of one was not seen.
+        marks: when the first signal of each kind came, in order of time.
         ending: how it ended, in a few words.
         tone: one of TONES.
         command: its command line.
@@ -58,12 +58,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Where the bar of a row lies, in pixels or columns.
+    """The position of the bar of a row, in pixels or columns.
 
     Attributes:
-        begin, end: of all of it.
-        asked: from where on it had been asked to stop; ``end`` where it never was.
-        signs: where to draw what: the kind of a mark, or ENDED.
+        begin, end: of the whole bar.
+        asked: the position of the first request to stop; ``end`` if there was none.
+        signs: what to draw where: the kind of a mark, or ENDED.
     """
 
     begin: float
@@ -74,17 +74,17 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The time that is drawn, from shortly before the stop signal up to ``end``, in seconds."""
+    """The time that is drawn, from shortly before the stop signal to ``end``, in seconds."""
 
     end: float
 
     def fraction(self, at: float) -> float:
-        """Return where a time is: 0 at the left end, 1 at the right one, and nothing beyond."""
+        """Return the position of a time, from 0 at the left end to 1 at the right end."""
         begin = -self.end * LEAD
         return min(1.0, max(0.0, (at - begin) / (self.end - begin)))
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
-        """Return at most so many round times after 0, and 0, with what to write there."""
+        """Return 0 and at most so many round times after it, each with its label."""
         rough = self.end / most
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(n * power for n in (1, 2, 5, 10, 20) if n * power >= rough)
@@ -93,7 +93,7 @@ class Axis:
 
 
 def axis(runs: Sequence[Run]) -> Axis:
-    """Return the one that all of the runs fit on."""
+    """Return the axis on which all of the runs fit."""
     times = [LEAST_SECONDS, *(run.seconds for run in runs)]
     for run in runs:
         times += [each.ended or 0 for each in run.processes]
@@ -104,7 +104,7 @@ def axis(runs: Sequence[Run]) -> Axis:
 
 
 def rows(run: Run) -> list[Row]:
-    """Return what there is to draw: each process below its parent, and last the client."""
+    """Return the rows to draw: each process below its parent, and the client at the end."""
     tree = _Tree(run)
     for key in (id, tree.story, _name):
         found, left = tree.rows(key)
@@ -114,7 +114,7 @@ def rows(run: Run) -> list[Row]:
         found.append(replace(_row(left, run), name=f"{len(left)} others", pid=None))
     if run.load:
         load, code = run.load, run.load.code
-        how = "had to be stopped" if code is None else f"code {code}"
+        how = "had to be killed" if code is None else f"code {code}"
         tone = BAD if code else FINE if code == 0 else ODD
         name = "(the load)"
         found.append(Row(name, None, "", load.began, load.ended, [], how, tone, safe(load.command)))
@@ -122,13 +122,13 @@ def rows(run: Run) -> list[Row]:
 
 
 def bar(row: Row, place: Callable[[float], float], gap: float, last: float) -> Bar:
-    """Return where the bar of a row lies.
+    """Return the bar of a row.
 
     Args:
         row: the row.
-        place: returns where a time is.
-        gap: how far apart signs have to be, so that each of them can be seen.
-        last: the last place that there is.
+        place: returns the position of a time.
+        gap: the least distance of two signs, so that both can be seen.
+        last: the last position.
     """
     signs = [(place(at), kind) for at, kind in row.marks]
     end = last if row.ended is None else place(row.ended)
@@ -147,7 +147,7 @@ def bar(row: Row, place: Callable[[float], float], gap: float, last: float) -> B
 
 
 def seconds(time: float) -> str:
-    """Return a time with three digits; in milliseconds where it is short."""
+    """Return a time with three digits, in milliseconds if it is short."""
     if abs(time) < 0.0995:  # noqa: PLR2004 - less than 100 ms, once that is rounded
         return f"{time * 1000:.0f} ms"
     digits = next((n for n, limit in ((2, 9.995), (1, 99.95)) if abs(time) < limit), 0)
@@ -155,7 +155,7 @@ def seconds(time: float) -> str:
 
 
 def is_killed(process: Process) -> bool:
-    """Tell whether SIGKILL ended it, from whatever side."""
+    """Tell whether SIGKILL ended it, whatever sent that."""
     return process.fate in KILLED
 
 
@@ -177,7 +177,7 @@ def ending(process: Process, run: Run) -> str:
 
 
 class _Tree:
-    """The processes that were there when the stop signal came, and those that began later."""
+    """The processes that were running when the stop signal came, and those that began later."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -186,7 +186,9 @@ class _Tree:
         self._stories: dict[int, int] = {}
         drawn = [each for each in run.processes if each.ended is None or each.ended >= 0]
         drawn.sort(key=lambda each: (each.began, each.pid))
-        known: dict[int, Process] = {}  # only what is older can be a parent: there is no circle
+        known: dict[
+            int, Process
+        ] = {}  # only an older process can be a parent, so there is no circle
         for each in drawn:
             parent = known.get(each.parent)
             (self._below[id(parent)] if parent else self._roots).append(each)
@@ -199,15 +201,15 @@ class _Tree:
             self._stories[id(each)] = numbers.setdefault(story, len(numbers))
 
     def story(self, process: Process) -> int:
-        """Return a number, the same for all that had the same done to them and their children."""
+        """Return a number that is the same for processes that ended alike, with their children."""
         return self._stories[id(process)]
 
     def rows(self, key: Callable[[Process], Hashable]) -> tuple[list[Row], list[Process]]:
-        """Return a row for all with the same parent and key, and for whom there was no room."""
+        """Return a row for those of one parent with the same key, and those without a row."""
         found: list[Row] = []
         left: list[Process] = []
         waiting = [(members, "", "") for members in _grouped(self._roots, key)[::-1]]
-        while waiting:  # no recursion: a chain of processes may be long
+        while waiting:  # no recursion, because a chain of processes may be long
             members, branch, indent = waiting.pop()
             if len(found) < MOST_ROWS:
                 found.append(replace(_row(members, self._run), branch=branch))
@@ -263,9 +265,9 @@ def _tone(process: Process, run: Run) -> str:
     return FINE if is_fine and process.ended is not None else ODD
 
 
-@cache  # as the signal of all processes it is asked for very often
+@cache  # it is called for every process
 def _code(name: str) -> int:
-    """Return the code that stands for the end by a signal."""
+    """Return the exit code of a process that this signal killed."""
     try:
         return CODE_OF_SIGNAL + names.number(name)
     except ValueError:

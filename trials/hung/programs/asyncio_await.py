@@ -1,4 +1,4 @@
-"""An event loop that goes on awaiting after it was told to stop."""
+"""An event loop that continues to await after SIGTERM."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A coroutine blocks the event loop, which so does not come to its signal handler."""
+"""A coroutine blocks the event loop, so that the loop cannot run its signal handler."""
 
 import asyncio
 import signal

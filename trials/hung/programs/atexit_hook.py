@@ -1,4 +1,4 @@
-"""A hook that runs at exit and does not come back."""
+"""An atexit hook that does not return."""
 
 import atexit
 import signal

@@ -1,4 +1,4 @@
-"""A loop that computes, and a handler that sets a flag at which nobody looks."""
+"""A loop that computes, and a handler that sets a flag, which the loop does not check."""
 
 import signal
 

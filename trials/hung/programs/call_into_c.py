@@ -1,4 +1,4 @@
-"""A call into C that computes for years, and never lets a handler of Python's run."""
+"""A call into C that computes for years, so that no handler of Python can run."""
 
 import signal
 

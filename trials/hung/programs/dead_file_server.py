@@ -1,4 +1,4 @@
-"""A file system whose server does not answer: FUSE, with this very process for a server."""
+"""A file system whose server does not answer: FUSE, with this process as the server."""
 
 import ctypes
 import os

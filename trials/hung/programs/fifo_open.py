@@ -1,4 +1,4 @@
-"""A FIFO that nobody else opens."""
+"""A FIFO that no other process opens."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A file that another process has locked, below the same parent."""
+"""A file that another child of the same parent has locked."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""A fork while another thread holds a lock: in the child nobody will ever release it."""
+"""A fork while another thread holds a lock, which no thread of the child can release."""
 
 import os
 import signal

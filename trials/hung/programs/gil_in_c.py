@@ -1,4 +1,4 @@
-"""A function in C that keeps the GIL and waits for a mutex; a handler of Python's cannot run."""
+"""A C function that keeps the GIL and waits for a mutex, so that no handler of Python can run."""
 
 import ctypes
 import signal

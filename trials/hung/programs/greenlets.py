@@ -15,7 +15,7 @@ def work():
 
 
 job = gevent.spawn(work)
-gevent.spawn(gevent.sleep, 1000)  # else gevent would notice that nobody can wake it
+gevent.spawn(gevent.sleep, 1000)  # otherwise gevent would notice that nothing can wake it
 gevent.sleep(0)  # it begins
 print("ready", flush=True)
 job.join()

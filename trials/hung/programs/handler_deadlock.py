@@ -1,4 +1,4 @@
-"""A handler wants the lock that the function which it interrupted holds."""
+"""A handler waits for a lock that is held by the function that it interrupted."""
 
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""A handler writes to a pipe that is full and that nobody reads."""
+"""A handler writes to a full pipe that no process reads."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""A lock that nobody releases."""
+"""A lock that no thread releases."""
 
 import signal
 import threading

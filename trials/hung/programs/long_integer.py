@@ -1,4 +1,4 @@
-"""A computation that takes hours, in one instruction of Python, which yet lets handlers run."""
+"""A computation that takes hours, in one instruction of Python, during which handlers can still run."""
 
 import signal
 

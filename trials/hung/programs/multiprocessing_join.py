@@ -1,4 +1,4 @@
-"""A process waits for one of its own that got no signal."""
+"""A process waits for its child, which got no signal."""
 
 import multiprocessing
 import signal

@@ -1,4 +1,4 @@
-"""A pool of processes whose worker does not come back, joined after the SIGTERM."""
+"""A pool of processes that is joined after SIGTERM, while its worker does not finish."""
 
 import concurrent.futures
 import multiprocessing

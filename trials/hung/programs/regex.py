@@ -1,4 +1,4 @@
-"""A regular expression that takes years, in a handler-aware loop of C."""
+"""A regular expression that takes years, in a C loop that lets handlers run."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""A process passes SIGTERM on, to one that ignores it, and waits."""
+"""A process forwards SIGTERM to a child that ignores it, and waits for it."""
 
 import signal
 import subprocess

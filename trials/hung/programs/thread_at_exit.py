@@ -1,4 +1,4 @@
-"""The main thread ends, and another one that is no daemon does not."""
+"""The main thread ends, but a non-daemon thread does not."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""A parent that has vforked waits in state D; its child hangs before exec, at a FIFO."""
+"""A parent waits in vfork, in state D; its child hangs at a FIFO before its exec."""
 
 import os
 import signal

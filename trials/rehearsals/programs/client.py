@@ -1,4 +1,4 @@
-"""Ask for a page, and be content with nothing but all of it: client.py PORT|SOCKET."""
+"""Ask for a page, and fail unless all of it comes: client.py PORT|SOCKET."""
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""A handler with a mistake in it."""
+"""A handler with a bug."""
 
 import signal
 

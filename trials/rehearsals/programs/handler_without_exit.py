@@ -1,4 +1,4 @@
-"""A handler that says goodbye, and no more."""
+"""A handler that prints goodbye, and does not exit."""
 
 import signal
 

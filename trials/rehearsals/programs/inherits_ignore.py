@@ -1,4 +1,4 @@
-"""A helper that is started while SIGTERM is ignored, and so ignores it for good."""
+"""A helper that is started while SIGTERM is ignored, and therefore ignores it as well."""
 
 import signal
 import subprocess

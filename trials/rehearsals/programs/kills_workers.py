@@ -1,4 +1,4 @@
-"""A master that kills its workers, whatever they do."""
+"""A master that kills its workers instead of asking them to exit."""
 
 import multiprocessing
 import signal

@@ -1,4 +1,4 @@
-"""A program that is made for ^C."""
+"""A program that only handles ^C."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""A helper in a session of its own, of which its parent only waits for the end."""
+"""A helper in a session of its own; its parent only waits for it to end."""
 
 import signal
 import subprocess

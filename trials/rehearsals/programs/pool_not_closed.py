@@ -1,4 +1,4 @@
-"""A pool that is waited for while its workers wait for work."""
+"""A parent that waits for its pool, while the workers wait for work."""
 
 import multiprocessing
 import signal

@@ -1,4 +1,4 @@
-"""POSIX shared memory, taken from the tracker that would have removed it, as many advise."""
+"""POSIX shared memory, unregistered from the tracker that would have removed it, as is often advised."""
 
 import signal
 from multiprocessing import resource_tracker, shared_memory

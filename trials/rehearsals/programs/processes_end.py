@@ -1,4 +1,4 @@
-"""Processes that are asked to end, and waited for."""
+"""A parent that asks its processes to end, and waits for them."""
 
 import multiprocessing
 import signal

@@ -1,4 +1,4 @@
-"""A handler that cleans up for a while, in which the next SIGTERM is not handled any more."""
+"""A handler that cleans up for a while, and sets SIGTERM back to the default before that."""
 
 import signal
 import sys

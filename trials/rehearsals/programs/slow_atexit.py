@@ -1,4 +1,4 @@
-"""A hook that runs at exit and takes its time: slow_atexit.py SECONDS."""
+"""A slow atexit hook: slow_atexit.py SECONDS."""
 
 import atexit
 import signal

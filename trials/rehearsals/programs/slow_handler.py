@@ -1,4 +1,4 @@
-"""A handler that takes its time: slow_handler.py SECONDS."""
+"""A slow handler: slow_handler.py SECONDS."""
 
 import signal
 import sys

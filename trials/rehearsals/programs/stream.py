@@ -1,4 +1,4 @@
-"""An application that sends a line now and then, and a last one when it is to stop."""
+"""An application that sends a line now and then, and a last one when it is asked to stop."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A program around another one, to which it passes nothing on."""
+"""A program that runs another one, and does not forward signals to it."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""A task that goes on when it is cancelled, since its loop catches whatever comes."""
+"""A task that continues when it is cancelled, because its loop catches every exception."""
 
 import asyncio
 import signal

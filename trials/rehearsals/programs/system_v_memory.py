@@ -1,4 +1,4 @@
-"""System V shared memory that is there until somebody removes it."""
+"""System V shared memory, which stays until it is removed."""
 
 import ctypes
 import signal

@@ -1,4 +1,4 @@
-"""POSIX shared memory of a program that is just ended: its tracker removes it, and ignores SIGTERM."""
+"""POSIX shared memory that its tracker removes, which ignores SIGTERM, when the program has ended."""
 
 import signal
 from multiprocessing import shared_memory

@@ -1,4 +1,4 @@
-"""A server whose socket file is there until somebody removes it: unix_socket.py PATH."""
+"""A server whose socket file stays until it is removed: unix_socket.py PATH."""
 
 import signal
 import socket

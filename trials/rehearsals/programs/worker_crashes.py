@@ -1,4 +1,4 @@
-"""A master whose worker crashes as it ends, such as in a destructor of a library."""
+"""A master whose worker crashes when it exits, for example in a destructor of a library."""
 
 import multiprocessing
 import os
