@@ -1,1 +1,1 @@
-"""Random process trees, signals and options for pyinit, and what must come of them."""
+"""Random process trees, signals and options for pyinit, and checks of what it does with them."""

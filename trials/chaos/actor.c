@@ -1,4 +1,4 @@
-/* A process of a random tree: it becomes what plan.py thought out, and tells what it sees.
+/* A process of a random tree: it becomes what plan.py has drawn, and writes what it sees.
  *
  * Usage: actor tree FD QUIT 0 0 SPEC       the root, pyinit's child, which waits for the whole tree
  *        actor early FD QUIT 0 0 SPEC      the same, which does not wait
@@ -24,8 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DIES, LEAVES, STAYS, IGNORES, BLOCKS };       /* what it does when asked to go */
-enum { NEGLECTS, REAPS, DISOWNS };                   /* its dead children */
+enum { DIES, LEAVES, STAYS, IGNORES, BLOCKS };       /* what it does when asked to stop */
+enum { NEGLECTS, REAPS, DISOWNS };                   /* its exited children */
 enum { IS_ITSELF, EXECS_ITSELF, EXECS_SLEEP };
 enum { NODES = 128, FIELDS = 21 };
 
@@ -95,7 +95,7 @@ static void leave(int why)
     sigset_t all;
 
     sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL); /* only SIGKILL can come between these words and the end */
+    sigprocmask(SIG_SETMASK, &all, NULL); /* only SIGKILL can come between this line and the end */
     tell('G', me->id, getpid(), why, me->killer, me->code);
     if (me->killer) {
         signal(me->killer, SIG_DFL);
@@ -105,7 +105,7 @@ static void leave(int why)
     _exit(me->code);
 }
 
-/* A child that no plan knows by name: it dies of SIGTERM, or by itself. */
+/* A child without a name in the plan: SIGTERM kills it, or it exits by itself. */
 static void be_late(int life)
 {
     struct timespec time = {.tv_sec = life / 1000, .tv_nsec = life % 1000 * 1000000};
@@ -219,7 +219,7 @@ static void live(void)
 
 static void become(struct node *node);
 
-/* Fork a node. One that is to be stopped is stopped once it has told of itself. */
+/* Fork a node. If the plan says so, stop it once it has written its first line. */
 static void bear(struct node *node)
 {
     int ends[2];
@@ -257,7 +257,7 @@ static void beget(struct node *node)
     between = spawn();
     if (between == 0) {
         setsid();
-        signal(SIGCHLD, SIG_DFL); /* or a node that ends at once would be nobody's to reap */
+        signal(SIGCHLD, SIG_DFL); /* otherwise a node that ends at once could not be waited for */
         bear(node);
         _exit(0);
     }
@@ -291,7 +291,7 @@ static void again(void)
     fail(3);
 }
 
-/* What another program would not take would kill it. */
+/* Another program does not take these signals, which would kill it. */
 static void exec_sleep(void)
 {
     sigset_t none;
@@ -307,7 +307,7 @@ static void exec_sleep(void)
     fail(4);
 }
 
-/* Wait until each node has told of itself, and those that are to be stopped are. */
+/* Wait until each node has written its first line, and is stopped if the plan says so. */
 static void wait_for_tree(int done)
 {
     char byte;
@@ -353,7 +353,7 @@ static void become(struct node *node)
     live();
 }
 
-/* As nsenter(1) does; whoever waits for the guest outside does not hold the pipe. */
+/* As nsenter(1) does; the process that waits for the guest outside does not hold the pipe. */
 static void enter(pid_t pid)
 {
     const char *kinds[] = {"user", "pid"};
@@ -366,12 +366,12 @@ static void enter(pid_t pid)
         snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, kinds[i]);
         space = open(path, O_RDONLY | O_CLOEXEC);
         if (setns(space, 0) != 0 && i == 1)
-            fail(6); /* a user namespace may be the own one, which nobody can enter */
+            fail(6); /* a user namespace may be its own, which no process can enter again */
         close(space);
     }
     guest = fork();
     if (guest < 0)
-        fail(7); /* pyinit has gone, and the namespace takes no one in any more */
+        fail(7); /* pyinit has exited, so no process can enter the namespace any more */
     if (guest == 0)
         return;
     close(told);
@@ -385,7 +385,7 @@ static void parse(char *text)
         for (int i = 0; i < FIELDS; i++)
             ((int *)&nodes[count])[i] = (int)strtol(i ? at + 1 : at, &at, 10);
         if (*at != ';' || nodes[count].parent >= nodes[count].id)
-            _exit(96); /* rather than fork without end */
+            _exit(96); /* instead of forking without end */
     }
 }
 

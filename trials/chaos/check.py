@@ -1,4 +1,4 @@
-"""Judge a run: each check yields a sentence for whatever is not as it must be."""
+"""Judge a run: each check yields a sentence for everything that is wrong."""
 
 from collections.abc import Iterator
 
@@ -7,30 +7,30 @@ from trials.chaos.expected import final_codes, remaining, swept
 from trials.chaos.plan import AT_ONCE, HASTY, TERM
 from trials.chaos.seen import RUNNER, Seen
 
-SLACK = 15.0  # seconds, for a machine that has much else to do
-ENTERING = 6  # places in actor.c from here on concern guests, who may come too late
+SLACK = 15.0  # seconds, for a machine that is busy
+ENTERING = 6  # from here on, places in actor.c concern guests, which may come too late
 WORDS = {1: "fork", 2: "pipe", 3: "exec itself", 4: "exec sleep", 5: "become another user"}
 
 
 def failures(seen: Seen) -> list[str]:
-    """Return all that is wrong with a run."""
+    """Return everything that is wrong with a run."""
     if seen.hung:
-        return [f"this came not in time: {seen.hung}; there were {seen.left}"]
+        return [f"this did not come in time: {seen.hung}; left: {seen.left}"]
     checks = (actors, code, left_behind, zombies, asked, duration, log.failures)
     return [failure for check in checks for failure in check(seen)]
 
 
 def actors(seen: Seen) -> Iterator[str]:
-    """The actors themselves did what they were to do, or nothing can be said of pyinit."""
+    """The actors themselves did not fail; otherwise the run says nothing about pyinit."""
     for line in seen.told("F"):
         if line.a < ENTERING:
             yield f"node {line.node} could not {WORDS.get(line.a)}: errno {line.b}"
 
 
 def code(seen: Seen) -> Iterator[str]:
-    """The code is the child's, the one that it named or that of the signal that killed it.
+    """The exit code is the child's: its own, or that of the signal that killed it.
 
-    Or the one that says that it was late, or that it left somebody behind.
+    Or it is the code of -t, or that of --leftovers.
     """
     expected = final_codes(seen)
     if seen.code not in expected:
@@ -38,24 +38,24 @@ def code(seen: Seen) -> Iterator[str]:
 
 
 def left_behind(seen: Seen) -> Iterator[str]:
-    """Nobody outlives pyinit, and no zombie; off PID 1 with -d 0 they are not its business."""
+    """No process and no zombie outlives pyinit; with -d 0, only if pyinit is PID 1."""
     if seen.plan.kind == AT_ONCE and not seen.plan.namespace:
         return
     if seen.left:
         yield f"left behind: {', '.join(seen.left)}"
     if seen.holders and not seen.left:
-        yield "somebody has the pipe still who cannot be found"
+        yield "a process still holds the pipe but cannot be found"
 
 
 def zombies(seen: Seen) -> Iterator[str]:
     """Orphans are reaped while the child runs."""
     if seen.zombies:
-        yield f"zombies that nobody reaped: {seen.zombies}"
+        yield f"zombies that were not reaped: {seen.zombies}"
 
 
 def asked(seen: Seen) -> Iterator[str]:
-    """Who was there when the child ended, and could see SIGTERM, saw it before its end."""
-    if seen.plan.kind in {HASTY, AT_ONCE} or swept(seen):  # there is no time to be sure of
+    """A process that was left behind, and could see SIGTERM, saw it before its end."""
+    if seen.plan.kind in {HASTY, AT_ONCE} or swept(seen):  # they may have had too little time
         return
     saw = {(line.node, line.pid) for line in seen.told("S") if line.a == TERM}
     gone = {line.node: line for line in seen.told("G")}
@@ -70,7 +70,7 @@ def asked(seen: Seen) -> Iterator[str]:
 
 
 def duration(seen: Seen) -> Iterator[str]:
-    """It is over in time, once the child has ended or was asked to."""
+    """The run is over in time, once the child has ended or was asked to."""
     if seen.end is not None:
         begin, limit = seen.end.when, seen.plan.drain_limit
     else:

@@ -1,4 +1,4 @@
-"""The events of pyinit, as docs/events.md has them."""
+"""The events of pyinit, as docs/events.md describes them."""
 
 import re
 import signal
@@ -9,7 +9,7 @@ Event = dict[str, object]
 PAGE = Path(__file__).parents[2] / "docs" / "events.md"
 COMMON = {"timestamp", "level", "logger", "event", "message"}
 LOUD = {"error", "warning"}  # levels of events that have a message
-# By how a process ended, what was rewritten, what memory there was, and what was found out.
+# They depend on how a process ended, on -r, on memory, and on what pyinit found out.
 OPTIONAL = {"code", "signal", "core_dumped", "oom_kills", "reason", "sent", "message"}
 OPTIONAL |= {"waits_for", "stack", "no_stack", "below"}
 TROUBLE = {
@@ -27,7 +27,7 @@ LEVELS = ("error", "warning", "info", "debug")
 
 
 def documented() -> dict[str, set[str]]:
-    """Return the keys of each event, as docs/events.md has them."""
+    """Return the keys of each event that docs/events.md lists."""
     sections = re.split(r"^###? ", PAGE.read_text(), flags=re.MULTILINE)
     keys = {
         section.split("\n")[0]: {
@@ -51,7 +51,7 @@ def named(events: list[Event], *names: str) -> list[Event]:
 
 
 def fate_code(event: Event) -> int:
-    """Return the code of how a process ended."""
+    """Return the exit code of the process of an event, 128 + N if signal N killed it."""
     if "signal" in event:
         return 128 + number(str(event["signal"]))
     return int(str(event["code"]))
@@ -66,7 +66,7 @@ def number(name: str) -> int:
 
 
 def form(event: Event, verbosity: int) -> Iterator[str]:
-    """The keys are those of the page, the level is wanted, and nothing went wrong."""
+    """The keys are those of the page, the level was asked for, and nothing went wrong."""
     name = str(event.get("event"))
     wanted = DOCUMENTED.get(name, set()) | COMMON
     if not wanted - OPTIONAL <= set(event) <= wanted:
@@ -74,6 +74,6 @@ def form(event: Event, verbosity: int) -> Iterator[str]:
     elif ("message" in event) != (event["level"] in LOUD):
         yield f"a message is for warnings and errors: {event}"
     elif LEVELS.index(str(event["level"])) > verbosity:
-        yield f"told at verbosity {verbosity}: {event}"
+        yield f"logged at verbosity {verbosity}: {event}"
     if name in TROUBLE:
         yield f"trouble: {event}"

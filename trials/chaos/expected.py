@@ -1,4 +1,4 @@
-"""What must have been, going by the plan and by what the processes told."""
+"""What must have happened, according to the plan and the lines of the processes."""
 
 import signal
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from trials.chaos.seen import Line, Seen
 from trials.chaos.tree import DIES
 
 TOO_LATE = 124
-STARTING = 1000  # milliseconds that the root may have needed until it told of itself
+STARTING = 1000  # milliseconds that the root may have needed until its first line
 KILLED = 128 + int(signal.SIGKILL)
 
 
 def possible_codes(seen: Seen) -> Iterator[int]:
-    """Yield the codes of the child: one, but where two things may kill it."""
+    """Yield the possible codes of the child: one, unless two things may kill it."""
     wishes, end = seen.plan.wishes, seen.end
     if end is not None:
         yield 128 + end.b if end.b else end.c
@@ -28,19 +28,19 @@ def possible_codes(seen: Seen) -> Iterator[int]:
 
 
 def began(seen: Seen) -> int:
-    """Return when the child may have begun at the earliest."""
+    """Return the earliest time at which the child may have begun."""
     up = seen.position("A", 0)
     return 0 if up is None else seen.lines[up].when - STARTING
 
 
 def may_be_late(seen: Seen) -> bool:
-    """Tell whether the time of the child may have been over."""
+    """Tell whether the time of -t may have been over."""
     limit = seen.plan.wishes.timeout
     return bool(limit) and seen.ended - began(seen) >= limit * 1000
 
 
 def final_codes(seen: Seen) -> set[int]:
-    """Return what pyinit may leave with."""
+    """Return the codes with which pyinit may exit."""
     wishes = seen.plan.wishes
     codes = set(possible_codes(seen)) | ({TOO_LATE} if may_be_late(seen) else set())
     codes = {0 if each in wishes.expected else each for each in codes}
@@ -52,20 +52,20 @@ def final_codes(seen: Seen) -> set[int]:
 
 
 def requests(seen: Seen) -> Iterator[Line]:
-    """Yield the requests to stop that were sent to pyinit, and not to be dropped."""
+    """Yield the requests to stop that were sent to pyinit and that -r does not drop."""
     for line in seen.told("K"):
         if line.a in REQUESTS and seen.plan.wishes.rewrite.get(line.a) != 0:
             yield line
 
 
 def swept(seen: Seen) -> bool:
-    """Tell whether -k may have killed others than the child, with -a or -g."""
+    """Tell whether -k may have killed other processes than the child, with -a or -g."""
     aims_wide = seen.plan.wishes.everyone or seen.plan.wishes.group
     return aims_wide and KILLED in possible_codes(seen)
 
 
 def remaining(seen: Seen) -> dict[int, Line]:
-    """Return who was up before the child ended, and had not left before that."""
+    """Return the nodes that were up when the child ended."""
     end = seen.lines.index(seen.end) if seen.end else before_stop(seen)
     earlier = seen.lines[:end]
     stopped = {line.node for line in earlier if line.letter == "P"}
@@ -80,7 +80,7 @@ def remaining(seen: Seen) -> dict[int, Line]:
 
 
 def before_stop(seen: Seen) -> int:
-    """Return up to where the child was alive for sure, if it left no last words."""
+    """Return how many lines came while the child certainly ran, if it has no last line."""
     deadly = {seen.plan.quit} if seen.plan.root.asked == DIES else set()
     for number, line in enumerate(seen.lines):
         comes = seen.plan.wishes.rewrite.get(line.a, line.a)
@@ -90,9 +90,9 @@ def before_stop(seen: Seen) -> int:
 
 
 def stayed(seen: Seen) -> set[int]:
-    """Return the nodes that were there for sure when those that remained were counted.
+    """Return the nodes that certainly were there when pyinit counted what was left.
 
-    Those are the ones that stay until SIGKILL, and the ones that only the drain can have asked.
+    Those stay until SIGKILL, or were asked to stop by the drain alone.
     """
     wishes = seen.plan.wishes
     if wishes.everyone or wishes.group:

@@ -1,4 +1,4 @@
-"""Judge what pyinit tells of a run."""
+"""Judge the log of pyinit."""
 
 import json
 import re
@@ -14,9 +14,9 @@ from trials.chaos.plan import INFO, REQUESTS, WARNING
 from trials.chaos.seen import RUNNER, Seen
 
 CONSOLE = re.compile(r"\d\d:\d\d:\d\d \[(?P<level>error|warning|info|debug) *\] (?P<name>\w*)")
-# In the sentences of TROUBLE.
+# Parts of the sentences of TROUBLE.
 TROUBLED = re.compile("pyinit could not|cannot be loaded|(is|are) missing here:|memory ran out")
-STOPPING = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}  # nobody, while all are to end
+STOPPING = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}  # these stop nothing during a drain
 
 
 def failures(seen: Seen) -> Iterator[str]:
@@ -41,14 +41,14 @@ def failures(seen: Seen) -> Iterator[str]:
 
 
 def console(seen: Seen) -> Iterator[str]:
-    """Each line tells of an event, or is indented: a stack below one."""
+    """Each line is an event, or is indented: a stack below one."""
     for line in seen.stderr.splitlines():
         if not line.startswith("  ") and not is_awaited(line):
-            yield f"not an event that was to come: {line!r}"
+            yield f"not an expected event: {line!r}"
 
 
 def is_awaited(line: str) -> bool:
-    """Tell whether a console's line is an event's name and keys, or a sentence, and no trouble."""
+    """Tell whether a line of the console is an event, or a sentence that is no trouble."""
     found = CONSOLE.match(line)
     if found is None:
         return False
@@ -58,11 +58,11 @@ def is_awaited(line: str) -> bool:
 
 
 def beginning(seen: Seen, events: list[Event]) -> Iterator[str]:
-    """The first event but those of the set-up is the child's start."""
+    """The first event after those of the set-up is the start of the child."""
     if seen.plan.wishes.verbosity < INFO:
         return
     if seen.plan.namespace == bool(named(events, "not_pid1")):
-        yield f"told of not_pid1: {named(events, 'not_pid1')}"
+        yield f"logged not_pid1: {named(events, 'not_pid1')}"
     later = [each for each in events if each["event"] not in {"not_pid1", "subreaper_needless"}]
     first = [event["pid"] for event in later[:1] if event["event"] == "child_started"]
     if first != [seen.pids.get(0)] or len(named(later, "child_started")) != 1:
@@ -70,7 +70,7 @@ def beginning(seen: Seen, events: list[Event]) -> Iterator[str]:
 
 
 def ending(seen: Seen, events: list[Event]) -> Iterator[str]:
-    """The end of the child is told once, with how it ended."""
+    """The end of the child is logged once, with how it ended."""
     ended = named(events, "child_exited")
     codes = {fate_code(event) for event in ended}
     if len(ended) != 1 and (ended or seen.plan.wishes.verbosity >= INFO):
@@ -84,38 +84,38 @@ def ending(seen: Seen, events: list[Event]) -> Iterator[str]:
     if killed and not seen.end and not expired and seen.plan.wishes.verbosity >= WARNING:
         yield "killed without kill_after_expired"
     if expired and (len(expired) > 1 or not seen.plan.wishes.kill_after):
-        yield f"told of patience that nobody lost: {expired}"
+        yield f"logged a time of -k that was not over: {expired}"
 
 
 def limits(seen: Seen, events: list[Event]) -> Iterator[str]:
-    """The end of the child's time, the steps and the leftovers are told where there are any."""
+    """The end of the time of -t, the steps of -k and the leftovers are logged if there are any."""
     wishes, late, left = seen.plan.wishes, named(events, "timed_out"), named(events, "leftovers")
     steps = [number(str(event["signal"])) for event in named(events, "stop_escalated")]
     if steps != [signum for signum, _ in wishes.ladder[1:]][: len(steps)]:
         yield f"expected the steps of {wishes.ladder}, seen {steps}"
     if len(late) > 1 or (late and not may_be_late(seen)):
-        yield f"told of a time that is not over: {late}"
+        yield f"logged a time of -t that was not over: {late}"
     if wishes.verbosity < WARNING:
         return
     if left and (not wishes.leftovers or left[0]["code"] != seen.code):
-        yield f"told of leftovers, and left with {seen.code}: {left}"
+        yield f"logged leftovers, but exited with {seen.code}: {left}"
     if late and not left and seen.code not in {TOO_LATE, KILLED, 0}:
-        yield f"late, and left with {seen.code}"
+        yield f"late, but exited with {seen.code}"
     usual = set(possible_codes(seen))
     if not late and not left and seen.code not in {0, *usual}:
-        yield f"nothing is told of why the code is {seen.code}"
+        yield f"nothing is logged about why the code is {seen.code}"
 
 
 def forwards(seen: Seen, events: list[Event]) -> Iterator[str]:
-    """What is told was sent, no more often than that, and went where the options have it."""
+    """A signal that is logged was sent, no more often than that, and went where it should."""
     told = named(events, "signal_forwarded", "signal_dropped")
     sent = [line.a for line in seen.told("K")]
     got = [number(str(event["signal"])) for event in told]
     for signum in set(got):
         if got.count(signum) > sent.count(signum):
-            yield f"signal {signum} was sent {sent.count(signum)} times, told {got.count(signum)}"
+            yield f"signal {signum} was sent {sent.count(signum)} times, logged {got.count(signum)}"
     if seen.plan.one_by_one and seen.plan.wishes.verbosity >= INFO:
-        yield from (f"nothing is told of signal {lost}" for lost in unseen(seen) - set(got))
+        yield from (f"nothing is logged about signal {lost}" for lost in unseen(seen) - set(got))
     after = False
     for event in events:
         after |= event["event"] == "child_exited"
@@ -124,9 +124,9 @@ def forwards(seen: Seen, events: list[Event]) -> Iterator[str]:
 
 
 def unseen(seen: Seen) -> set[int]:
-    """Return the signals that pyinit must have told of: those that the root had to see."""
+    """Return the signals that pyinit must have logged: those that the root had to see."""
     wishes, rewrite = seen.plan.wishes, seen.plan.wishes.rewrite
-    # What pyinit sends of its own accord is no proof of what came in.
+    # A signal that pyinit sends by itself does not prove that one came in.
     own = {signum for signum, _ in wishes.ladder}
     own |= {seen.plan.quit, int(signal.SIGCONT)} if wishes.ladder or wishes.timeout else set()
     took = {line.a for line in seen.told("S") if line.node == 0} - own
@@ -140,7 +140,7 @@ def unseen(seen: Seen) -> set[int]:
 
 
 def forward(seen: Seen, event: Event, *, after: bool) -> Iterator[str]:
-    """One signal went where it was to go."""
+    """One signal went where it should."""
     wishes, signum = seen.plan.wishes, number(str(event["signal"]))
     sends = wishes.rewrite.get(signum, signum)
     everyone = "every process" if seen.plan.namespace else "every descendant"
@@ -151,7 +151,7 @@ def forward(seen: Seen, event: Event, *, after: bool) -> Iterator[str]:
     if is_dropped:
         return
     if event["target"] != (everyone if after or wishes.everyone else aim):
-        yield f"expected to go to {everyone if after or wishes.everyone else aim}: {event}"
+        yield f"expected the target {everyone if after or wishes.everyone else aim}: {event}"
     steps = {wishes.first_step} if wishes.first_step and signum in REQUESTS else set()
     if (number(str(event["sent"])) if "sent" in event else signum) not in {sends, *steps}:
         yield f"expected to be forwarded as {sends}: {event}"

@@ -1,4 +1,4 @@
-"""The plan of a run: a pure function of its seed."""
+"""The plan of a run, made from nothing but its seed."""
 
 import dataclasses
 import random
@@ -12,24 +12,24 @@ WARNING, INFO, DEBUG = 1, 2, 3
 TERM = int(signal.SIGTERM)
 CALM, CLINGING, HASTY, AT_ONCE = "calm", "clinging", "hasty", "at once"
 DRAINS = {CALM: (5.0, 10.0, 30.0), CLINGING: (0.5, 0.8), HASTY: (0.05, 0.1), AT_ONCE: (0.0,)}
-# What asks to stop instead of SIGTERM, where -r has it so.
+# What asks to stop instead of SIGTERM, if -r says so.
 INSTEAD = tuple(map(int, (signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, 35)))
-# One of these takes others of them out of the queue (signal(7)).
+# Each of these removes the others from the queue (signal(7)).
 FICKLE = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGCONT}
 SWITCHED_ON = "yes"
-IMPLIED = 10.0  # seconds of a kill-after that a limit brings with it
-NO_TIME = 1000.0  # seconds that no run takes
+IMPLIED = 10.0  # seconds of -k that -t implies
+NO_TIME = 1000.0  # longer than any run
 REQUESTS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Wishes:
-    """What pyinit is told to do.
+    """The options of pyinit.
 
     Attributes:
-        ladder: the signals of the steps of kill-after, the first 0 where the request itself is
-            sent, and their seconds.
-        leftovers: the code where somebody is left behind; 0 for none.
+        ladder: the steps of -k: their signals, the first 0 if the request itself is sent, and
+            their seconds.
+        leftovers: the code of --leftovers; 0 for none.
     """
 
     verbosity: int
@@ -47,27 +47,27 @@ class Wishes:
 
     @property
     def first_step(self) -> int:
-        """The signal that is sent in place of the first request to stop; 0 for none."""
+        """The signal that -k sends in place of the first request to stop; 0 for none."""
         return self.ladder[0][0] if self.ladder else 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is drawn for a run.
+    """Everything that is drawn for a run.
 
     Attributes:
-        kind: how much time there is for how much to do.
+        kind: how much time there is.
         namespace: whether pyinit is PID 1.
         words: its options.
-        environment: its variables.
+        environment: its environment variables.
         nodes: the tree, the root first.
-        guests: those brought in from outside.
+        guests: processes that enter from outside.
         signals: what the runner sends first.
-        one_by_one: whether it waits for the root to see each.
-        early: whether root and runner begin before the tree is complete; who is born after the
-            drain's SIGTERM clings.
+        one_by_one: whether it waits after each until the root has seen it.
+        early: whether root and runner begin before the tree is complete; a process that begins
+            after the drain's SIGTERM does not exit.
         stop: whether it sends SIGTERM then.
-        later: what it sends behind that.
+        later: the signals that it sends after that.
     """
 
     seed: int
@@ -101,7 +101,7 @@ class Plan:
 
     @property
     def may_cling(self) -> bool:
-        """Whether somebody may stay until SIGKILL."""
+        """Whether a process may stay until SIGKILL."""
         endless = any(node.late_life == NEVER for node in self.everybody.values())
         return (
             self.early
@@ -111,19 +111,19 @@ class Plan:
 
     @property
     def drain_limit(self) -> float:
-        """Within how many seconds of the root's end it must be over."""
+        """Within how many seconds after the root's end the run must be over."""
         if self.may_cling:
             return self.wishes.drain + 1
         return min(max(node.lasts for node in self.everybody.values()) / 1000, self.wishes.drain)
 
     @property
     def limit(self) -> float:
-        """Within how many seconds of the last signal sent it must be over."""
+        """Within how many seconds after the last signal the run must be over."""
         limit = self.wishes.timeout if self.wishes.timeout < NO_TIME else 0.0
         return limit + self.root.lasts / 1000 + self.wishes.kill_after + self.drain_limit
 
     def describe(self) -> str:
-        """Return it for a person."""
+        """Return it as text."""
         variables = " ".join(f"{name}={value}" for name, value in self.environment.items())
         where = "PID 1" if self.namespace else "subreaper"
         when = "early" if self.early else "when all are up"
@@ -189,7 +189,7 @@ def _wishes(chance: random.Random, kind: str) -> Wishes:
 
 
 def _with_limits(chance: random.Random, wishes: Wishes) -> Wishes:
-    """Add a limit, steps and a code for leftovers, or some of these; by a chance of their own."""
+    """Add -t, steps of -k, --leftovers, or some of these, from a random source of their own."""
     ladder, kill_after = wishes.ladder, wishes.kill_after
     if maybe(chance, 0.2):
         first = chance.choice((0, TERM, *INSTEAD))
@@ -233,7 +233,7 @@ def _root(chance: random.Random, wishes: Wishes, *, stop: bool) -> Node:
 
 
 def _spell(chance: random.Random, wishes: Wishes) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the wishes as options and variables, whichever chance has it."""
+    """Return the options as words and variables, as the random source decides."""
     words: list[str] = []
     variables: dict[str, str] = {}
     steps = [f"{signum}:{seconds}" for signum, seconds in wishes.ladder]

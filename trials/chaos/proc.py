@@ -1,4 +1,4 @@
-"""The processes below this one, by /proc; those whose parent has gone come to it (prctl(2))."""
+"""The processes below this one, from /proc. Orphans become children of this one (prctl(2))."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ from testkit.processes import children, descendants, state
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what pyinit leaves behind."""
+    """Become the parent of the processes that pyinit leaves behind."""
     prctl.set_child_subreaper(1)
 
 
 def describe(pid: int) -> str:
-    """Say who it is."""
+    """Return its pid, state and command."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return f"{pid} ({state(pid)}) {b' '.join(words[:2]).decode()}"
@@ -25,7 +25,7 @@ def describe(pid: int) -> str:
 
 
 def clear_away() -> list[str]:
-    """Kill and reap all below this process; say who they were, at first sight."""
+    """Kill and reap all processes below this one; return what they were at the first look."""
     found = [describe(pid) for pid in children(os.getpid())]
     while below := descendants(os.getpid()):
         for pid in below:

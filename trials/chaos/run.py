@@ -1,4 +1,4 @@
-"""Run a plan and see what comes of it."""
+"""Run a plan and record what happens."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from trials.chaos.seen import RUNNER, Line, Seen
 from trials.chaos.watch import Watch
 
 SOURCE = Path(__file__).parent / "actor.c"
-SECONDS = 20.0  # for what comes at once where nothing hangs
+SECONDS = 20.0  # for what comes at once unless something hangs
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("PYINIT_", "TINI_"))
 }
@@ -29,7 +29,7 @@ def compile_actor(folder: str) -> str:
 
 
 def execute(plan: Plan, actor: str, init: str = PYINIT) -> Seen:
-    """Run a plan to its end, and clear away what is left then."""
+    """Run a plan to its end, and clean up what is left."""
     run = Run(plan, actor, init)
     try:
         run.play()
@@ -39,7 +39,7 @@ def execute(plan: Plan, actor: str, init: str = PYINIT) -> Seen:
 
 
 class Run:
-    """A pyinit with a tree, and the plan of what to do to it."""
+    """A pyinit with a tree, and the plan of what to do with it."""
 
     def __init__(self, plan: Plan, actor: str, init: str) -> None:
         """Start it."""
@@ -73,7 +73,7 @@ class Run:
         return [self._actor, how, *map(str, numbers), tree.spec(nodes, users=ROOT)]
 
     def play(self) -> None:
-        """Do what is planned."""
+        """Do what the plan says."""
         awaited = {0} if self._plan.early else {node.id for node in self._plan.nodes}
         self._await("the tree", lambda: awaited <= {line.node for line in self._told("A")})
         pid = self._find_init()
@@ -96,7 +96,7 @@ class Run:
             self._hung = what
 
     def _find_init(self) -> int | None:
-        """Open pyinit, which may be gone, and its pid another's, between two looks but not here."""
+        """Open a pidfd of pyinit. Its pid may be reused between two looks, but not here."""
         pid = self._process.pid
         if self._plan.namespace:
             pid = next(iter(children(pid)), 0)
@@ -116,12 +116,12 @@ class Run:
         self._await("guests", lambda: self._came(numbers) >= len(numbers))
 
     def _came(self, numbers: set[int]) -> int:
-        """Count the guests who came, or could not."""
+        """Count the guests that came, or could not."""
         came = [line for line in self._told("A") if line.node in numbers]
         return len(came) + len(self._told("F"))
 
     def _look_for_zombies(self, pid: int) -> None:
-        """Those that are there now must be gone soon."""
+        """The zombies that are there now must be gone soon."""
         dead = {child for child in children(pid) if state(child) == "Z"}
 
         def stay() -> set[int]:
@@ -136,7 +136,7 @@ class Run:
         comes = self._plan.wishes.rewrite.get(signum, signum)
         if not self._plan.one_by_one or comes == 0 or {signum, comes} & FICKLE:
             return
-        if signum in REQUESTS and self._plan.wishes.first_step:  # of several that one becomes it
+        if signum in REQUESTS and self._plan.wishes.first_step:  # any may be first
             return
         if comes == self._plan.quit and not self._plan.root.tells_of_asking:
             return
@@ -145,7 +145,7 @@ class Run:
             new = (line for line in self._watch.lines[before:] if line.node == 0)
             return any(x.letter == "S" and x.a == comes for x in new) or self._is_root_gone()
 
-        self._await(f"the root's seeing signal {comes}", saw)
+        self._await(f"signal {comes} at the root", saw)
 
     def _is_root_gone(self) -> bool:
         return any(line.node == 0 for line in self._told("G"))
@@ -183,7 +183,7 @@ class Run:
         )
 
     def clear_away(self) -> None:
-        """Leave nothing behind."""
+        """Kill what is left."""
         proc.clear_away()
         for descriptor in (self._end, self._init):
             if descriptor not in {-1, None}:

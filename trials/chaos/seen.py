@@ -1,4 +1,4 @@
-"""What was seen of a run."""
+"""What a run showed."""
 
 import dataclasses
 
@@ -14,16 +14,16 @@ PATIENCE_SECONDS = 0.9
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Line:
-    """What a process told, in one write.
+    """What a process wrote, in one write.
 
     Attributes:
-        letter: A: it is up; S: it took signal `a`; K: it sends `a` to pyinit, the runner does so
-            too; R: that was refused; G: it goes, being asked (`a` 1) or not, by signal `b` or with
-            code `c`; L: it is a process without a name, forked by the node, to live `a` ms;
+        letter: A: it is up; S: it took signal `a`; K: it sends `a` to pyinit, as the runner does
+            too; R: that was refused; G: it exits, asked (`a` 1) or not, by signal `b` or with
+            code `c`; L: it is a process without a name, forked by the node, that lives `a` ms;
             P: the node was stopped; F: something failed, at place `a` with errno `b`.
         node: the number of the node, RUNNER for the runner.
         pid: its pid in its own PID namespace.
-        when: milliseconds of the monotonic clock, right before it was told.
+        when: milliseconds of the monotonic clock, right before the write.
     """
 
     letter: str
@@ -36,7 +36,7 @@ class Line:
 
 
 def parse(text: str) -> Line:
-    """Return the line behind a text."""
+    """Return the line of a text."""
     letter, *numbers = text.split()
     return Line(letter, *map(int, numbers))
 
@@ -46,15 +46,15 @@ class Seen:
     """A run that has ended.
 
     Attributes:
-        plan: what was to happen.
-        lines: what the processes told, in the order in which they did.
+        plan: what should happen.
+        lines: what the processes wrote, in that order.
         stderr: what pyinit wrote.
-        code: the exit code; negative where a signal killed pyinit itself.
-        hung: what was waited for in vain; empty where nothing was.
-        left: the processes that pyinit left behind, dead or alive.
+        code: the exit code; negative if a signal killed pyinit itself.
+        hung: what did not come in time; empty if everything did.
+        left: the processes that pyinit left behind, with zombies.
         zombies: pids that stayed zombies below a pyinit that had time to reap them.
-        ended: when that was noticed, as `when` of a line.
-        holders: whether somebody had the pipe still.
+        ended: when the end was noticed, as `when` of a line.
+        holders: whether a process still held the pipe.
     """
 
     plan: Plan
@@ -72,7 +72,7 @@ class Seen:
         return (line for line in self.lines if line.letter in letters)
 
     def position(self, letter: str, node: int) -> int | None:
-        """Return where a line stands among the others."""
+        """Return the position of a line among the others."""
         for number, line in enumerate(self.lines):
             if line.letter == letter and line.node == node:
                 return number
@@ -85,12 +85,12 @@ class Seen:
 
     @property
     def end(self) -> Line | None:
-        """The root's last words."""
+        """The last line of the root."""
         return next((line for line in self.told("G") if line.node == 0), None)
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the end of the log is missing, and may be: pyinit waited for it for too long.
+        """Whether the log may lack its end, because pyinit has waited for its reader for too long.
 
         docs/events.md, "What writing can never do".
         """
@@ -102,12 +102,12 @@ class Seen:
 
     @property
     def processes(self) -> int:
-        """How many there were: those between a daemon and its first parent count, too."""
+        """How many there were, with those between a daemon and its first parent."""
         up = list(self.told("A"))
         everybody = self.plan.everybody
         return len(list(self.told("L"))) + sum(1 + bool(everybody[line.node].daemon) for line in up)
 
     @property
     def signals(self) -> int:
-        """How many were sent to pyinit."""
+        """How many signals were sent to pyinit."""
         return len(list(self.told("K"))) - len(list(self.told("R")))

@@ -1,4 +1,4 @@
-"""What there was in all, and all that is known of a run that failed."""
+"""The totals of all runs, and everything that is known about a run that failed."""
 
 import argparse
 import collections
@@ -12,7 +12,7 @@ TEXT = 6000
 
 
 class Tally:
-    """What there was until now."""
+    """The totals until now."""
 
     def __init__(self, wish: argparse.Namespace) -> None:
         """Begin with nothing."""
@@ -36,7 +36,7 @@ class Tally:
             print(explain(seed, seen, wrong, self._wish.init), flush=True)
 
     def summary(self) -> str:
-        """Say it all in some lines."""
+        """Return the totals, one a line."""
         seeds = f"{min(self._seeds)} to {max(self._seeds)}" if self._seeds else "none"
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self._kinds.items()))
         counts = {
@@ -45,7 +45,7 @@ class Tally:
             "kinds": kinds,
             "processes": self._processes,
             "signals": self._signals,
-            "logs given up, and not judged": self._cut_short,
+            "logs cut short, and not judged": self._cut_short,
             "failures": f"{len(self.failed)}{': ' if self.failed else ''}"
             + ", ".join(map(str, sorted(self.failed))),
         }
@@ -53,7 +53,7 @@ class Tally:
 
 
 def explain(seed: int, seen: Seen, wrong: list[str], init: str) -> str:
-    """Say what was planned, expected and seen, and how it is run again."""
+    """Return what was planned, expected and seen, and the command to run it again."""
     again = f"python -m trials.chaos --runs 1 --seed {seed}"
     if init != PYINIT:
         again += f" --init {init}"

@@ -1,4 +1,4 @@
-"""A random tree of processes: what each of them is, as actor.c has it."""
+"""A random tree of processes, with the properties that actor.c knows."""
 
 import dataclasses
 import random
@@ -12,7 +12,7 @@ REAPING = ("", "reaps", "ignores SIGCHLD")
 BECOMES = ("", "execs itself", "execs sleep")
 
 NEVER = -1
-# All that can be blocked and passed on, but the one that everybody is asked to go with.
+# All signals that can be blocked and forwarded, except SIGTERM, which asks all to stop.
 SIGNALS = tuple(
     sorted(
         set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGTERM, 32, 33}
@@ -30,15 +30,15 @@ class Node:
     """A process, with the fields of actor.c in its order; times are milliseconds.
 
     Attributes:
-        daemon: forked twice, by a parent that is gone.
-        asked: what it does when SIGTERM comes, or what the root is asked with.
-        work: how long it needs then, where it leaves.
-        late: how many it forks then, each to live for `late_life`.
-        life: after what time it leaves by itself.
-        killer: the signal that it ends itself with, in place of `code`.
-        every, most: how often and how many times it forks one that lives for `late_life`.
-        signum, at: what it sends to pyinit, and when.
-        hop: how long each of `most` processes lives that it is one after the other.
+        daemon: forked twice, by a parent that has exited.
+        asked: what it does at SIGTERM, or, for the root, at the signal that asks it.
+        work: how long it needs then, before it exits.
+        late: how many processes it forks then, each of which lives for `late_life`.
+        life: after what time it exits by itself.
+        killer: the signal with which it kills itself, in place of `code`.
+        every, most: how often and how many times it forks a process that lives for `late_life`.
+        signum, at: which signal it sends to pyinit, and when.
+        hop: the lifetime of each of `most` processes that it is, one after the other.
     """
 
     id: int
@@ -65,22 +65,22 @@ class Node:
 
     @property
     def clings(self) -> bool:
-        """Whether nothing but SIGKILL ends it, once it is asked."""
+        """Whether only SIGKILL ends it, once it was asked."""
         return (self.asked in {STAYS, IGNORES, BLOCKS} and self.life == NEVER) and not self.hop
 
     @property
     def tells_of_asking(self) -> bool:
-        """Whether it tells that SIGTERM came."""
+        """Whether it writes a line when SIGTERM comes."""
         return self.asked in {LEAVES, STAYS} and not self.hop and self.exec != EXECS_SLEEP
 
     @property
     def lasts(self) -> int:
-        """How long it and those that it forks may live after they were asked."""
+        """How long it, and the processes that it forks, may live after they were asked."""
         forked = self.late_life if self.late or self.every else 0
         return max(self.work, self.life, forked, self.hop * self.most, self.every * self.most)
 
     def describe(self) -> str:
-        """Say what it is."""
+        """Return it as text."""
         ends = f"signal {self.killer}" if self.killer else f"code {self.code}"
         facts = {
             "daemon": self.daemon,
@@ -103,14 +103,14 @@ class Node:
 
 
 def spec(nodes: tuple[Node, ...], *, users: bool) -> str:
-    """Return what actor.c reads; without other users where there are none."""
+    """Return the text that actor.c reads, with or without other users."""
     lines = (node if users else dataclasses.replace(node, uid=0) for node in nodes)
     fields = (map(int, dataclasses.astuple(node)) for node in lines)
     return "".join(",".join(map(str, each)) + ";" for each in fields)
 
 
 def grow(chance: random.Random, *, may_cling: bool) -> tuple[Node, ...]:
-    """Return the root's descendants, each behind its parent."""
+    """Return the root's descendants, each after its parent."""
     count = chance.randint(*chance.choice(SIZES))
     nodes = [
         _node(chance, number, 0 if maybe(chance, 0.4) else chance.randrange(number), may_cling)
@@ -122,7 +122,7 @@ def grow(chance: random.Random, *, may_cling: bool) -> tuple[Node, ...]:
 
 
 def guest(chance: random.Random, number: int, *, may_cling: bool) -> Node:
-    """Return a process that is brought in from outside."""
+    """Return a process that enters from outside."""
     drawn = _node(chance, number, NEVER, may_cling)
     return dataclasses.replace(drawn, daemon=0, stopped=0)
 
@@ -156,7 +156,7 @@ def _node(chance: random.Random, number: int, parent: int, may_cling: bool) -> N
 
 
 def _busy(chance: random.Random, node: Node, *, may_cling: bool) -> Node:
-    """Let some of them exec, fork or send signals."""
+    """Make some of them exec, fork or send signals."""
     if maybe(chance, 0.08) and node.life == NEVER and node.asked in {DIES, IGNORES}:
         return dataclasses.replace(node, exec=EXECS_SLEEP)
     for_ever = may_cling and maybe(chance, 0.2)

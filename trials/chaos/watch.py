@@ -1,4 +1,4 @@
-"""Read what a tree tells and what pyinit writes, until pyinit has ended."""
+"""Read what a tree and pyinit write, until pyinit has ended."""
 
 import os
 import selectors
@@ -8,17 +8,17 @@ from collections.abc import Callable
 from trials.chaos.seen import Line, parse
 
 SIZE = 65536
-LOOK_AGAIN_SECONDS = 0.01  # at what no pipe tells of
+LOOK_AGAIN_SECONDS = 0.01  # to check what no pipe reports
 
 
 class Watch:
-    """The ends of two pipes, read as soon as there is something, and the end of a process.
+    """The reading ends of two pipes, and the end of a process.
 
     Attributes:
-        lines: what was told until now.
-        stderr: what was written.
+        lines: what the tree has written.
+        stderr: what pyinit has written.
         is_over: whether the process has ended.
-        is_held: whether somebody has the pipe of the lines.
+        is_held: whether a process still holds the pipe of the lines.
     """
 
     def __init__(self, told: int, stderr: int, pid: int) -> None:
@@ -37,12 +37,12 @@ class Watch:
         self._selector.register(self._process, selectors.EVENT_READ)
 
     def until(self, is_so: Callable[[], bool], seconds: float, *, looks: bool = False) -> bool:
-        """Read until something is so, or the process has ended; tell whether that came in time.
+        """Read until a condition is met or the process has ended; tell whether that came in time.
 
         Args:
-            is_so: asked whenever something was read.
+            is_so: the condition, checked after each read.
             seconds: how long.
-            looks: whether it is to be asked in between, too.
+            looks: whether to check it in between, too.
         """
         end = time.monotonic() + seconds
         while not self.is_over and not is_so():
@@ -71,7 +71,7 @@ class Watch:
         self.lines += map(parse, map(bytes.decode, texts))
 
     def close(self) -> None:
-        """Read what is left, and close."""
+        """Read what is left, and close all."""
         while self._selector.get_map() and self._selector.select(0):
             self._read(0)
         self._selector.close()

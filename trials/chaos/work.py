@@ -1,4 +1,4 @@
-"""Run plans, some at the same time, each worker one after the other."""
+"""Run plans, several at a time, in worker processes."""
 
 import argparse
 import itertools
@@ -17,11 +17,11 @@ Outcome = tuple[Seen, list[str]]
 
 
 def outcomes(wish: argparse.Namespace, actor: str) -> Iterator[tuple[int, Outcome]]:
-    """Yield what came of each seed, some of them at the same time."""
+    """Yield what each seed led to; several run at a time."""
     end = None if wish.seconds is None else time.monotonic() + wish.seconds
     seeds = itertools.islice(itertools.count(wish.seed), wish.runs)
     running: dict[Future[Outcome], int] = {}
-    # Each worker has no other children than those of its run, and is their subreaper.
+    # A worker has no children except those of its run, and is their subreaper.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(wish.jobs, context, initializer=proc.adopt_orphans) as pool:
         while True:
@@ -37,6 +37,6 @@ def outcomes(wish: argparse.Namespace, actor: str) -> Iterator[tuple[int, Outcom
 
 
 def attempt(seed: int, actor: str, init: str) -> Outcome:
-    """Run the plan of a seed; return what was seen and what was wrong with it."""
+    """Run the plan of a seed; return what happened and what was wrong with it."""
     seen = execute(make(seed), actor, init)
     return seen, failures(seen)
