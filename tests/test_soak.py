@@ -73,7 +73,7 @@ def test_pyinit_does_not_grow(options):
     [
         (LEAK, "private_dirty grew by more than 2 %"),
         (DESCRIPTORS, "descriptors did not stay the same"),
-        (NOISE, "lines that are no JSON"),
+        (NOISE, "lines that are not JSON"),
     ],
     ids=["memory", "descriptors", "lines"],
 )
@@ -119,6 +119,6 @@ def test_first_minute_does_not_count():
 
 def test_one_sample_is_no_proof():
     """A run in which there is nothing to compare is not said to be well."""
-    assert ["there is one sample only behind the beginning: nothing can be judged"] == judge(
+    assert ["there is only one sample after the beginning: nothing can be judged"] == judge(
         samples(count=1)
     )

@@ -1,1 +1,1 @@
-"""What shakes pyinit harder than the tests do, and for longer: each module is a command."""
+"""Trials that try pyinit harder and longer than the tests do: each module is a command."""

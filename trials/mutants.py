@@ -1,8 +1,8 @@
-"""Change the code that decides whom to kill, a little each time, and see whether a test notices.
+"""Change the code that decides what to kill, a little each time, and see if a test fails.
 
-cosmic-ray makes the changes, one by one in a copy of the virtual environment, whose installed
-command the tests then run. They do so in a PID namespace of their own: a changed kill(-1) would end
-whatever it reaches.
+cosmic-ray makes the changes, one at a time, in a copy of the virtual environment, whose installed
+command the tests then run. The tests run in a PID namespace of their own, because a changed
+kill(-1) would kill every process that it reaches.
 """
 
 import argparse
@@ -28,10 +28,10 @@ from testkit.namespaces import UNSHARE_TIED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS = 30  # at least; a change that hangs is noticed
-TIMES = 5  # as long as the tests take without any change
-FAST = "not 2000 and not twenty_thousand"  # what takes many processes shows nothing more
-LONGEST = 4  # lines of a change that are shown
+SECONDS = 30  # at least, for a test run; a change may make it hang
+TIMES = 5  # the time of the tests without any change
+FAST = "not 2000 and not twenty_thousand"  # tests with many processes find no more mutants
+LONGEST = 4  # lines of a change to show
 DRAIN = ("test_kill_after", "test_drain", "test_rewrite")
 KILLS = (
     "is_over forward _send reap _is_quiet _take _take_child _note_dead _note_child _reap_unseen "
@@ -40,7 +40,7 @@ KILLS = (
 )
 WAITS = "_live _wait _forward _reap _code_of_child"
 
-# Of each module the tests that matter, the fastest first, and the functions; none for all.
+# For each module, the tests that matter, the fastest first, and the functions; "" for all.
 SUBJECTS = {
     "lifecycle": (("test_lifecycle", *DRAIN, "test_timeout"), ""),
     "processes": (
@@ -60,7 +60,7 @@ SUBJECTS = {
         "number name _is_count",
     ),
 }
-# What is compared here are small integers, of which CPython has each but once.
+# The operators `is` and `==` are the same for small integers, of which CPython has one each.
 SAME: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Is: ast.Eq, ast.IsNot: ast.NotEq}
 
 
@@ -76,12 +76,12 @@ class Mutant:
 
 
 def main(arguments: list[str]) -> int:
-    """Return the code to leave with: 0 where a test notices each change."""
+    """Return the exit code: 0 if a test notices each change."""
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("modules", nargs="*", default=list(SUBJECTS), metavar="MODULE")
     parser.add_argument("--jobs", type=int, default=2, help="at once")
     parser.add_argument("--first-only", action="store_true", help="only the fastest tests")
-    parser.add_argument("--list", action="store_true", help="make them, test none")
+    parser.add_argument("--list", action="store_true", help="only list the mutants")
     wanted = parser.parse_args(arguments)
     survivors = 0
     for module in wanted.modules:
@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> int:
 
 
 def mutants(module: str) -> "Iterator[Mutant]":
-    """Yield every change of a module that makes a difference when it runs."""
+    """Yield every change of a module that changes its bytecode."""
     source = (package() / f"{module}.py").read_text()
     lines = lines_of(source, SUBJECTS[module][1].split())
     seen = {meaning(source), ""}
@@ -108,9 +108,9 @@ def mutants(module: str) -> "Iterator[Mutant]":
 
 
 def changes(source: str, operator: str) -> "Iterator[str]":
-    """Yield what one operator of cosmic-ray makes of a source, each time at another place."""
+    """Yield the changes that one operator of cosmic-ray makes to a source."""
     kind = get_operator(operator)
-    if kind.arguments():  # is about variables that one has to name
+    if kind.arguments():  # needs the names of variables
         return
     occurrence = 0
     while (changed := mutate_code(source, kind(), occurrence)) is not None:
@@ -119,7 +119,7 @@ def changes(source: str, operator: str) -> "Iterator[str]":
 
 
 def lines_of(source: str, functions: list[str]) -> set[int]:
-    """Return the lines of these functions; all where none is named."""
+    """Return the lines of these functions; all lines if none is named."""
     if not functions:
         return set(range(1, source.count("\n") + 2))
     found: set[int] = set()
@@ -130,19 +130,19 @@ def lines_of(source: str, functions: list[str]) -> set[int]:
 
 
 def difference(source: str, changed: str) -> tuple[int, str]:
-    """Return the first line that differs, and how."""
+    """Return the first lines that differ, and how."""
     pair = source.splitlines(), changed.splitlines()
     line = next(n for n, (a, b) in enumerate(zip(*pair, strict=False), 1) if a != b)
-    compared = list(difflib.unified_diff(*pair, n=0, lineterm=""))[2:]  # without both names
+    compared = list(difflib.unified_diff(*pair, n=0, lineterm=""))[2:]  # without the two file names
     diff = [text for text in compared if not text.startswith("@@")]
     return line, "\n".join(diff[:LONGEST])
 
 
 def meaning(source: str) -> str:
-    """Return what a source comes to, without what only a type checker reads; "" if it is none."""
+    """Return the code of a source, without what only type checkers read; "" if it has an error."""
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # the star of `def f(*, a)` is no operator, whatever cosmic-ray thinks
+    except SyntaxError:  # cosmic-ray takes the star of `def f(*, a)` for an operator
         return ""
     for node in ast.walk(tree):
         if isinstance(node, ast.arg | ast.AnnAssign):
@@ -165,7 +165,7 @@ def _is_with_none(node: ast.Compare) -> bool:
 def survivors_of(
     module: str, made: list[Mutant], tests: tuple[str, ...], jobs: int
 ) -> list[Mutant]:
-    """Return those that no test notices."""
+    """Return the mutants that no test notices."""
     free: SimpleQueue[Path] = SimpleQueue()
     source = (package() / f"{module}.py").read_text()
     begin = monotonic()
@@ -195,7 +195,7 @@ def package() -> Path:
 
 
 def copied(number: int) -> Path:
-    """Return a copy of the virtual environment, whose commands run what is in it."""
+    """Return a copy of the virtual environment, with commands that run the copy."""
     place = Path(f"{sys.prefix}-{number}")
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(sys.prefix, place, symlinks=True)
@@ -206,12 +206,12 @@ def copied(number: int) -> Path:
 
 
 def fails(place: Path, mutant: Mutant, tests: tuple[str, ...], seconds: float) -> bool:
-    """Tell whether a test fails, or never ends, where a module is changed."""
+    """Tell whether a test fails, or does not finish, if a module is changed."""
     path = place / package().relative_to(sys.prefix) / f"{mutant.module}.py"
     original = path.read_text()
     path.write_text(mutant.source)
     files = [f"tests/{name}.py" for name in tests]
-    # Not exec'd: as PID 1 pytest would not feel a kill(-1).
+    # Without exec: kill(-1) would not reach pytest if that were PID 1.
     script = f'{place}/bin/pytest -x -q -p no:randomly -k "{FAST}" "$@"; exit $?'
     process = subprocess.Popen(
         [*UNSHARE_TIED, "sh", "-c", script, "sh", *files],

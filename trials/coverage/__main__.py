@@ -1,7 +1,7 @@
-"""Run the tests, and tell which lines and branches of pyinit none of them goes through.
+"""Run the tests, and report which lines and branches of pyinit none of them runs.
 
-The children that are forked count, up to exec, and the thread that writes the log.
-Only what runs in the virtual environment that this is started with is seen.
+This includes the forked children, up to their exec, and the thread that writes the log.
+Only Pythons of the virtual environment that runs this are traced.
 """
 
 import shutil
@@ -27,26 +27,26 @@ LEFT_OUT = (
     "--ignore=tests/test_peers.py",  # what other inits do
     "--ignore=tests/test_shutdown_races.py",  # the same lines, 2000 times
     "--ignore=tests/test_verdicts.py",  # what the kernel does
-    # The short forms of the other trials: chance, limits, and what pyinit calls.
+    # The short forms of the other trials: random input, limits, and the calls of pyinit.
     "--ignore=tests/test_chaos.py",
     "--ignore=tests/test_inputs.py",
     "--ignore=tests/test_security.py",
     "--ignore=tests/test_soak.py",
     "--ignore=tests/test_surroundings.py",
     "--deselect=tests/test_faults.py::test_faults_by_chance",
-    # To trace takes so long that a look is not over in its time; ways to escape are the kernel's.
+    # Tracing is so slow that a look would not be over in time; ways to escape are about the kernel.
     "--ignore=tests/test_hostile.py",
     "--ignore=tests/test_escapes.py",
-    # Nothing is opened between fork and exec, but what the tracer writes.
+    # Nothing is opened between fork and exec, except by the tracer.
     "--deselect=tests/test_imports.py::test_files_that_are_opened_before_the_fork",
-    # What may be written at the end is a matter of time, and to trace takes some.
+    # What may be written at the end depends on time, and tracing takes time.
     "--deselect=tests/test_logs.py::test_what_was_dropped_is_counted_and_told",
-    # Nor does a traced thread write as fast as these come.
+    # A traced thread cannot write as fast as these come.
     "--deselect=tests/test_reaping.py::test_twenty_thousand_orphans_leave_no_zombie",
-    # To trace takes memory at any line: what the next one is to have, and where there is none.
+    # Tracing needs memory at every line, also where this test leaves none.
     "--deselect=tests/test_faults.py::test_want_of_memory_right_after_the_fork_silences_nobody",
     "--deselect=tests/test_reaping.py::test_status_is_not_lost_for_want_of_memory",
-    # No file may grow, not even the tracer's.
+    # No file may grow, not even the file of the tracer.
     "--deselect=tests/test_traps.py::test_own_sigxfsz_is_not_forwarded",
     "--deselect=tests/test_termination_log.py::test_full_disk_costs_a_warning",
 )
@@ -54,7 +54,7 @@ WHOLE = 100.0  # percent
 
 
 def main(arguments: list[str]) -> int:
-    """Return the code to leave with: 0 where the tests pass and go through all."""
+    """Return the exit code: 0 if the tests pass and run every line and branch."""
     install()
     pytest = [f"{sysconfig.get_path('scripts')}/pytest", "-n", "2", *LEFT_OUT, *arguments]
     tested = subprocess.run(pytest, check=False).returncode
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
 
 
 def install() -> None:
-    """Have every Python of this environment trace what it does in pyinit."""
+    """Make every Python of this environment trace what it does in pyinit."""
     shutil.copy(tracer.__file__, SITE / "pyinit_tracer.py")
     (SITE / "pyinit_tracer.pth").write_text("import pyinit_tracer; pyinit_tracer.begin()\n")
     shutil.rmtree(NOTES, ignore_errors=True)
@@ -76,7 +76,7 @@ def collect() -> dict[str, set[tuple[int, int]]]:
     for path in NOTES.iterdir():
         try:
             noted = loads(path.read_bytes())  # noqa: S302 - the tracer wrote it
-        except EOFError:  # who wrote it was killed meanwhile
+        except EOFError:  # the process that wrote it was killed
             continue
         for name, found in noted.items():
             arcs.setdefault(str(PACKAGE / name), set()).update(found)
@@ -84,7 +84,7 @@ def collect() -> dict[str, set[tuple[int, int]]]:
 
 
 def report() -> float:
-    """Print it; return how many percent of lines and branches were gone through."""
+    """Print the report; return the percentage of lines and branches that were run."""
     data = CoverageData(basename=str(SITE / "pyinit_arcs.coverage"))
     data.erase()
     data.add_arcs(collect())

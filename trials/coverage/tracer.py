@@ -1,10 +1,10 @@
 """Note which lines of pyinit run after which, in every process and thread that loads `site`.
 
-`trials.coverage` puts it where `site` finds it. It is to be nothing that pyinit could stumble over:
-coverage.py itself would import a hundred modules ahead of PID 1's first statement, and would not
-see a thread that is begun without `threading`, nor what a child does before it becomes another
-program. So this imports builtins only, opens nothing before the end, and asks for no variable, for
-tests pin the environment. What it notes are the arcs that coverage.py's own tracer notes.
+`trials.coverage` puts this where `site` finds it. It must not disturb pyinit: coverage.py itself
+would import a hundred modules before the first statement of PID 1, and would see neither a thread
+that is started without `threading` nor what a child does before its exec. So this imports only
+built-in modules, opens nothing before the end, and reads no variable, because tests pin the
+environment. It notes the same arcs as the tracer of coverage.py.
 """
 
 import _thread
@@ -32,7 +32,7 @@ FOLDERS = (
     "/pyinit/rehearse",
     "/pyinit/rehearse/reports",
 )
-RESUME = (lambda: 0).__code__.co_code[0]  # what a generator goes on with; a call begins so, too
+RESUME = (lambda: 0).__code__.co_code[0]  # with which a call begins, and a generator continues
 
 arcs: "dict[str, set[tuple[int, int]]]" = {}
 arcs_by_path: "dict[str, set[tuple[int, int]] | None]" = {}
@@ -42,7 +42,7 @@ start_joinable_thread = getattr(_thread, "start_joinable_thread", start_new_thre
 
 
 def trace(frame: "FrameType", _event: str, _arg: object) -> "Tracing | None":
-    """Return what is to be called for each line of this call; None for no line."""
+    """Return the function to call for each line of this call; None for no line."""
     code = frame.f_code
     try:
         found = arcs_by_path[code.co_filename]
@@ -67,19 +67,19 @@ def trace(frame: "FrameType", _event: str, _arg: object) -> "Tracing | None":
 
 
 def is_yield(bytecode: bytes, place: int) -> bool:
-    """Tell whether a generator goes on from here; where it stands then depends on Python."""
+    """Tell whether a generator continues here; its position then depends on Python."""
     return RESUME in bytecode[place : place + 3 : 2]
 
 
 def arcs_of(path: str) -> "set[tuple[int, int]] | None":
-    """Return where the arcs of a source belong; None if it is not one of pyinit's."""
+    """Return the set for the arcs of a source; None if it is not part of pyinit."""
     if not path.rpartition("/")[0].endswith(FOLDERS):
         return None
     return arcs.setdefault(path.rpartition("/pyinit/")[2], set())
 
 
 def save() -> None:
-    """Write all that was noted so far to a file of its own; where that cannot be, so be it."""
+    """Write all arcs to a new file; if that fails, ignore it."""
     if not arcs:
         return
     try:
@@ -92,19 +92,19 @@ def save() -> None:
 
 
 def exit_noted(status: int) -> "NoReturn":
-    """As os._exit."""
+    """Write, then do as os._exit."""
     save()
     _exit(status)
 
 
 def execv_noted(path: "str | bytes", argv: "list[str] | list[bytes]", /) -> "NoReturn":
-    """As os.execv."""
+    """Write, then do as os.execv."""
     save()
     execv(path, argv)
 
 
 def start_traced_thread(act: "Callable[..., object]", given: "tuple[object, ...]") -> int:
-    """As _thread.start_new_thread."""
+    """Do as _thread.start_new_thread, with tracing."""
 
     def act_traced(*given: object) -> None:
         sys.settrace(trace)
@@ -114,7 +114,7 @@ def start_traced_thread(act: "Callable[..., object]", given: "tuple[object, ...]
 
 
 def start_traced_joinable_thread(act: "Callable[[], object]", **how: object) -> object:
-    """As _thread.start_joinable_thread, which threading uses."""
+    """Do as _thread.start_joinable_thread, which threading uses, with tracing."""
 
     def act_traced() -> None:
         sys.settrace(trace)

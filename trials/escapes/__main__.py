@@ -1,4 +1,4 @@
-"""``python -m trials.escapes``: who outlives a time limit, under pyinit and under others."""
+"""``python -m trials.escapes``: which processes outlive a time limit, under pyinit and others."""
 
 import argparse
 import os
@@ -25,11 +25,13 @@ Results = dict[tuple[str, str], list[Seen]]  # by way and tool
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run what the command line asks for."""
     words = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which leaves nothing behind either
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up
     if os.geteuid():
-        sys.exit("escapes: it takes root, to be another user and to have a helper become root")
+        sys.exit(
+            "make escapes: run it as root; it tries other users, and a helper that becomes root"
+        )
     ways = [way for way in WAYS if words.only in way.name]
     tools = [tool for tool in TOOLS if words.under in tool.name]
     users = [user for user in USERS if words.user in user]
@@ -59,11 +61,19 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make escapes ARGS=...", description=__doc__)
     parser.add_argument("--runs", type=int, default=50, metavar="N", help="of pyinit (50)")
-    parser.add_argument("--others", type=int, default=3, metavar="N", help="of each other (3)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="at one time (2)")
-    parser.add_argument("--only", default="", metavar="WORD", help="ways with WORD in the name")
-    parser.add_argument("--under", default="", metavar="WORD", help="tools with WORD in the name")
-    parser.add_argument("--user", default="", metavar="WORD", help="root or nobody: its tables")
+    parser.add_argument(
+        "--others", type=int, default=3, metavar="N", help="runs of each other tool (3)"
+    )
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="runs at a time (2)")
+    parser.add_argument(
+        "--only", default="", metavar="WORD", help="only ways with WORD in the name"
+    )
+    parser.add_argument(
+        "--under", default="", metavar="WORD", help="only tools with WORD in the name"
+    )
+    parser.add_argument(
+        "--user", default="", metavar="WORD", help="only as this user: root or nobody"
+    )
     return parser
 
 
@@ -98,7 +108,7 @@ def _try_all(
 
 
 def _is_told(way: str, seen: Seen) -> bool:
-    """Tell whether nobody can kill them, and pyinit says that they are left."""
+    """Tell whether no tool could kill these processes, and pyinit says that they are left."""
     return way == "user" and seen.survivors == 1 and '"left": 1' in seen.told
 
 

@@ -1,4 +1,4 @@
-"""The ways to outlive a time limit, and what is to keep the limit."""
+"""The ways to outlive a time limit, and the tools that set the limit."""
 
 import shutil
 import sys
@@ -10,7 +10,7 @@ from testkit.programs import PYINIT
 
 LIMITS = Path(__file__).parent / "limits"
 GRACE = "0.2"  # seconds between the request to stop and SIGKILL
-LIMIT = 2.0  # seconds that a way has to be in place, where the clock alone tells
+LIMIT = 2.0  # seconds in which a way must be in place, for tools that only go by the clock
 CGROUP, HELPER = "a cgroup (v2) to write to, as root", "a helper that becomes root"
 
 
@@ -20,9 +20,9 @@ class Way:
 
     Attributes:
         name: the word for ways.c.
-        label: what is done, as the table has it.
-        needs: CGROUP or HELPER; empty where it takes nothing.
-        is_storm: whether it takes so much of a machine that it is tried alone.
+        label: its name in the table.
+        needs: CGROUP or HELPER; empty if it needs nothing.
+        is_storm: whether it loads the machine so much that it is tried alone.
     """
 
     name: str
@@ -77,15 +77,15 @@ def _has_bubblewrap() -> str:
 
 @dataclass(frozen=True)
 class Tool:
-    """What is to keep the limit.
+    """A tool that sets the limit.
 
     Attributes:
-        name: what it is, as the table has it.
-        words: the command, before that of the way.
-        limit: when it notices by its own clock, in seconds; 0 where SIGTERM tells it.
+        name: its name in the table.
+        words: its command, before the command of the way.
+        limit: when it acts by its own clock, in seconds; 0 if it acts on SIGTERM.
         is_pid1: whether it is started as PID 1 of a PID namespace.
         is_ours: whether it is pyinit.
-        missing: returns why it cannot be tried; nothing where it can.
+        missing: returns why it cannot be tried; empty if it can.
     """
 
     name: str
@@ -97,14 +97,14 @@ class Tool:
 
     @property
     def is_python(self) -> bool:
-        """Whether it is run by an interpreter, which may lie in the home of root."""
+        """Whether an interpreter runs it, which may be in the home of root."""
         return bool({PYINIT, sys.executable} & {*self.words})
 
 
-# timeout(1) does at a SIGTERM what it does when its time is over, so that no time has to pass.
+# timeout(1) does on SIGTERM what it does when its time is over, so that no time has to pass.
 _TIMEOUT = ("timeout", "-k", GRACE, "1000")
 _OWN = (PYINIT, "-k", GRACE, "-d", GRACE, "--")
-_DIES = 'setpriv --pdeathsig KILL -- "$@"; exit $?'  # and sh, which SIGTERM ends, is the parent
+_DIES = 'setpriv --pdeathsig KILL -- "$@"; exit $?'  # and the parent is sh, which SIGTERM kills
 
 
 def _script(name: str) -> tuple[str, ...]:

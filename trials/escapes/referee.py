@@ -1,10 +1,10 @@
-"""PID 1 of the namespace in which one attempt takes place: who is left there has got away.
+"""PID 1 of the namespace of one attempt: a process that is left there has outlived the limit.
 
 Usage: python referee.py LIMIT INNER COMMAND [ARGUMENT]...
 
-Every orphan becomes PID 1's child, so when waitpid(2) knows of no child (ECHILD) nobody is left,
-and SIGCHLD tells when to look. At the end it prints what it saw as one line of JSON, and the kernel
-ends whatever else is in the namespace.
+Every orphan becomes a child of PID 1, so no process is left when waitpid(2) fails with ECHILD, and
+SIGCHLD says when to look. At the end it prints what it saw as one line of JSON, and the kernel
+kills every other process of the namespace.
 """
 
 import json
@@ -17,24 +17,26 @@ import time
 from pathlib import Path
 
 READY_SECONDS = 30.0  # for the way to be in place
-LEAVING_SECONDS = 60.0  # for the command that is to keep the limit, once that has passed
-QUIET_SECONDS = 1.0  # for the others, once that command has left: for the kernel to end them
+LEAVING_SECONDS = 60.0  # for the tool, after the limit
+QUIET_SECONDS = (
+    1.0  # for the other processes after the tool has exited, so that the kernel can end them
+)
 DEAD, RUNNING = {"Z", "X"}, "R"
 LOOKS = 20
-UNSEEN = "a process that is another one at each look"
+UNSEEN = "a process that is a different one at each look"
 
 
 def main(limit: float, *, is_inner: bool, command: list[str]) -> None:
-    """Run the command, have its limit come, and see who is left.
+    """Run the command, wait for its limit, and see what is left.
 
     Args:
-        limit: when the command itself is to notice, in seconds; 0 where it is told by SIGTERM.
+        limit: when the command acts by its own clock, in seconds; 0 if SIGTERM is sent to it.
         is_inner: whether SIGTERM is for the child of the command, which is unshare(1).
         command: the words.
     """
     began = time.monotonic()
     tool = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # the tool shall not inherit it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # the tool must not inherit it
     assert tool.stdout
     is_ready = select.select([tool.stdout], [], [], READY_SECONDS)[0]
     if not is_ready or os.read(tool.stdout.fileno(), 100) != b"ready\n":
@@ -43,22 +45,22 @@ def main(limit: float, *, is_inner: bool, command: list[str]) -> None:
         due = began + limit
         is_late = time.monotonic() > due
         if is_late:
-            sys.exit("the limit came before the way was in place")
+            sys.exit("the time was over before the way was in place")
     else:
         pid = _child(tool.pid) if is_inner else tool.pid
-        while _state(pid) == RUNNING:  # it may be on its way from fork(2) still
+        while _state(pid) == RUNNING:  # it may still be returning from fork(2)
             os.sched_yield()
         os.kill(pid, signal.SIGTERM)
         due = time.monotonic()
     seen = _watch(tool.pid, due)
     left: list[str] = []
-    if seen["quiet"] is None:  # who forks and exits without a pause is hard to see: at least one
+    if seen["quiet"] is None:  # there is one, though a process that forks all the time hides well
         left = max((_living() for _ in range(LOOKS)), key=len) or [UNSEEN]
     print(json.dumps({**seen, "survivors": len(left), "names": sorted(set(left))}))
 
 
 def _watch(pid: int, due: float) -> dict[str, float | int | None]:
-    """Reap until nobody is left, or the time is over; tell when what came, in seconds after due."""
+    """Reap until no process is left or the time is over; return when what came, after due."""
     seen: dict[str, float | int | None] = {"code": None, "left": None, "quiet": None}
     end = due + LEAVING_SECONDS
     while time.monotonic() < end:
@@ -86,13 +88,13 @@ def _state(pid: int) -> str:
 
 
 def _living() -> list[str]:
-    """Return the names of all others that live."""
+    """Return the names of all other processes."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit() and entry != "1":
             try:
                 text = Path(f"/proc/{entry}/stat").read_text(errors="replace")
-            except OSError:  # it has just gone
+            except OSError:  # it has just exited
                 continue
             name, _, rest = text.partition("(")[2].rpartition(")")
             if rest.split()[0] not in DEAD:

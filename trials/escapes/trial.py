@@ -1,4 +1,4 @@
-"""One attempt: a way to outlive a time limit, under what is to keep that, in a namespace."""
+"""One attempt: a way to outlive a time limit, under a tool, in a namespace."""
 
 import contextlib
 import json
@@ -18,30 +18,30 @@ from trials.escapes.catalogue import CGROUP, HELPER, Tool, Way
 
 SOURCES = Path(__file__).parent
 NOBODY = 65534
-SECONDS = 120.0  # for an attempt as a whole; then it is an error
-MOST_PROCESSES = 4000  # in an attempt; who fills the machine is felt by all others on it
-LIMITED = ("prlimit", f"--nproc={MOST_PROCESSES}")  # which binds everybody but root
+SECONDS = 120.0  # for a whole attempt
+MOST_PROCESSES = 4000  # of an attempt, so that it does not fill the machine
+LIMITED = ("prlimit", f"--nproc={MOST_PROCESSES}")  # which has no effect for root
 ENTER = ("sh", "-c", 'echo 0 >"$0/cgroup.procs"; exec "$@"')
 
 
 class FailedError(Exception):
-    """An attempt did not come to its end."""
+    """An attempt did not finish."""
 
     def __init__(self, way: Way, tool: Tool, text: str) -> None:
-        """Say which, and what was written."""
+        """Name the attempt, with its output."""
         super().__init__(f"{way.name} under {tool.name}: {text}")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of an attempt.
+    """The result of an attempt.
 
     Attributes:
-        survivors: how many processes lived on.
-        names: what they are called.
-        code: what the tool left with; None where it had to be waited for too long.
-        left, quiet: when the tool had left and when nobody was left, in seconds from the limit;
-            None for never.
+        survivors: how many processes are left.
+        names: their names.
+        code: the exit code of the tool; None if it did not exit in time.
+        left, quiet: when the tool had exited and when no process was left, in seconds after the
+            limit; None for never.
         told: what the tool wrote to stderr.
     """
 
@@ -54,13 +54,13 @@ class Seen:
 
 
 class Stage:
-    """Where attempts take place: a folder with the program, which every user may enter."""
+    """The place of the attempts: a folder with the program, which every user may enter."""
 
     def __init__(self, folder: Path) -> None:
-        """Compile the program, and give the right of root to a copy of it.
+        """Compile the program, and make a copy of it set-user-ID root.
 
         Args:
-            folder: where it goes; not on a file system that is mounted nosuid.
+            folder: for the program; its file system must not be mounted nosuid.
         """
         folder.chmod(0o755)
         self._folder = folder
@@ -71,7 +71,7 @@ class Stage:
             helper.chmod(0o4755)
 
     def missing(self, way: Way, *, as_nobody: bool) -> str:
-        """Return what a way needs and cannot have here; empty where it can be tried."""
+        """Return what a way needs and cannot have here; empty if it can be tried."""
         if way.needs == HELPER:
             return "" if ROOT else way.needs
         if way.needs == CGROUP:
@@ -83,8 +83,8 @@ class Stage:
 
         Args:
             way: the way.
-            tool: what is to keep the limit.
-            as_nobody: whether both run as another user; takes root.
+            tool: the tool that sets the limit.
+            as_nobody: whether to run both as another user, which needs root.
 
         Raises:
             FailedError: it could not be tried.
@@ -122,12 +122,12 @@ class Stage:
         try:
             yield name
         finally:
-            os.rmdir(name)  # nobody is in it any more: the namespace has ended
+            os.rmdir(name)  # it is empty, because the namespace has ended
 
 
 @contextlib.contextmanager
 def _bounds() -> Iterator[str]:
-    """Make a cgroup that bounds the number of processes; empty where that is not to be had."""
+    """Make a cgroup that limits the number of processes; empty if that is not possible."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     roots = [
         fields[1]
@@ -136,7 +136,7 @@ def _bounds() -> Iterator[str]:
     ]
     made = ""
     for root in roots if ROOT else ():
-        with contextlib.suppress(OSError):  # it is read-only, say
+        with contextlib.suppress(OSError):  # for example, it is read-only
             made = tempfile.mkdtemp(prefix="pyinit-escapes-", dir=root)
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 Path(made, "pids.max").write_text(f"{MOST_PROCESSES}\n")
@@ -146,7 +146,7 @@ def _bounds() -> Iterator[str]:
     try:
         yield made
     finally:
-        if made:  # who has ended leaves it a moment later
+        if made:  # a process leaves it a moment after it has ended
             until(lambda: not _remove(made))
 
 
@@ -160,7 +160,7 @@ def _remove(cgroup: str) -> int:
 
 
 def _own_cgroup() -> str:
-    """Return the directory of this process's cgroup (v2); empty where none may be made there."""
+    """Return the directory of this process's cgroup (v2); empty if none may be made in it."""
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     roots = [fields[1] for fields in mounts if fields[2] == "cgroup2"]
     for line in Path("/proc/self/cgroup").read_text().splitlines():

@@ -1,1 +1,1 @@
-"""System calls that fail, each in turn."""
+"""System calls that fail, one after the other."""

@@ -1,8 +1,8 @@
-"""``python -m trials.faults``: refuse system calls to pyinit, each in turn, once and from then on.
+"""``python -m trials.faults``: make each system call of pyinit fail, once, or from then on.
 
-A run without a fault tells how often pyinit makes a call. Then, for each of these times, strace has
-it fail: this time only, or from this time on. Whatever happens, pyinit must leave in time, with the
-code of its child; or, where the child was not started, with another code than 0.
+A run without a fault counts how often pyinit makes a call. Then strace makes the first of them
+fail, then the second, and so on, only once or from that one on. pyinit must exit in time, with the
+code of its child, or, if the child was not started, with a code that is not 0.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from trials.faults.trial import Trial
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run what the command line asks for."""
     words = _parser().parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
@@ -39,10 +39,10 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make faults ARGS=...", description=__doc__)
     parser.add_argument("--only", metavar="CALL", help="only kinds with this call")
-    parser.add_argument("--sample", type=int, metavar="N", help="so many of them, by chance")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of them, chosen at random")
     seed = random.SystemRandom().randrange(10**6)
     parser.add_argument("--seed", type=int, default=seed, help="which ones")
-    help_text = "only this one, as it was printed"
+    help_text = "only this fault, as it was printed"
     parser.add_argument("--fault", action="append", default=[], help=help_text)
     return parser
 

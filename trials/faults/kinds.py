@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 
 ONCE, ON = "once", "from then on"
-MEMORY = "malloc"  # no system call: nomemory.c refuses it, and for a while instead of for ever
+MEMORY = "malloc"  # not a system call: nomemory.c makes it fail, for a while instead of for ever
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -13,11 +13,11 @@ class Kind:
 
     Attributes:
         calls: their names, for strace.
-        errors: what they fail with, in turn.
-        everybody: whether they fail for all threads and processes, not just for pyinit's loop.
-        lasting: whether they may fail for ever; CPython itself repeats what is interrupted.
-        most: how many there may be in a run, by process or thread: more is turning at full speed.
-        spared: whether the workload is still to get its signals, and its helper to be asked.
+        errors: the errnos with which they fail, in turn.
+        everybody: whether they fail for all threads and processes, not only for pyinit's loop.
+        lasting: whether they may fail for ever; CPython itself repeats an interrupted call.
+        most: how many a run may make, by process or thread; more means that it spins.
+        spared: whether the workload must still get its signals, and its helper its SIGTERM.
     """
 
     calls: str
@@ -44,9 +44,7 @@ KINDS = (
     Kind("read", ("EIO",), everybody=True),
     Kind("getdents64", ("EIO",), everybody=True),
     Kind("readlink,readlinkat", ("EACCES",), everybody=True),
-    Kind(
-        "mmap", ("ENOMEM",), everybody=True, most=100_000
-    ),  # malloc(3) of a thread tries each time
+    Kind("mmap", ("ENOMEM",), everybody=True, most=100_000),  # malloc(3) tries again in each thread
     Kind(MEMORY, ("ENOMEM",), most=100_000),
     Kind("prctl", ("EPERM", "EINVAL", "ENOSYS")),
     Kind("pidfd_open", ("ENOSYS", "EPERM", "EMFILE"), spared=True),
@@ -63,11 +61,11 @@ KINDS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fault:
-    """Calls that fail in one way at one time.
+    """Calls that fail in one way, from one call on.
 
     Attributes:
         kind: which calls.
-        error: the errno they fail with.
+        error: the errno with which they fail.
         number: which of the calls is the first to fail, from 1.
         last: ONCE or ON.
         as_pid1: whether pyinit is PID 1 of a namespace.
@@ -80,21 +78,21 @@ class Fault:
     as_pid1: bool
 
     def __str__(self) -> str:
-        """Return how it is written on the command line, to have it again."""
+        """Return the fault as a word for --fault."""
         where = "pid1" if self.as_pid1 else "not-pid1"
         who = "everybody" if self.kind.everybody or self.as_pid1 else "init"
         end = "+" if self.last == ON else ""
         return f"{self.kind.calls}:{self.error}:{self.number}{end}:{who}:{where}"
 
     def options(self) -> list[str]:
-        """Return what strace is told."""
+        """Return the option of strace."""
         when = f"{self.number}{'+' if self.last == ON else ''}"
         inject = f"inject={self.kind.calls}:error={self.error}:when={when}"
         return ["-e", f"trace={self.kind.calls}", "-e", inject]
 
 
 def parse(word: str) -> Fault:
-    """Return the fault that is written so."""
+    """Return the fault of a word of --fault."""
     calls, error, when, who, where = word.split(":")
     number, plus, _ = when.partition("+")
     everybody = who == "everybody"
@@ -104,5 +102,5 @@ def parse(word: str) -> Fault:
 
 
 def chosen(only: str | None) -> Iterator[Kind]:
-    """Return the kinds that have this call, or all."""
+    """Return the kinds that have this call; all without one."""
     return (kind for kind in KINDS if not only or only in kind.calls.split(","))

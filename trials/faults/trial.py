@@ -17,22 +17,24 @@ from trials.faults.kinds import MEMORY, ON, ONCE, Fault, Kind, chosen
 
 SOURCES = Path(__file__).parent
 PID1_SHARE = 0.5
-PATIENCE = 40  # seconds, for what takes one or two mostly
-A_WHILE = 20  # allocations: who never gets memory again cannot even be told of a dead child
+PATIENCE = 40  # seconds, for what mostly takes one or two
+A_WHILE = (
+    20  # allocations; without memory for ever, pyinit cannot even learn that a child has exited
+)
 
 
 class Trial:
     """All runs.
 
     Attributes:
-        counts: how many ended in which way.
+        counts: how many runs ended in which way.
     """
 
     def __init__(self, folder: Path) -> None:
         """Compile the workload.
 
         Args:
-            folder: where everything is kept.
+            folder: for all files.
         """
         self._folder = folder
         self._workload = str(compile_c(SOURCES / "workload.c", folder, "-static"))
@@ -41,7 +43,7 @@ class Trial:
         self.counts: collections.Counter[str] = collections.Counter()
 
     def sample(self, only: str | None, number: int, chance: random.Random) -> Iterator[Fault]:
-        """Yield so many, each kind being as likely as any other."""
+        """Yield so many faults, each kind with the same chance."""
         kinds = list(chosen(only))
         while number:
             kind, as_pid1 = chance.choice(kinds), chance.random() < PID1_SHARE
@@ -53,7 +55,7 @@ class Trial:
                 yield Fault(kind, error, 1 + int(place * calls), last, as_pid1)
 
     def all(self, only: str | None) -> Iterator[Fault]:
-        """Yield all that there are, by how often each call is made where nothing fails."""
+        """Yield all faults, by how often each call is made in a run without one."""
         for kind in chosen(only):
             for as_pid1 in (False, True):
                 number = self._count(kind, as_pid1=as_pid1)
@@ -63,7 +65,7 @@ class Trial:
                             yield Fault(kind, error, n, last, as_pid1)
 
     def _count(self, kind: Kind, *, as_pid1: bool) -> int:
-        """Return how often the calls are made, by the process or thread that makes most of them."""
+        """Return how often the calls are made, by the process or thread that makes most."""
         if (kind, as_pid1) not in self._known:
             never = Fault(kind, kind.errors[0], 60000, ONCE, as_pid1)
             outcome = self.run(never)
@@ -73,7 +75,7 @@ class Trial:
         return self._known[kind, as_pid1]
 
     def run_all(self, faults: list[Fault]) -> int:
-        """Run all, two at a time; print what went wrong, and return how many did."""
+        """Run all, two at a time; print what went wrong, and return how many runs failed."""
         failed = 0
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             for fault, outcome in zip(faults, pool.map(self.run, faults), strict=True):
@@ -107,7 +109,7 @@ class Trial:
             )
 
     def _command(self, fault: Fault, folder: Path) -> list[str]:
-        # The processes of the machine, of which off PID 1 it reads each, are kept out.
+        # When it is not PID 1, pyinit reads all processes in /proc: leave out those of the machine.
         around, inside = ((), UNSHARE) if fault.as_pid1 else (UNSHARE, ())
         if fault.kind.calls == MEMORY:
             refusing = self._refusing_memory(fault, folder)
@@ -144,7 +146,7 @@ def _wait(process: subprocess.Popen[bytes], folder: Path) -> int | None:
 
 
 def _count_calls(fault: Fault, log: Path) -> dict[str, int]:
-    """Count by who made it, which stands first where strace follows more than one."""
+    """Count by process, whose name is first in a line if strace follows more than one."""
     text = log.read_text(errors="replace") if log.exists() else ""
     if fault.kind.calls == MEMORY:
         return {"": int(text or 0)}

@@ -1,1 +1,1 @@
-"""Command lines and environments at random: a child, a page or one line, and nothing else."""
+"""Random command lines and environments: each must lead to a child, a page or one line."""

@@ -1,7 +1,7 @@
-"""``make inputs``: each command line at random ends in a child, a page or one line on stderr.
+"""``make inputs``: each random command line must lead to a child, a page or one line on stderr.
 
 Half of them call the command that pip installs, half the one that pyinit-launcher writes. Twice
-as many are given to the parser alone. For the same seed they are the same.
+as many go to the parser alone. The same seed makes the same command lines.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from trials.inputs.trial import Trial, OutcomeError
 from trials.inputs.words import CASES, Case
 
 FACTOR = 2
-# What the parser says of it, and what may become of it then.
+# What the parser says, and the outcomes that fit.
 FITS = {
     "one line": {"one line"},
     "a page": {"a page", "one line"},  # the line: a process that cannot be inspected
@@ -31,9 +31,9 @@ FITS = {
 
 
 def main() -> int:
-    """Do what the command line says; return 1 where an outcome was wrong."""
+    """Run what the command line asks for; return 1 if an outcome was wrong."""
     words = arguments()
-    print(f"seed {words.seed}: --cases {words.cases} --seed {words.seed} does it again", flush=True)
+    print(f"seed {words.seed}: --cases {words.cases} --seed {words.seed} repeats it", flush=True)
     os.environ.update(LC_ALL="C.UTF-8")  # as the words are made
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder))
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Return the options."""
     parser = argparse.ArgumentParser(prog="make inputs ARGS=...")
     parser.add_argument("--cases", type=int, default=10_000, help="calls of the command (10000)")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
@@ -52,21 +52,21 @@ def arguments() -> argparse.Namespace:
 
 
 def run(trial: Trial, case: Case) -> str:
-    """Call the command; the outcome must fit what the parser says.
+    """Call the command; the outcome must fit the result of the parser.
 
     Raises:
         OutcomeError: it does not.
     """
     said, came = parse(case), trial.run(case)
     if came not in FITS[said]:
-        message = f"the parser says {said!r}, and this came out: {came!r}"
+        message = f"the parser says {said!r}, but the outcome was {came!r}"
         raise OutcomeError(message)
     which = "launcher" if case.launcher else "installed"
     return f"{which}, {'PID 1' if case.as_init else 'not PID 1'}: {came}"
 
 
 def attempt(what: str, check: Callable[[Case], str], count: int, seed: int) -> int:
-    """Check so many cases and print what came out how often; return 1 for a wrong one."""
+    """Check so many cases and print how often each outcome came; return 1 for a wrong one."""
     seen: collections.Counter[str] = collections.Counter()
 
     @hypothesis.seed(seed)
@@ -88,7 +88,7 @@ def attempt(what: str, check: Callable[[Case], str], count: int, seed: int) -> i
     began = time.monotonic()
     try:
         one()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is printed with its case
+    except Exception as error:  # noqa: BLE001 - any error is printed with its case
         print(f"{what}: WRONG, {error!r}", *getattr(error, "__notes__", ()), sep="\n", flush=True)
         return 1
     print(f"{what}: {seen.total()} cases in {time.monotonic() - began:.0f} s, none wrong")

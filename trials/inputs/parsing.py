@@ -1,4 +1,4 @@
-"""The same words given to the parser itself: masses of them, as no process is started."""
+"""The same words for the parser itself: very many, because no process is started."""
 
 import os
 
@@ -11,24 +11,24 @@ from trials.inputs.words import Case
 
 
 def parse(case: Case) -> str:
-    """Parse; return in a word what came out, as `Trial.run` does.
+    """Parse; return the outcome in a word, as `Trial.run` does.
 
     Raises:
-        OutcomeError: an error is no sentence that can be shown, or the command is not the end of
-            the words.
+        OutcomeError: an error is not a printable sentence, or the command is not the end of the
+            words.
     """
     words = [os.fsdecode(word) for word in case.words]
     entries = [os.fsdecode(entry).partition("=") for entry in case.environment]
     try:
-        # Of two with one name the first counts, for Python as for getenv(3).
+        # If a name is there twice, the first counts, for Python as for getenv(3).
         wish = cli.parse(words, {name: value for name, joint, value in reversed(entries) if joint})
     except UsageError as error:
         sentence = usage.sentence(error)
-        must(sentence.isprintable(), f"that sentence cannot be shown: {sentence!r}")
-        must(len(sentence) <= LONGEST_LINE, f"that sentence is too long: {sentence!r}")
+        must(sentence.isprintable(), f"this sentence is not printable: {sentence!r}")
+        must(len(sentence) <= LONGEST_LINE, f"this sentence is too long: {sentence!r}")
         return "one line"
     if isinstance(wish, Settings):
         is_end = words[-len(wish.command) :] == list(wish.command)
-        must(is_end, f"that is not the command: {wish.command!r}")
+        must(is_end, f"this is not the command: {wish.command!r}")
         return "a command"
     return "a page"

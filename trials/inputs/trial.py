@@ -1,4 +1,4 @@
-"""One call of the real command, and whether its outcome is one of those there may be."""
+"""One call of the real command, and whether its outcome is a permitted one."""
 
 import ctypes
 import json
@@ -19,20 +19,20 @@ from trials.inputs.words import MARKER, Case
 MARKERS_CODE, TOO_LATE = 7, 124
 LONGEST_LINE = 1000
 PATIENCE_MS = 60_000
-TOO_LONG = 121  # what our fork leaves with where the kernel takes no such list (E2BIG)
+TOO_LONG = 121  # the exit code of our fork if the kernel refuses such a list (E2BIG)
 SHOWN = 2000
 NOT_RUN = {126, 127}
-# In JSON, and on a console a sentence: the whole reason, or what begins with it.
+# In JSON, and as a sentence on a console: the whole reason, or a sentence that begins with it.
 NOT_RUN_TOLD = r"exec_failed|\[error  \]"
 CONSOLE = re.compile(r"\d\d:\d\d:\d\d \[(error  |warning|info   |debug  )\] ")
 
 
 class OutcomeError(Exception):
-    """The outcome is none of those there may be; the text says what was seen."""
+    """The outcome is not permitted; the text says what was seen."""
 
 
 def must(condition: object, complaint: str) -> None:
-    """Complain where a condition is not met.
+    """Raise an error if a condition is not met.
 
     Raises:
         OutcomeError: it is not.
@@ -53,15 +53,15 @@ class Trial:
         subprocess.run(writer, check=True, stdout=subprocess.DEVNULL)
 
     def run(self, case: Case) -> str:
-        """Call pyinit; return in a word what came out.
+        """Call pyinit; return the outcome in a word.
 
         Raises:
-            OutcomeError: nothing that may.
+            OutcomeError: the outcome is not permitted.
         """
         command = self._launcher if case.launcher else PYINIT
         wrap = UNSHARE if case.as_init else ()
         words = [*(os.fsencode(word) for word in (*wrap, command)), *case.words]
-        # Nothing else is found: a word that was made up must not be a program.
+        # An empty PATH: a made-up word must not be a program.
         environment = [b"PATH=.", *case.environment]
         code, out, err = self._call(words, environment)
         if code == TOO_LONG and not out + err:
@@ -74,7 +74,7 @@ class Trial:
             raise OutcomeError(message) from None
 
     def _call(self, words: list[bytes], environment: list[bytes]) -> tuple[int, bytes, bytes]:
-        """Run a command with exactly these words and entries; return code, stdout, stderr."""
+        """Run a command with exactly these words and variables; return code, stdout, stderr."""
         outs, errs = os.pipe(), os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -87,7 +87,7 @@ class Trial:
 
 
 def become(words: list[bytes], environment: list[bytes], folder: Path, *outputs: int) -> NoReturn:
-    """Exec with the lists as they are: os.execve would take a dictionary, and refuse some."""
+    """Exec with the lists as they are: os.execve takes a dictionary, and refuses some."""
     try:
         os.chdir(folder)
         null = os.open("/dev/null", os.O_RDONLY)
@@ -102,7 +102,7 @@ def become(words: list[bytes], environment: list[bytes], folder: Path, *outputs:
 
 
 def read_all(pid: int, descriptors: set[int]) -> dict[int, bytes]:
-    """Read until all that hold the other ends are gone; who does not go is killed."""
+    """Read until the other ends are closed; kill the processes that keep them open too long."""
     told = dict.fromkeys(descriptors, b"")
     poll = select.poll()
     for descriptor in descriptors:
@@ -125,10 +125,10 @@ def read_all(pid: int, descriptors: set[int]) -> dict[int, bytes]:
 
 
 def outcome(case: Case, environment: list[bytes], code: int, out: bytes, err: bytes) -> str:
-    """Return in a word what came out.
+    """Return the outcome in a word.
 
     Raises:
-        OutcomeError: it may not.
+        OutcomeError: the outcome is not permitted.
     """
     if out.startswith(b"started "):
         return check_started(case, environment, code, out, err)
@@ -139,7 +139,7 @@ def outcome(case: Case, environment: list[bytes], code: int, out: bytes, err: by
         check_events(err, NOT_RUN_TOLD)
         must(not out, "there is something on stdout")
         return "cannot be run"
-    must(code == 0 and out and not err, "that is no outcome")
+    must(code == 0 and out and not err, "this is not a permitted outcome")
     out.decode()
     return "a page"
 
@@ -148,7 +148,7 @@ def check_started(case: Case, environment: list[bytes], code: int, out: bytes, e
     """Check that words and environment arrived byte for byte.
 
     Raises:
-        OutcomeError: they did not, or what pyinit told is no list of events.
+        OutcomeError: they did not, or stderr is not a list of events.
     """
     head, *rest = out.split(b"\0")[:-1]
     count = int(head.split()[1])
@@ -162,22 +162,22 @@ def check_started(case: Case, environment: list[bytes], code: int, out: bytes, e
 
 
 def check_line(out: bytes, err: bytes) -> None:
-    """Check that stderr is one line that can be shown, and stdout nothing.
+    """Check that stderr is one printable line, and stdout is empty.
 
     Raises:
         OutcomeError: it is not.
     """
     line = err.decode()
-    must(not out and line.count("\n") == 1 and line.endswith("\n"), "that is not one line")
-    must(line.startswith("pyinit: ") and line[:-1].isprintable(), "that line cannot be shown")
-    must(len(line) <= LONGEST_LINE, "that line is too long")
+    must(not out and line.count("\n") == 1 and line.endswith("\n"), "this is not one line")
+    must(line.startswith("pyinit: ") and line[:-1].isprintable(), "this line is not printable")
+    must(len(line) <= LONGEST_LINE, "this line is too long")
 
 
 def check_events(err: bytes, wanted: str = "") -> None:
-    """Check that each line on stderr is an event, in either format, and what is wanted is there.
+    """Check that each line of stderr is an event, in either format, and that one is as wanted.
 
     Args:
-        err: what stderr was told.
+        err: the stderr.
         wanted: a regular expression.
 
     Raises:
@@ -186,13 +186,13 @@ def check_events(err: bytes, wanted: str = "") -> None:
     text = err.decode()
     must(not text or text.endswith("\n"), "the last line has no end")
     for line in text.split("\n")[:-1]:
-        must(line.isprintable(), "that event cannot be shown")
-        must(is_json(line) or CONSOLE.match(line), "that is no event")
-    must(re.search(wanted, text), f"nothing of {wanted} was told")
+        must(line.isprintable(), "this event is not printable")
+        must(is_json(line) or CONSOLE.match(line), "this is not an event")
+    must(re.search(wanted, text), f"no event fits {wanted}")
 
 
 def is_json(line: str) -> bool:
-    """Tell whether a line is an event as JSON."""
+    """Tell whether a line is an event in JSON."""
     try:
         return "event" in json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is typed and set: by people, by mistake, and by nobody in their senses."""
+"""Words and variables: sensible ones, mistakes, and nonsense."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pyinit.before import cli
 from pyinit.before import names
 
-MARKER = b"./marker"  # the command that tells that it was started
+MARKER = b"./marker"  # the command, which reports that it was started
 
 ODD_TEXT = st.sampled_from(
     ["", " ", "\n", "a\nb", "\x1b[31m", "\x1b]0;x\x07", "\r", "\t", "\u202e", "\u200b", "\ufeff",
@@ -54,7 +54,7 @@ FORMATS = st.sampled_from(["auto", "console", "json", "JSON", "jsno", ""])
 SWITCHES = st.sampled_from(["1", "0", "yes", "No", "TRUE", "off", "2", "yse", "", "\u0131"])
 VALUES = st.one_of(NUMBERS, SIGNALS, RULES, FORMATS).map(str.encode) | ANY
 
-# Of what each is to get, or of anything.
+# Values for each option, and values for any.
 FITTING = {
     "parent_death_signal": SIGNALS,
     "expected_codes": NUMBERS,
@@ -124,8 +124,8 @@ OF_LOCALE = st.sampled_from(["LC_ALL", "LC_CTYPE", "LANG", "LANGUAGE", "NO_COLOR
 LOCALES = st.sampled_from(
     ["C", "POSIX", "C.UTF-8", "C.utf8", "UTF-8", "xx", "", "de_DE.ISO-8859-1"]
 )
-# What the interpreter itself complains of where the value is wrong is FATAL: it does so before the
-# command that pip installs is run at all, and for the launcher's it does not look at it.
+# FATAL: variables whose wrong values the interpreter itself refuses, before the command that pip
+# installs runs at all; the launcher makes the interpreter ignore them.
 HARMLESS = st.sampled_from(
     ["PYTHONPATH", "PYTHONINSPECT", "PYTHONDEVMODE", "PYTHONUNBUFFERED",
      "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONNOUSERSITE", "PYTHONDONTWRITEBYTECODE",
@@ -140,12 +140,12 @@ FATAL = st.sampled_from(
 
 
 def set_to(name: str, value: bytes) -> bytes:
-    """Return an entry of an environment."""
+    """Return a variable of an environment."""
     return name.encode() + b"=" + value
 
 
 def of_pyinit(name: str) -> st.SearchStrategy[bytes]:
-    """Return an entry that is meant for pyinit."""
+    """Return a variable that is meant for pyinit."""
     return st.builds(set_to, st.just(name), OF_PYINIT[name].map(str.encode) | VALUES)
 
 
@@ -168,7 +168,7 @@ class Case:
 
     Attributes:
         words: its command line.
-        environment: the entries, which may be there twice or without a `=`.
+        environment: the variables, some of them twice or without a `=`.
         as_init: whether it is PID 1 of a namespace.
         launcher: whether it is the command that pyinit-launcher writes.
     """

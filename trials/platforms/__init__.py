@@ -1,1 +1,1 @@
-"""pyinit where this machine is not: with Alpine's C library, and on arm64."""
+"""pyinit on other platforms: with the C library of Alpine, and on arm64."""

@@ -1,6 +1,6 @@
-"""``python -m trials.platforms.arm64``: pyinit on arm64, by qemu's emulator; as root.
+"""``python -m trials.platforms.arm64``: pyinit on arm64, in the emulator of qemu; as root.
 
-Programs for arm64 run in a user namespace that knows the emulator: the machine is left as it is.
+Programs for arm64 run in a user namespace that knows the emulator, so the machine is not changed.
 """
 
 import contextlib
@@ -29,18 +29,18 @@ What the emulator cannot show:
 - a subreaper: it refuses PR_SET_CHILD_SUBREAPER, so pyinit warns and goes on without;
 - the signals of faults (ILL, TRAP, BUS, FPE, SEGV): a child that gets one may crash in it;
 - signals 63 and 64: it keeps two real-time signals for itself;
-- what --inspect tells of signals that are waited for: the kernel knows what the emulator waits for;
+- what --inspect says about signals that a process waits for: only the emulator knows these;
 - how long anything takes."""
 
 
 @contextlib.contextmanager
 def emulating() -> Iterator[tuple[str, ...]]:
-    """Yield the command that lets another run programs for arm64."""
+    """Yield the prefix of a command that lets it run programs for arm64."""
     holder = ("unshare", "--user", "--mount", "sh", "-c", "echo; exec cat")
     with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
-        process.stdout.readline()  # it is in its namespaces
+        process.stdout.readline()  # now it is in its namespaces
         for kind in ("uid", "gid"):
             Path(f"/proc/{process.pid}/{kind}_map").write_text("0 0 4294967295")
         enter = ("nsenter", "--user", "--mount", "--target", str(process.pid))
@@ -50,7 +50,7 @@ def emulating() -> Iterator[tuple[str, ...]]:
 
 
 def install(directory: Path) -> None:
-    """Put the wheel that `make` has built there, and the listener."""
+    """Install the wheel that `make` has built, and the listener."""
     (wheel,) = Path(sys.prefix, "dist").glob("*.whl")
     target = directory / PACKAGES
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
@@ -80,7 +80,7 @@ def main() -> None:
             shift=SHIFT,
             prefix=prefix,
         )
-        # Compiled once: the emulator takes half a minute for structlog, longer than a log may.
+        # Compiled once: structlog takes the emulator half a minute, longer than a log may take.
         load = "import platform, prctl, structlog, pyinit.init; print(platform.machine())"
         machine = place.run(PYTHON, "-c", load)
         print(machine.out.strip(), machine.err.strip())

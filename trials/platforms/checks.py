@@ -1,4 +1,4 @@
-"""What pyinit does in a root file system of another kind, looked at from out here."""
+"""Checks of pyinit in another root file system, from outside."""
 
 import subprocess
 from collections.abc import Callable, Iterable
@@ -31,15 +31,15 @@ class Place(NamedTuple):
     """A root file system with pyinit in it.
 
     Attributes:
-        directory: where it lies.
+        directory: its path.
         python: the interpreter there; pyinit is beside it.
-        signals: those that can be passed on there.
-        is_subreaper: whether pyinit becomes one where it is not PID 1.
+        signals: the signals that can be forwarded there.
+        is_subreaper: whether pyinit becomes a subreaper there when it is not PID 1.
         blocks: whether env(1) there can block signals, for the launcher.
-        emulated: whether the kernel knows the emulator and not the program, so that it tells
-            nothing of what the program waits for.
-        shift: how much greater the numbers of real-time signals are out here.
-        prefix: the command that lets another one run there.
+        emulated: whether programs run in an emulator, so that the kernel does not report what they
+            wait for.
+        shift: how much greater the numbers of real-time signals are outside.
+        prefix: the prefix of a command that lets it run there.
     """
 
     directory: Path
@@ -57,15 +57,15 @@ class Place(NamedTuple):
         return Run([*self.prefix, *entering], namespace=True, env={"PATH": PATH}, **popen)
 
     def run(self, *command: str) -> Result:
-        """Run one to its end."""
+        """Run a command there to its end."""
         return self.start(*command).finish(timeout=SECONDS)
 
     def outside(self, signum: int) -> int:
-        """Return the number that a signal there has out here."""
+        """Return the number of a signal of there, outside."""
         return signum + self.shift if signum >= REALTIME else signum
 
     def beside(self, name: str) -> str:
-        """Return the path of a command of pyinit's."""
+        """Return the path of a command of pyinit."""
         return f"{self.python.rpartition('/')[0]}/{name}"
 
     @property
@@ -116,13 +116,13 @@ def orphans(place: Place) -> None:
 
 
 def drain(place: Place) -> None:
-    """Let what the child left finish, and leave with the child's code."""
+    """Let what the child left behind finish, and exit with the child's code."""
     result = place.run(place.pyinit, "-d", "60", "--", place.python, "-IS", "-c", LEAVES_ONE)
     equal((7, "asked\n"), (result.code, result.out))
 
 
 def not_pid_1(place: Place) -> None:
-    """Be a subreaper where it is not PID 1, or say that it cannot be."""
+    """Be a subreaper when it is not PID 1, or say that this is not possible."""
     script = f'{place.pyinit} -v -- sh -c "read x; exit 3"; exit $?'
     run = place.start("sh", "-c", script, stdin=subprocess.PIPE)
     try:
@@ -135,7 +135,7 @@ def not_pid_1(place: Place) -> None:
 
 
 def launcher(place: Place) -> None:
-    """Run what pyinit-launcher writes; signals are blocked where env(1) can, or it says so."""
+    """Run the command that pyinit-launcher writes; it blocks signals, or says why it cannot."""
     written = place.run(place.beside("pyinit-launcher"), f"{SCRATCH}/pyinit")
     equal((0, place.blocks), (written.code, "--block-signal" in written.out))
     equal(not place.blocks, "no env with -S --block-signal here" in written.err)
@@ -158,23 +158,23 @@ CHECKS: tuple[Callable[[Place], None], ...] = (
     drain,
     not_pid_1,
     launcher,
-    inspect,  # the last, see check()
+    inspect,  # the last one: see check()
 )
 
 
 class DifferenceError(Exception):
-    """It does something else."""
+    """A check failed."""
 
 
 def equal(expected: object, seen: object) -> None:
-    """Complain where the two differ."""
+    """Raise an error if the two differ."""
     if expected != seen:
         message = f"expected {expected!r}, not {seen!r}"
         raise DifferenceError(message)
 
 
 def check(place: Place) -> bool:
-    """Say of each check whether it passes; return whether all do."""
+    """Print for each check whether it passes; return whether all do."""
     failed = 0
     for one in CHECKS if not place.emulated else CHECKS[:-1]:
         try:

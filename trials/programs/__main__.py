@@ -1,4 +1,4 @@
-"""``python -m trials.programs``: stop programs that have work in hand, print what becomes of it."""
+"""``python -m trials.programs``: stop programs that are working, print what happens to the work."""
 
 import argparse
 import os
@@ -18,18 +18,18 @@ HEADINGS = ("program", "options", "work in hand", "code", "seconds", "ended by p
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run what the command line asks for."""
     words = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which leaves nothing behind either
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up
     if os.geteuid():
-        sys.exit("programs: it takes root, for the programs that become other users")
+        sys.exit("make programs: run it as root; some of the programs become other users")
     chosen = [
         case
         for case in CASES
         if not words.words or any(word in case.program for word in words.words)
     ]
     if not chosen:
-        sys.exit(f"programs: none of them; there are {'; '.join({c.program: 0 for c in CASES})}")
+        sys.exit(f"make programs: no such program; try {'; '.join({c.program: 0 for c in CASES})}")
     rows = [_row(case, show=words.show) for case in chosen]
     print(table(HEADINGS, rows), end="")
 
@@ -45,14 +45,14 @@ def _row(case: trial.Case, *, show: bool) -> list[str]:
     row = [case.program, " ".join(case.options) or "none"]
     print("...", *row, file=sys.stderr)
     if absent := trial.missing(case):
-        return [*row, f"not tried: there is no {', no '.join(absent)}", "", "", ""]
+        return [*row, f"not tried, missing: {', '.join(absent)}", "", "", ""]
     with tempfile.TemporaryDirectory(prefix="programs-") as name:
         Path(name).chmod(0o1777)
         try:
             seen = trial.attempt(case, Path(name))
         except trial.UnreadyError as error:
             print(error, *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
-            return [*row, "not tried: it did not get ready", "", "", ""]
+            return [*row, "not tried: it did not become ready", "", "", ""]
     if show:
         print(seen.output, file=sys.stderr)
     return [*row, seen.work, seen.code, f"{seen.seconds:.1f}", seen.ended or "-"]

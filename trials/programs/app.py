@@ -1,4 +1,4 @@
-"""An ASGI application with one page, which is finished when the trial says so."""
+"""An ASGI application with one page, which is ready when the trial says so."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ async def app(
     receive: Callable[[], Awaitable[Message]],
     send: Callable[[Message], Awaitable[None]],
 ) -> None:
-    """Answer a request; take part in the start and the end of the server."""
+    """Answer a request, or the events of the server's start and end."""
     if scope["type"] == "lifespan":
         for phase in ("startup", "shutdown"):
             await receive()

@@ -1,4 +1,4 @@
-"""Python servers with workers, each with a request or a task in hand."""
+"""Python servers with workers, each with a request or a task in progress."""
 
 import sys
 from dataclasses import replace
@@ -33,7 +33,7 @@ def lonely_hypercorn(trial: Trial) -> list[str]:
 
 
 def of_app(trial: Trial) -> list[str]:
-    """Return what tells the app where it is and where its work is."""
+    """Return the variables that tell the app where it is and where its work is."""
     return ["env", f"PYTHONPATH={SOURCES}", f"WORK={trial.work_port}"]
 
 
@@ -43,7 +43,7 @@ def dask_scheduler(trial: Trial) -> list[str]:
 
 
 def dask_worker(trial: Trial, *words: str) -> list[str]:
-    """Start a worker of dask with its nanny, and a scheduler outside of the namespace."""
+    """Start a worker of dask with its nanny, and a scheduler outside the namespace."""
     trial.popen(*dask_scheduler(trial))
     return [*worker_command(trial), *words]
 
@@ -66,7 +66,7 @@ def submit(trial: Trial) -> Answer:
 
 
 def submit_and_work(trial: Trial) -> Answer:
-    """Start a worker outside of the namespace, and submit a task."""
+    """Start a worker outside the namespace, and submit a task."""
     trial.popen(*worker_command(trial), "--no-nanny")
     return submit(trial)
 
@@ -78,7 +78,7 @@ def jupyter(trial: Trial) -> list[str]:
 
 
 def run_cell(trial: Trial) -> None:
-    """Have a kernel of the server run a cell, and ask the cell."""
+    """Make a kernel of the server run a cell, and ask the cell."""
     script, cell = f"{SOURCES}/notebook.py", f"{SOURCES}/worker.py"
     trial.popen(
         sys.executable, script, str(trial.port), str(trial.folder), cell, str(trial.work_port)

@@ -1,4 +1,4 @@
-"""``dask_client.py SCHEDULER_PORT PORT``: submit the work as a task, print what comes of it."""
+"""``dask_client.py SCHEDULER_PORT PORT``: submit the work as a task, print its result."""
 
 import sys
 
@@ -6,7 +6,7 @@ from distributed import Client
 
 
 def work(port: int) -> str:
-    """Return when the trial says so; the worker has nothing of this file but this function."""
+    """Return when the trial says so; this function is all that the worker gets of this file."""
     import socket
 
     with socket.create_connection(("127.0.0.1", port)) as trial:

@@ -1,4 +1,4 @@
-"""``notebook.py SERVER_PORT FOLDER FILE PORT``: have a new kernel of a server run a file."""
+"""``notebook.py SERVER_PORT FOLDER FILE PORT``: make a new kernel of a server run a file."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 
 def main() -> None:
-    """Start a kernel with the server's own interface, and talk to it by the file it leaves."""
+    """Start a kernel through the server, and talk to it through its connection file."""
     server, folder, file, port = sys.argv[1:]
     connection = http.client.HTTPConnection("127.0.0.1", int(server))
     connection.request("POST", "/api/kernels")

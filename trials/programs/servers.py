@@ -1,4 +1,4 @@
-"""Servers, each with a request, a session or a job in hand."""
+"""Servers, each with a request, a session or a job in progress."""
 
 import dataclasses
 import getpass
@@ -59,7 +59,7 @@ PACK = '#!/bin/sh\n{worker} >&2\nexec "$@"\n'
 
 
 def apache(trial: Trial) -> list[str]:
-    """Start apache, which passes requests on to the work."""
+    """Start apache, which forwards requests to the work."""
     modules = "/usr/lib/apache2/modules"
     fields = {"folder": trial.folder, "host": HOST, "port": trial.port, "work": trial.work_port}
     configuration = trial.write("apache.conf", APACHE.format(modules=modules, **fields))
@@ -67,7 +67,7 @@ def apache(trial: Trial) -> list[str]:
 
 
 def haproxy(trial: Trial) -> list[str]:
-    """Start a master of haproxy with a worker, which say as for systemd that they are ready."""
+    """Start a master of haproxy with a worker; they report that they are ready to NOTIFY_SOCKET."""
     notify = trial.undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
     notify.bind(f"{trial.folder}/notify")
     text = HAPROXY.format(host=HOST, port=trial.port, work=trial.work_port)
@@ -78,7 +78,7 @@ def haproxy(trial: Trial) -> list[str]:
 
 
 def ask_haproxy(trial: Trial) -> Answer:
-    """Send a request once the master, which begins by exec'ing itself, is ready."""
+    """Send a request once the master, which execs itself at first, is ready."""
     assert trial.notify is not None
     while not trial.notify.recv(200).startswith(b"READY=1"):
         pass
@@ -92,7 +92,7 @@ def squid(trial: Trial, *, patience: int = 30) -> list[str]:
 
 
 def through_squid(trial: Trial) -> Answer:
-    """Have squid fetch a page from the work."""
+    """Make squid fetch a page from the work."""
     proxy = f"http://{HOST}:{trial.port}"
     return trial.client("curl", "-sS", "--proxy", proxy, f"http://{HOST}:{trial.work_port}/")
 
@@ -146,7 +146,7 @@ def cron_minding(trial: Trial) -> list[str]:
 
 
 def git_daemon(trial: Trial) -> list[str]:
-    """Start git daemon, which packs what is cloned when the work is finished."""
+    """Start git daemon, which sends a clone when the work is finished."""
     folder = trial.folder
     trial.write("gitconfig", GIT.format(folder=folder))
     trial.write("pack", PACK.format(worker=" ".join(trial.worker())), 0o755)
@@ -170,7 +170,7 @@ def clone(trial: Trial) -> Answer:
 
 
 def mysqld_safe(trial: Trial) -> list[str]:
-    """Start MariaDB with a new data directory, below the script that restarts it."""
+    """Start MariaDB with a new data directory, under the script that restarts it."""
     data, user = f"{trial.folder}/data", "--user=mysql"
     install = ("mariadb-install-db", "--no-defaults", f"--datadir={data}", user)
     trial.run(*install, "--auth-root-authentication-method=normal")
@@ -180,7 +180,7 @@ def mysqld_safe(trial: Trial) -> list[str]:
 
 
 def transaction(trial: Trial) -> Answer:
-    """Keep a transaction open; the answer is what the server's log says of its end."""
+    """Keep a transaction open; the answer is what the server's log says about its end."""
     data = trial.folder / "data"
     where = ("--no-defaults", f"--socket={data}/sock")
     trial.run("mariadb-admin", *where, "--wait=30", "ping")

@@ -1,4 +1,4 @@
-"""Supervisors and runners, each with a service in hand that finishes its work at SIGTERM."""
+"""Supervisors and runners, each with a service that finishes its work at SIGTERM."""
 
 import atexit
 import functools
@@ -29,12 +29,12 @@ TRAP = """trap "echo asked" TERM; "$@"; exit $?"""
 
 
 def sleep(_trial: Trial) -> list[str]:
-    """Run a container that does nothing but wait, as for guests."""
+    """Run a container that only waits, for guests."""
     return ["sleep", "infinity"]
 
 
 def guest(trial: Trial) -> None:
-    """Run a job as docker exec does."""
+    """Run a job, as docker exec does."""
     trial.guest(*trial.worker())
 
 
@@ -44,7 +44,7 @@ def minding_guest(trial: Trial) -> None:
 
 
 def open_shell(trial: Trial) -> None:
-    """Run a job in an interactive shell, which ignores SIGTERM and waits for more."""
+    """Run a job in an interactive shell, which ignores SIGTERM and waits for input."""
     shell = trial.guest("bash", "--norc", "-i", stdin=subprocess.PIPE)
     assert shell.stdin is not None
     shell.stdin.write(f"{shlex.join(trial.worker('minds'))}\n")
@@ -97,7 +97,7 @@ def pm2_folder() -> Path:
 
 
 def pm2(trial: Trial, **settings: int) -> list[str]:
-    """Start the same below pm2-runtime."""
+    """Start the same under pm2-runtime."""
     app = {"script": f"{SOURCES}/worker.js", "args": str(trial.work_port), **settings}
     apps = trial.write("pm2.json", json.dumps({"apps": [app]}))
     return [f"{pm2_folder()}/node_modules/.bin/pm2-runtime", "start", str(apps)]
@@ -116,12 +116,12 @@ def java(trial: Trial) -> list[str]:
 
 
 def java_below_shell(trial: Trial) -> list[str]:
-    """Start the same below a shell that does not exec it."""
+    """Start the same under a shell that does not exec it."""
     return ["sh", "-c", '"$@"; exit $?', "sh", *java(trial)]
 
 
 def java_below_trap(trial: Trial) -> list[str]:
-    """Start the same below a shell with a trap."""
+    """Start the same under a shell with a trap."""
     return ["sh", "-c", TRAP, "sh", *java(trial)]
 
 

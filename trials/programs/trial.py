@@ -1,4 +1,4 @@
-"""One program below pyinit as PID 1: it gets work, then SIGTERM, and is watched to its end."""
+"""One program under pyinit as PID 1: it gets work, then SIGTERM, and is watched to its end."""
 
 import contextlib
 import json
@@ -25,8 +25,8 @@ HOST = "127.0.0.1"
 PYINIT = (str(BIN / "pyinit"), "-v", "--log-format", "json")
 WORK = 2.0  # seconds that the work takes from SIGTERM on
 PATIENCE = 10.0  # seconds until SIGKILL, as docker stop has it
-ANSWER = 5.0  # seconds for a client to hear of it when the program has ended
-BACKSTOP = 60  # seconds for a case: what is not ready by then never will be
+ANSWER = 5.0  # seconds for a client to notice that the program has ended
+BACKSTOP = 60  # seconds for a case
 STILL_THERE = "none: still there"
 FINISHED, LOST = "finished", "lost"
 
@@ -34,11 +34,11 @@ Answer = Callable[[], str]
 
 
 class UnreadyError(Exception):
-    """The program ended, or took too long, before it had work in hand."""
+    """The program ended, or took too long, before its work began."""
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port on which no process listens."""
     with socket.create_server((HOST, 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -48,12 +48,12 @@ class Trial:
     """What a case has while it runs.
 
     Attributes:
-        folder: one for it alone, in which every user may write.
-        work: listens for the work, which connects when it begins.
-        undo: what is to be undone at the end, such as killing a client.
-        port: a free one, for the program to listen on.
-        init: the pid of pyinit as seen from here, once it runs.
-        notify: where a program tells that it is ready, if it does so as systemd wants it.
+        folder: a folder for this case, in which every user may write.
+        work: the socket to which the work connects when it begins.
+        undo: what to undo at the end, such as killing a client.
+        port: a free one, on which the program can listen.
+        init: the pid of pyinit in this namespace, once it runs.
+        notify: where a program reports that it is ready, if it does so as for systemd.
         output: what pyinit and the program have written.
     """
 
@@ -67,12 +67,12 @@ class Trial:
 
     @property
     def work_port(self) -> int:
-        """Return where the work is to connect to."""
+        """Return the address to which the work connects."""
         return int(self.work.getsockname()[1])
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of all that is started; what is left behind is in the folder."""
+        """Return the environment of all programs; they leave their files in the folder."""
         return {
             "PATH": PATH,
             "LANG": "C.UTF-8",
@@ -81,7 +81,7 @@ class Trial:
         }
 
     def run(self, *command: str) -> None:
-        """Run a command to its end, which is to be a success."""
+        """Run a command to its end; it must succeed."""
         done = subprocess.run(
             command, check=False, capture_output=True, text=True, env=self.environment
         )
@@ -90,7 +90,7 @@ class Trial:
             raise UnreadyError(message)
 
     def worker(self, *words: str) -> list[str]:
-        """Return the command of a job, as worker.py has it."""
+        """Return the command of a job with worker.py."""
         return [sys.executable, "-IS", f"{SOURCES}/worker.py", str(self.work_port), *words]
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
@@ -104,7 +104,7 @@ class Trial:
     def popen(
         self, *command: str, stdin: int = subprocess.DEVNULL, cwd: Path | None = None
     ) -> subprocess.Popen[str]:
-        """Start a process outside of the namespace, which is killed at the end."""
+        """Start a process outside the namespace, which is killed at the end."""
         process = subprocess.Popen(
             command,
             stdin=stdin,
@@ -131,7 +131,7 @@ class Trial:
         return answer
 
     def guest(self, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        """Start a process inside of the namespace, as docker exec does."""
+        """Start a process inside the namespace, as docker exec does."""
         enter = ("nsenter", "--target", str(self.init), "--pid", "--mount")
         return self.popen(*enter, *command, stdin=stdin)
 
@@ -141,24 +141,24 @@ class Trial:
 
 
 def no_client(_trial: Trial) -> None:
-    """Start none: the program begins its work by itself, and that alone is looked at."""
+    """Start no client: the program begins its work by itself, and there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A program with work in hand, and options of pyinit for it.
+    """A program that is working, and options of pyinit for it.
 
     Attributes:
-        program: what ARGS chooses by, and how the table calls it.
+        program: its name in ARGS and in the table.
         prepare: writes what the program needs and returns its command.
-        options: those of pyinit.
-        ready: what the program writes, in any order, until it serves.
-        begin: gives it work from outside and returns what waits for the answer.
-        answer: the right one.
-        otherwise: what any other one means.
-        gate: what the work is told when it may go on.
-        setup: what a shell does in the namespaces before it becomes pyinit.
-        needs: the programs without which there is nothing to try.
+        options: options of pyinit.
+        ready: texts that the program writes, in any order, before it is ready.
+        begin: gives it work from outside; returns the function that waits for the answer.
+        answer: the right answer.
+        otherwise: what any other answer means.
+        gate: what is sent to the work when it may finish.
+        setup: what a shell does in the namespaces before it execs pyinit.
+        needs: the programs without which it cannot be tried.
     """
 
     program: str
@@ -175,14 +175,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was seen of one case.
+    """The outcome of one case.
 
     Attributes:
         work: whether it was finished.
-        code: what pyinit left with.
+        code: the exit code of pyinit.
         seconds: how long it took from SIGTERM on.
-        ended: the processes that the drain or -k ended, and by which signal.
-        output: all that pyinit and the program wrote.
+        ended: the processes that the drain or -k ended, each with the signal.
+        output: everything that pyinit and the program wrote.
     """
 
     work: str
@@ -193,12 +193,12 @@ class Outcome:
 
 
 def missing(case: Case) -> list[str]:
-    """Return the programs of a case that are not there."""
+    """Return the programs of a case that are missing."""
     return [name for name in case.needs if not shutil.which(name, path=PATH)]
 
 
 def attempt(case: Case, folder: Path) -> Outcome:
-    """Run a case from its start to its end, and leave nothing behind."""
+    """Run a case from start to end, and clean up."""
     with contextlib.ExitStack() as undo, backstop():
         work = undo.enter_context(socket.create_server((HOST, 0)))
         trial = Trial(folder, work, undo)
@@ -210,7 +210,7 @@ def attempt(case: Case, folder: Path) -> Outcome:
 
 
 def stop(case: Case, trial: Trial) -> Outcome:
-    """Give a program work, send it SIGTERM, and see what becomes of both."""
+    """Give a program work, send SIGTERM to it, and see what happens to both."""
     process = start(case, trial)
     end = pidfd(trial.undo, process.pid)
     answer = case.begin(trial)
@@ -233,7 +233,7 @@ def stop(case: Case, trial: Trial) -> Outcome:
 
 
 def start(case: Case, trial: Trial) -> subprocess.Popen[str]:
-    """Start a program below pyinit and wait until it is ready."""
+    """Start a program under pyinit and wait until it is ready."""
     command = case.prepare(trial)
     shell = ("sh", "-c", f'{case.setup} && exec "$@"', str(trial.folder))
     process = trial.popen(
@@ -263,7 +263,7 @@ def begun(work: socket.socket, end: int, process: subprocess.Popen[str]) -> sock
 
 
 def go_on(connection: socket.socket, word: bytes, *, listen: bool) -> str:
-    """Tell the work that it may go on, and return what it tells, if it is a job that does."""
+    """Tell the work that it may finish, and return what a job says."""
     with contextlib.suppress(ConnectionError):
         connection.sendall(word)
         if listen:
@@ -284,12 +284,12 @@ def wait_for(descriptor: int, seconds: float) -> bool:
 
 
 def code_of(status: int) -> str:
-    """Return a code as a shell has it."""
+    """Return an exit code, 128 + N if signal N killed the process."""
     return str(status if status >= 0 else 128 - status)
 
 
 def ended(output: str) -> str:
-    """Return who ended by a signal in the drain or by -k, from the events of pyinit."""
+    """Return which processes a signal ended in the drain or by -k, from the events of pyinit."""
     found: dict[str, int] = {}
     for event in events(output):
         signum = event.get("signal") if event["event"] == "orphan_reaped" else None
@@ -303,7 +303,7 @@ def ended(output: str) -> str:
 
 
 def events(output: str) -> Iterator[dict[str, Any]]:
-    """Yield pyinit's own lines among those of the program."""
+    """Yield the lines of pyinit among those of the program."""
     for line in output.splitlines():
         with contextlib.suppress(json.JSONDecodeError):
             found = json.loads(line)
@@ -313,7 +313,7 @@ def events(output: str) -> Iterator[dict[str, Any]]:
 
 @contextlib.contextmanager
 def backstop() -> Iterator[None]:
-    """Interrupt what takes too long, whatever it waits for."""
+    """Interrupt what takes too long."""
 
     def give_up(*_: object) -> None:
         message = f"not done within {BACKSTOP} s"

@@ -1,1 +1,1 @@
-"""Programs that stop badly and programs that stop well, and what `pyinit-rehearse` says of each."""
+"""Programs that stop badly or well, and what `pyinit-rehearse` says about each."""

@@ -1,4 +1,4 @@
-"""``python -m trials.rehearsals``: stops with a fault and without, and what is said of each."""
+"""``python -m trials.rehearsals``: rehearse stops with and without a fault, check the reports."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ from trials.rehearsals.catalogue import FAULTS, HEALTHY
 PAGE = Path("docs/rehearsal.md")
 USERS = {"root": False, "nobody": True}
 JOBS = 2
-# Folders that say nothing here: ours, the interpreter's, those that are made for a run.
+# Folders that the table leaves out: ours, those of the interpreter, and those made for one run.
 FOLDERS = re.compile(
     rf"({SOURCES}|{HUNG})/|/[^ ]*/lib/python3[.\d]*/(site-packages/)?|/tmp/rehearsals-[^/]*/"
 )
@@ -31,11 +31,11 @@ Seen = tuple[dict[str, Any], list[str]]  # a run, and what is wrong with it
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run what the command line asks for."""
     words = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which leaves nothing behind either
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it cleans up
     if os.geteuid():
-        sys.exit("rehearsals: it takes root, to be another user as well")
+        sys.exit("make rehearsals: run it as root; it also rehearses as another user")
     users = [user for user in USERS if words.user in user]
     began = time.monotonic()
     found = {user: _try_all(user, words) for user in users}
@@ -51,12 +51,14 @@ def main() -> None:
         for complaint in complaints
     ]
     if wrong:
-        sys.exit("rehearsals: " + "\n            ".join(wrong))
+        sys.exit("make rehearsals: " + "\n            ".join(wrong))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make rehearsals ARGS=...", description=__doc__)
-    parser.add_argument("--only", default="", metavar="WORDS", help="those with WORDS in the name")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="only cases with WORDS in the name"
+    )
     parser.add_argument("--user", default="", metavar="WORD", help="root or nobody")
     return parser
 

@@ -1,4 +1,4 @@
-"""What is rehearsed, and what is to be said of it."""
+"""A stop to rehearse, and the expected report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +13,23 @@ CLIENT = ("--load", "PYTHON -IS SOURCES/client.py PORT")
 
 @dataclass(frozen=True)
 class Case:
-    """A program, how it is stopped, and what is to be said of that.
+    """A program, how it is stopped, and what the report must say.
 
-    In its words PYTHON is the interpreter with the packages, SOURCES and HUNG are the folders with
-    the programs of this trial and of `trials.hung`, FOLDER is an empty one, PORT a free TCP port,
-    and PHP is php-fpm.
+    In its words, PYTHON is the interpreter with the packages, SOURCES and HUNG are the folders with
+    the programs of this trial and of `trials.hung`, FOLDER is an empty folder, PORT a free TCP
+    port, and PHP is php-fpm.
 
     Attributes:
-        name: what it is, as the table has it.
+        name: its name in the table.
         command: its words.
-        verdict: the one that has to come.
-        cause: a pattern for the cause that is to be told.
-        advice: one for what is to be changed.
-        leak: one for the kind and the name of something that outlives it.
-        left: one for the name of a process that an init without a drain would have left to SIGKILL.
-        options: for the rehearsal.
+        verdict: the expected verdict.
+        cause: a pattern for the cause.
+        advice: a pattern for one of the pieces of advice.
+        leak: a pattern for the kind and the name of something that is left behind.
+        left: a pattern for the name of a process that an init without a drain leaves to SIGKILL.
+        options: options of the rehearsal.
         grace: the grace period in seconds.
-        configuration: a file with such words in it, which is copied to FOLDER.
+        configuration: a file that is copied to FOLDER, with the same words replaced.
     """
 
     name: str
@@ -45,5 +45,5 @@ class Case:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether there is nothing to be found."""
+        """Whether there is no fault."""
         return self.verdict == GRACEFUL and not self.left

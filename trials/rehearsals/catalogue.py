@@ -1,4 +1,4 @@
-"""Programs with a fault, each with the expected verdict and cause, and programs without a fault."""
+"""Programs with a fault, each with the expected report, and programs without a fault."""
 
 from pyinit.rehearse.model import FAILED, KILLED, LOST, SLOW, UNTIDY
 from trials.rehearsals.case import CLIENT, ON_PORT, READY, Case
@@ -253,7 +253,7 @@ FAULTS = (
         "a server that never answers the request in hand",
         _python("server.py", "PORT", "60", "finishes"),
         KILLED,
-        r"waits for .*thread.*server.py",
+        r"waits for a thread .*server.py",
         options=(*ON_PORT, *CLIENT),
     ),
     Case(

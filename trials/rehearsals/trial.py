@@ -1,4 +1,4 @@
-"""Rehearse the stop of a program, and compare what is said of it with what is to be said."""
+"""Rehearse the stop of a program, and compare the report with the expected one."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from trials.programs.trial import PATH, free_port
 from trials.rehearsals.case import SOURCES, Case
 
 REHEARSE = str(Path(PYINIT).with_name("pyinit-rehearse"))
-SECONDS = 180.0  # for a rehearsal as a whole; then it is an error
+SECONDS = 180.0  # for a whole rehearsal
 PATTERNS = ("cause", "advice", "leak", "left")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -27,19 +27,19 @@ class FailedError(Exception):
     """A stop could not be rehearsed."""
 
     def __init__(self, case: Case, text: str) -> None:
-        """Say which, and what was written."""
+        """Name the case, with its output."""
         super().__init__(f"{case.name}: {text}")
 
 
 def rehearse(case: Case, *, as_nobody: bool = False) -> dict[str, Any]:
-    """Rehearse a stop and return what was seen: a `Run` as it is in JSON.
+    """Rehearse a stop and return the run, as in the JSON report.
 
     Args:
-        case: what is rehearsed.
-        as_nobody: whether it is so by another user; takes root.
+        case: what to rehearse.
+        as_nobody: whether to do so as another user, which needs root.
 
     Raises:
-        FailedError: it could not be.
+        FailedError: it could not be rehearsed.
     """
     with tempfile.TemporaryDirectory(prefix="rehearsals-") as name:
         folder = Path(name)
@@ -70,17 +70,17 @@ def rehearse(case: Case, *, as_nobody: bool = False) -> dict[str, Any]:
 
 
 def complaints(case: Case, run: dict[str, Any]) -> list[str]:
-    """Return what is not as it has to be; nothing where all is.
+    """Return what is not as expected; an empty list if everything is.
 
     Args:
         case: what was rehearsed.
-        run: what was seen.
+        run: the run.
     """
     found = []
     if run["verdict"] != case.verdict:
         found.append(f"verdict: expected {case.verdict}, seen {run['verdict']}: {run['cause']}")
     if run["exit_code"] != (run["verdict"] != GRACEFUL):
-        found.append(f"{run['verdict']} is told by code {run['exit_code']}")
+        found.append(f"{run['verdict']} has exit code {run['exit_code']}")
     said = {
         "cause": [run["cause"]],
         "advice": run["advice"],
@@ -97,7 +97,7 @@ def complaints(case: Case, run: dict[str, Any]) -> list[str]:
 
 
 def _places(folder: Path) -> dict[str, str]:
-    """Return what the words of a case stand for."""
+    """Return the values for the words of a case."""
     return {
         "PYTHON": sys.executable,
         "SOURCES": str(SOURCES),
@@ -109,10 +109,10 @@ def _places(folder: Path) -> dict[str, str]:
 
 
 def _opened(folder: Path) -> list[str]:
-    """Return the command in whose mount namespace another user gets to what it has to read.
+    """Return a command that gives another user access to all needed files, in a mount namespace.
 
     Args:
-        folder: where it may make folders.
+        folder: a folder in which it may make others.
     """
     needed = (ROOT_DIRECTORY, Path(sys.prefix), Path(sys.base_prefix))
     closed = {path: above for path in needed if (above := _closed(path))}
@@ -129,6 +129,6 @@ def _opened(folder: Path) -> list[str]:
 
 
 def _closed(path: Path) -> Path | None:
-    """Return the folder above a path that lets no other user through; None where each does."""
+    """Return the folder above a path that lets no other user through; None if each one does."""
     closed = (each for each in reversed(path.parents) if not each.stat().st_mode & stat.S_IXOTH)
     return next(closed, None)

@@ -1,1 +1,1 @@
-"""An hour of orphans and signals: does anything of pyinit grow?"""
+"""An hour of orphans and signals: does pyinit grow?"""

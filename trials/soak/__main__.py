@@ -1,7 +1,7 @@
-"""``make soak``: orphans and signals for an hour, and whether anything of pyinit grows.
+"""``make soak``: orphans and signals for an hour, to see whether pyinit grows.
 
-One thing is in flight at a time, and all of it runs niced. What pyinit takes is looked at in
-between, when it has nothing to do, and judged at the end.
+One thing is done at a time, and everything is niced. In between, when pyinit has nothing to do, its
+memory and descriptors are read; they are judged at the end.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from trials.soak.workload import CODE, LEFT_BEHIND
 
 HOUR = 3600.0
 LOOKS = 60
-LEAST = 6  # however short the run is
+LEAST = 6  # samples, even if the run is short
 NICE = 19
-TOLD_ALL = ("-w", "-vv")  # with one of these each orphan has an event
+TOLD_ALL = ("-w", "-vv")  # with either, pyinit logs each orphan
 
 
 def main() -> int:
-    """Soak; return 1 where something grew or went wrong."""
+    """Soak; return 1 if something grew or went wrong."""
     words = arguments()
     os.nice(NICE)
     options = ["-v", "-r", RULES, *shlex.split(words.options)]
@@ -38,11 +38,13 @@ def main() -> int:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Return the options."""
     parser = argparse.ArgumentParser(prog="make soak ARGS=...")
-    parser.add_argument("--seconds", type=float, default=HOUR, help="how long (an hour)")
+    parser.add_argument("--seconds", type=float, default=HOUR, help="how long to soak (3600)")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
-    parser.add_argument("--options", default="", metavar="WORDS", help="of pyinit, as --options=-w")
+    parser.add_argument(
+        "--options", default="", metavar="WORDS", help="options of pyinit, such as --options=-w"
+    )
     return parser.parse_args()
 
 
@@ -62,7 +64,7 @@ def soak(options: list[str], seconds: float, seed: int) -> list[str]:
 
 
 def take(subject: Subject, rounds: Rounds, seconds: float) -> list[Sample]:
-    """Go on for so long; print and return a sample of each sixtieth of it."""
+    """Go on for so long; print and return a sample after each sixtieth of it."""
     print(row())
     began = time.monotonic()
     samples: list[Sample] = []
@@ -78,21 +80,21 @@ def take(subject: Subject, rounds: Rounds, seconds: float) -> list[Sample]:
 
 
 def lost(subject: Subject, rounds: Rounds, code: int, *, tells_all: bool) -> list[str]:
-    """Return what was not told, or wrongly, and the code if it is not the workload's."""
+    """Return what was not logged, or logged wrongly, and a code that is not the workload's."""
     expected = {"signal_forwarded": rounds.forwarded, "events_dropped": 0, "internal_error": 0}
     expected["memory_short"] = 0
     expected["signal_dropped"] = rounds.signals - rounds.forwarded
     if tells_all:
         expected["orphan_reaped"] = rounds.orphans + LEFT_BEHIND
     found = [
-        f"{name} told {subject.told[name]} times in place of {count}"
+        f"{name} logged {subject.told[name]} times instead of {count}"
         for name, count in expected.items()
         if subject.told[name] != count
     ]
     if subject.garbage:
-        found.append(f"lines that are no JSON: {len(subject.garbage)}, {subject.garbage[0]!r}")
+        found.append(f"lines that are not JSON: {len(subject.garbage)}, {subject.garbage[0]!r}")
     if code != CODE:
-        found.append(f"pyinit left with {code} in place of {CODE}")
+        found.append(f"pyinit exited with {code} instead of {CODE}")
     return found
 
 

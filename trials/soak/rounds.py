@@ -1,4 +1,4 @@
-"""What is done to pyinit in a round: one thing after the other, each awaited before the next."""
+"""What a round does to pyinit: one thing after the other, and each is waited for."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from trials.soak.subject import PATIENCE, SoakError, Subject
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Forwarded as another, or not at all.
+# Forwarded as another signal, or dropped.
 REWRITE: dict[int, int] = {
     signal.SIGUSR1: signal.SIGUSR2,
     signal.SIGHUP: signal.SIGRTMIN + 1,
@@ -20,20 +20,20 @@ REWRITE: dict[int, int] = {
     signal.SIGPWR: 0,
 }
 RULES = "USR1:USR2,HUP:RTMIN+1,WINCH:0,PWR:0"
-# Not those that ask to stop: from then on pyinit tells more.
+# Not those that ask to stop, after which pyinit logs more.
 STOP = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 SENT = sorted(set(FORWARDED) - STOP)
 MARK = signal.SIGRTMAX
 
 
 class Rounds:
-    """One thing after the other, for the same seed the same.
+    """The rounds: the same for the same seed.
 
     Attributes:
         done: how many rounds there were.
         orphans: how many orphans were made.
-        signals: how many signals were sent to pyinit, the dropped ones included.
-        forwarded: how many of them were to arrive.
+        signals: how many signals were sent to pyinit, with the dropped ones.
+        forwarded: how many of them must arrive.
     """
 
     def __init__(self, subject: Subject, seed: int) -> None:
@@ -43,7 +43,7 @@ class Rounds:
         self.done = self.orphans = self.signals = self.forwarded = 0
 
     def turn(self) -> None:
-        """Do each thing once, in some order."""
+        """Do each thing once, in a random order."""
         things: list[Callable[[], None]] = [
             self._orphans,
             self._signals,
@@ -60,8 +60,8 @@ class Rounds:
     def settle(self) -> None:
         """Wait until pyinit and its log have nothing left to do.
 
-        An orphan lets go of its pipe a moment before it is dead, and a guest's may have begun just
-        now. When all are reaped a signal comes behind whatever there is to tell of them.
+        An orphan closes its pipe just before it has ended, and that of a guest may just have begun.
+        When all are reaped, a signal comes after everything that pyinit logs about them.
         """
         until(lambda: children(self._subject.init) == [self._subject.workload])
         self._send(MARK)
@@ -83,7 +83,7 @@ class Rounds:
             self._send(signum)
 
     def _send(self, signum: int) -> None:
-        """Send one and wait for it, or, where it is dropped, for one behind it."""
+        """Send a signal and wait for it; if it is dropped, send another one and wait for that."""
         self._subject.send(signum)
         self.signals += 1
         arriving = REWRITE.get(signum, signum)
@@ -97,7 +97,7 @@ class Rounds:
         self._subject.expect(f"got {signum}")
 
     def _burst(self) -> None:
-        """Send many at once of the kind that queues."""
+        """Send many real-time signals at once, which queue."""
         count = self._chance.randint(2, 50)
         for _ in range(count):
             self._subject.send(MARK)
@@ -106,13 +106,13 @@ class Rounds:
         self.signals += count
 
     def _guests(self) -> None:
-        """Let some come in, signal PID 1 and leave, with an orphan each."""
+        """Let guests enter, signal PID 1 and leave, each with an orphan."""
         count = self._chance.randint(1, 3)
         script = f"(true &); kill -{int(MARK)} 1"
         guests = [self._subject.guest(script) for _ in range(count)]
         for guest in guests:
             if guest.wait(PATIENCE):
-                message = f"a guest left with {guest.returncode}"
+                message = f"a guest exited with {guest.returncode}"
                 raise SoakError(message)
         for _ in guests:
             self._arrive(MARK)
@@ -120,14 +120,14 @@ class Rounds:
         self.orphans += count
 
     def _stop_workload(self) -> None:
-        """Stop the child, send a signal that waits, and let it go on through pyinit."""
+        """Stop the child, send a signal that stays pending, continue the child through pyinit."""
         pid = self._subject.workload
         os.kill(pid, signal.SIGSTOP)
         until(lambda: state(pid) == "T")
         self._subject.send(MARK)
         self._subject.send(signal.SIGCONT)
         self.signals += 2
-        # It takes the two in whichever order they were found pending.
+        # It takes the two in any order.
         answers = {self._subject.line(), self._subject.line()}
         if answers != {f"got {int(MARK)}", f"got {int(signal.SIGCONT)}"}:
             message = f"after a stop the workload got {answers}"

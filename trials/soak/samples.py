@@ -1,4 +1,4 @@
-"""What pyinit takes at one moment, out of /proc; and whether it grew from the first to the last."""
+"""What pyinit uses at one moment, from /proc; and whether it grew from the first to the last."""
 
 import dataclasses
 import os
@@ -7,14 +7,14 @@ from testkit.processes import children, state, status
 from testkit.usage import memory_kib
 
 FEW_PERCENT = 2
-ARENA_KIB = 1024  # CPython takes memory for small objects in pieces of this size (obmalloc.c)
-FIRST_SECONDS = 60.0  # until then what is loaded late is loaded
-FIRST_PART = 6  # of a run that is shorter: so much of it, the first of six parts
+ARENA_KIB = 1024  # CPython allocates memory for small objects in pieces of this size (obmalloc.c)
+FIRST_SECONDS = 60.0  # by then, everything that is loaded late is loaded
+FIRST_PART = 6  # in a shorter run: the first of six parts of it
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sample:
-    """Memory in KiB, the others counted."""
+    """Memory in KiB, and numbers of other things."""
 
     seconds: float
     rounds: int
@@ -34,7 +34,7 @@ NAMES = tuple(field.name for field in dataclasses.fields(Sample))
 
 
 def look(pid: int) -> dict[str, int]:
-    """Return what a process takes now."""
+    """Return what a process uses now."""
     memory, fields = memory_kib(pid), status(pid)
     return {
         "private_dirty": memory["Private_Dirty"],
@@ -54,10 +54,10 @@ def judge(samples: list[Sample]) -> list[str]:
     first = judged[0]
     found = []
     if first is last:
-        found.append("there is one sample only behind the beginning: nothing can be judged")
+        found.append("there is only one sample after the beginning: nothing can be judged")
     for name in MEMORY:
         before, after = getattr(first, name), getattr(last, name)
-        step = ARENA_KIB if name == "data" else 0  # it is mapped at once, and used bit by bit
+        step = ARENA_KIB if name == "data" else 0  # a piece is mapped at once, and used bit by bit
         if after - before > max(before * FEW_PERCENT // 100, step):
             found.append(f"{name} grew by more than {FEW_PERCENT} %: {before} to {after} KiB")
     for name in COUNTS:
@@ -71,7 +71,7 @@ def judge(samples: list[Sample]) -> list[str]:
 
 
 def row(sample: Sample | None = None) -> str:
-    """Return a line of the table; its head without a sample."""
+    """Return a line of the table, or without a sample its head."""
     if sample is None:
         return "".join(f"{name:>{width(name)}}" for name in NAMES)
     values = dataclasses.astuple(sample)
@@ -79,5 +79,5 @@ def row(sample: Sample | None = None) -> str:
 
 
 def width(name: str) -> int:
-    """Return how wide a column is."""
+    """Return the width of a column."""
     return max(len(name), 7) + 2

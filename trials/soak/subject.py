@@ -1,4 +1,4 @@
-"""The pyinit that soaks: PID 1 of a namespace of its own, with a workload that is talked to."""
+"""The pyinit of a soak: PID 1 of a namespace of its own, with a workload that takes requests."""
 
 import collections
 import contextlib
@@ -15,7 +15,7 @@ from testkit.processes import only_child
 from testkit.programs import PYINIT, PYTHON
 
 WORKLOAD = Path(__file__).with_name("workload.py")
-PATIENCE = 120.0  # what has not answered by then hangs
+PATIENCE = 120.0  # seconds, after which an answer is missing
 
 
 class SoakError(Exception):
@@ -27,11 +27,11 @@ class Subject:
 
     Attributes:
         told: how many events of each name there were on stderr.
-        garbage: lines on stderr that are no JSON.
+        garbage: lines on stderr that are not JSON.
     """
 
     def __init__(self, options: list[str]) -> None:
-        """Start it, and read its stderr from now on."""
+        """Start it, and read its stderr from then on."""
         command = [*UNSHARE_TIED, PYINIT, *options, "--", *PYTHON, str(WORKLOAD)]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(
@@ -61,7 +61,7 @@ class Subject:
                 self._news.notify_all()
 
     def line(self) -> str:
-        """Return the next line that the workload says."""
+        """Return the next line of the workload."""
         assert self._process.stdout
         while b"\n" not in self._unread:
             if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
@@ -69,34 +69,34 @@ class Subject:
                 raise SoakError(message)
             some = os.read(self._process.stdout.fileno(), 65536)
             if not some:
-                message = "the workload has gone"
+                message = "the workload has ended"
                 raise SoakError(message)
             self._unread += some
         line, _, self._unread = self._unread.partition(b"\n")
         return line.decode()
 
     def expect(self, answer: str) -> None:
-        """Wait for an answer; it must be the next."""
+        """Wait for an answer, which must be the next line."""
         said = self.line()
         if said != answer:
             message = f"expected {answer!r}, the workload said {said!r}"
             raise SoakError(message)
 
     def do(self, task: str, count: int) -> None:
-        """Have the workload do something, and wait until it has."""
+        """Make the workload do something, and wait until it has."""
         assert self._process.stdin
         self._process.stdin.write(f"{task} {count}\n".encode())
         self.expect(f"{task} done")
 
     def send(self, signum: int) -> None:
-        """Send a signal to pyinit, from outside of its namespace."""
+        """Send a signal to pyinit, from outside its namespace."""
         os.kill(self.init, signum)
 
     def wait_for(self, event: str, count: int) -> None:
-        """Wait until an event has been told so often."""
+        """Wait until an event has been logged so often."""
         with self._news:
             if not self._news.wait_for(lambda: self.told[event] >= count, PATIENCE):
-                message = f"{event} told {self.told[event]} times in place of {count}"
+                message = f"{event} logged {self.told[event]} times instead of {count}"
                 raise SoakError(message)
 
     def guest(self, script: str) -> "subprocess.Popen[bytes]":
@@ -105,7 +105,7 @@ class Subject:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def finish(self) -> int:
-        """Let the workload leave, wait until nobody is left, and return pyinit's code."""
+        """Let the workload exit, wait until no process is left, and return pyinit's code."""
         assert self._process.stdin
         self._process.stdin.close()
         code = self._process.wait(PATIENCE)
@@ -113,7 +113,7 @@ class Subject:
         return code
 
     def kill(self) -> None:
-        """End it, in whatever state it is."""
+        """Kill it."""
         if self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError, AttributeError):
                 os.kill(self.init, signal.SIGKILL)

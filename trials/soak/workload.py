@@ -1,7 +1,7 @@
-"""The child of pyinit in a soak: does what the lines on its stdin say, and answers each with one.
+"""The child of pyinit in a soak: it does what each line on its stdin says, and answers with a line.
 
-Signals that it gets are answered with `got N`. At the end of stdin it leaves with CODE, and two
-daemons behind.
+It answers a signal with `got N`. At the end of stdin it exits with CODE, and leaves two daemons
+behind.
 
 Usage: workload.py
 """
@@ -17,7 +17,7 @@ ODD_NAMES = (b"plain", b"new\nline", b"\x1b[31mred", b"not \xff utf-8", b'{"json
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer until stdin ends."""
     signals = catch_all()
     say(f"ready {os.getpid()}")
     words = b""
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def catch_all() -> int:
-    """Have the number of each signal written to a pipe; return where to read them."""
+    """Write the number of each signal to a pipe; return where to read them."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
@@ -54,7 +54,7 @@ def say(line: str) -> None:
 
 
 def fork() -> int:
-    """Fork, and have the child's signals not be told as ours."""
+    """Fork, so that the signals of the new process are not reported as ours."""
     pid = os.fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)
@@ -62,7 +62,7 @@ def fork() -> int:
 
 
 def make_orphans(count: int) -> None:
-    """Make so many, one below another's parent that has gone, and wait until all have ended."""
+    """Make so many orphans, some below an orphan, and wait until all have ended."""
     alive, held = os.pipe()
     made = 0
     while made < count:
@@ -76,12 +76,12 @@ def make_orphans(count: int) -> None:
         os.waitpid(parent, 0)
         made += few
     os.close(held)
-    os.read(alive, 1)  # its end, once nobody holds the other side
+    os.read(alive, 1)  # it returns when no process holds the other end
     os.close(alive)
 
 
 def be_orphan(number: int) -> None:
-    """End with some code, by a signal, or under an odd name."""
+    """End with a random code, by a signal, or under an odd name."""
     if number % 10 == 0:
         with open("/proc/self/comm", "wb") as comm:
             comm.write(ODD_NAMES[number // 10 % len(ODD_NAMES)])
@@ -92,7 +92,7 @@ def be_orphan(number: int) -> None:
 
 
 def stop_children(count: int) -> None:
-    """Have so many children, each stopped and continued, and then ended."""
+    """Start so many children, each of which is stopped, continued, and then ended."""
     for _ in range(count):
         child = fork()
         if child == 0:
@@ -105,7 +105,7 @@ def stop_children(count: int) -> None:
 
 
 def stop_orphans(count: int) -> None:
-    """Have so many orphans that stop and are continued: init is told of all three."""
+    """Make so many orphans that stop and are continued: init gets SIGCHLD for all three."""
     for _ in range(count):
         alive, held = os.pipe()
         told, tell = os.pipe()
@@ -128,13 +128,13 @@ def stop_orphans(count: int) -> None:
 
 
 def stat(pid: int) -> bytes:
-    """Return what the kernel tells of a process."""
+    """Return what the kernel reports about a process."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read()
 
 
 def leave() -> None:
-    """Leave daemons behind, which end when they are asked to."""
+    """Leave daemons behind, which end on SIGTERM."""
     for _ in range(LEFT_BEHIND):
         if fork() == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,1 +1,1 @@
-"""Hostile surroundings, and who survives them."""
+"""Hostile surroundings, and which inits survive them."""

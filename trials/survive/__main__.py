@@ -1,4 +1,4 @@
-"""``python -m trials.survive``: put inits into hostile surroundings, write down who survives."""
+"""``python -m trials.survive``: put inits into hostile surroundings, and note which survive."""
 
 import argparse
 import sys
@@ -19,7 +19,7 @@ INITS = ("pyinit", "pyinit-launcher", *PEERS)
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Run what the command line asks for."""
     words = _parser().parse_args()
     chosen = [one for one in SURROUNDINGS if words.only in one.name]
     began = time.monotonic()
@@ -43,7 +43,9 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make survive ARGS=...", description=__doc__)
-    parser.add_argument("--only", default="", metavar="WORDS", help="those with WORDS in the name")
+    parser.add_argument(
+        "--only", default="", metavar="WORDS", help="only surroundings with WORDS in the name"
+    )
     parser.add_argument("--init", action="append", choices=INITS, help="only this one")
     return parser
 

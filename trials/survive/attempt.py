@@ -12,20 +12,20 @@ from trials.survive.ordeal import OK, REFUSES, Unavailable, endure
 
 SOURCES = Path(__file__).parent
 VERBOSE = {"pyinit": "-vv", "pyinit-launcher": "-vv", "tini": "-vvv", "dumb-init": "-v"}
-LIMIT = 10.0  # seconds for whatever is waited for: what has not come by then hangs
+LIMIT = 10.0  # seconds for each wait; what takes longer hangs
 NOT_HERE = "-"
 
-Commands = dict[str, tuple[str, ...]]  # of one init, by what to call it
+Commands = dict[str, tuple[str, ...]]  # of one init, by name
 
 
 def compile_programs(folder: Path) -> None:
-    """Compile the workload and what applies a seccomp filter; both are static."""
+    """Compile the workload and the program that applies a seccomp filter; both are static."""
     for name in ("guest", "confine"):
         compile_c(SOURCES / f"{name}.c", folder, "-static")
 
 
 def of_init(name: str, path: str) -> Commands:
-    """Return the commands to try an init with: as it is, and as it tells most."""
+    """Return the commands to try an init with: as it is, and at its highest verbosity."""
     commands: Commands = {"": (path, "--")}
     if name in VERBOSE:
         commands[VERBOSE[name]] = (path, VERBOSE[name], "--")
@@ -33,7 +33,7 @@ def of_init(name: str, path: str) -> Commands:
 
 
 def cell(surrounding: Surrounding, name: str, commands: Commands, folder: Path) -> str:
-    """Return what one init made of a surrounding: ok, or the first thing that went wrong."""
+    """Return how an init fared in a surrounding: ok, or the first thing that went wrong."""
     words: dict[str, str] = {}
     for what, verdict in verdicts(surrounding.cases, name, commands, folder):
         words.setdefault(verdict, what)
@@ -50,7 +50,7 @@ def cell(surrounding: Surrounding, name: str, commands: Commands, folder: Path) 
 def verdicts(
     cases: Iterable[Case], name: str, commands: Commands, folder: Path, limit: float = LIMIT
 ) -> Iterator[tuple[str, str]]:
-    """Yield of each case, with each command, what it is called and how it went."""
+    """Yield the name and the result of each case, with each command."""
     for case in cases:
         for option, command in commands.items():
             what = " ".join(filter(None, (case.name, option)))

@@ -1,4 +1,4 @@
-"""What a hostile surrounding consists of: cases, each one way to start an init and to annoy it."""
+"""A hostile surrounding: cases, each one way to start an init and to trouble it."""
 
 import contextlib
 import os
@@ -17,18 +17,18 @@ CODE = 37  # of the workload
 
 @dataclass(slots=True)
 class Stage:
-    """What is set up for one run.
+    """What is prepared for one run.
 
     Attributes:
-        scratch: a folder for it alone, which everybody may enter.
-        name: the init's.
-        init: its command; a copy of it may take its place.
-        guest: the workload's path; so may a copy of this.
-        environment: what unshare gets; the case may add to it, or take away.
-        descriptors: what else is inherited.
+        scratch: a folder for this run, which every user may enter.
+        name: the name of the init.
+        init: its command, which may be that of a copy.
+        guest: the path of the workload, which may be a copy, too.
+        environment: what unshare gets; a case may add to it, or remove from it.
+        descriptors: more descriptors to inherit.
         stdin, stderr: descriptors, if they are not /dev/null and a file.
         folder: the working directory.
-        cleanup: what is to be undone.
+        cleanup: what to undo at the end.
     """
 
     scratch: Path
@@ -53,32 +53,32 @@ def no_preparation(_stage: Stage) -> None:
 
 
 def no_trouble(_ordeal: "Ordeal") -> None:
-    """Leave it alone."""
+    """Do nothing to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way to start an init and to annoy it.
+    """One way to start an init and to trouble it.
 
     Attributes:
-        name: which one it is, where a surrounding has several.
-        setup: what PID 1 does, as a shell, before it becomes the init; SCRATCH is a folder.
+        name: its name, if a surrounding has several.
+        setup: what PID 1 does, as a shell, before it execs the init; SCRATCH is a folder.
         redirect: redirections for the init.
-        prefix: programs that become one another, and the last the init.
+        prefix: programs that exec one another, and in the end the init.
         namespaces: more options for unshare.
-        variables: what is added to the environment.
-        options: options of pyinit alone.
+        variables: additions to the environment.
+        options: options only for pyinit.
         words: more words for the workload.
-        exact: whether words and environment are to arrive byte for byte.
-        prepare: what is made ready outside.
+        exact: whether words and environment must arrive byte for byte.
+        prepare: what is prepared outside.
         during: what happens while the workload runs.
-        refuses: whether the init may leave before the workload runs; True where it must.
-        told: a pattern of what pyinit says on stderr.
-        mute: whether there is no place where it could be read.
-        code: what the workload leaves with, 0 where it does not, negative to leave one behind.
-        ends: the code of the init.
-        seconds: how long it has to take from SIGTERM to the end, at least.
-        root: whether it takes root.
+        refuses: whether the init may exit before the workload runs; True if it must.
+        told: a pattern for the stderr of pyinit.
+        mute: whether its stderr cannot be read.
+        code: the workload's exit code; 0 if it does not exit, negative to leave a process behind.
+        ends: the exit code of the init.
+        seconds: how long it must take from SIGTERM to the end, at least.
+        root: whether it needs root.
     """
 
     name: str = ""
@@ -101,7 +101,7 @@ class Case:
     root: bool = False
 
     def wrapping(self) -> list[str]:
-        """Return what becomes the init, in the namespaces already."""
+        """Return the command that execs the init, inside the namespaces."""
         words = list(self.prefix)
         if self.setup != ":" or self.redirect:
             words[:0] = ["/bin/sh", "-c", f'{self.setup} && exec "$@" {self.redirect}', "-"]
@@ -113,9 +113,9 @@ class Surrounding:
     """A row of the table.
 
     Attributes:
-        name: what it is called.
-        cases: what it consists of.
-        own: whether it is about an option that the others do not have.
+        name: its name.
+        cases: its cases.
+        own: whether it is about an option that the other inits do not have.
     """
 
     name: str

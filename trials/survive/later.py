@@ -1,4 +1,4 @@
-"""What is done to an init that runs: stopped, frozen, traced, replaced, given another time."""
+"""Trouble for an init that runs: stopped, frozen, traced, its files replaced, the clock changed."""
 
 import glob
 import os
@@ -21,7 +21,7 @@ PACKAGES = ("pyinit", "structlog", "prctl.py", "_prctl*")
 
 
 def _stopped(ordeal: Ordeal) -> None:
-    """Stop it; let orphans die and a signal come meanwhile."""
+    """Stop it; meanwhile orphans exit and a signal comes."""
     os.kill(ordeal.init, signal.SIGSTOP)
     ordeal.wait(lambda: state(ordeal.init) == "T")
     ordeal.send(signal.SIGUSR1, to=ordeal.guest)
@@ -79,7 +79,7 @@ def _is_frozen(group: Path, word: str) -> bool:
 
 
 def _private_copy(stage: Stage) -> None:
-    """Put a copy of the init into the scratch folder, as an installation of its own."""
+    """Put a copy of the init into the scratch folder, like an installation of its own."""
     if not stage.name.startswith("pyinit"):
         shutil.copy(stage.init[0], stage.scratch / "init")
         stage.init[0] = str(stage.scratch / "init")
@@ -117,7 +117,7 @@ def _deleted(ordeal: Ordeal) -> None:
 
 
 def _replaced(ordeal: Ordeal, *, text: str) -> None:
-    """Replace each file, as an installer does, by one with something else in it."""
+    """Replace each file, as an installer does, by one with other content."""
     for path in _files(ordeal.stage):
         path.unlink()
         path.write_text(text)
@@ -128,7 +128,7 @@ def _clock(stage: Stage, **variables: str) -> None:
     if not found:
         message = "faketime is not installed"
         raise Unavailable(message)
-    # Its shared memory is named by the pid: each PID 1 would share it with those of other tests.
+    # Its shared memory is named by the pid, so PID 1s of different tests would share it.
     stage.environment.update(LD_PRELOAD=found[0], FAKETIME_DISABLE_SHM="1", **variables)
     stage.environment["FAKETIME_NO_CACHE"] = "1"
     clock = stage.scratch / "clock"
@@ -144,7 +144,7 @@ def _jumps(ordeal: Ordeal) -> None:
 
 
 def _timed(name: str, prepare: Callable[[Stage], None], seconds: float = 0) -> tuple[Case, ...]:
-    """Return a case for either deadline: of -k, for who does not go, and of -d."""
+    """Return cases for both deadlines: of -k, with a child that does not exit, and of -d."""
     case = Case(prepare=prepare, during=_jumps, seconds=seconds)
     kill = replace(case, name=f"{name}, -k", options=("-k", "0.3"), code=0, ends=137)
     drain = replace(case, name=f"{name}, -d", options=("-d", "0.3"), code=-CODE)

@@ -1,4 +1,4 @@
-"""What the kernel refuses: limits from the start, limits that are reached later, seccomp."""
+"""Limits of the kernel: from the start, reached later, and by seccomp."""
 
 import os
 import resource
@@ -11,16 +11,16 @@ from trials.survive.places import as_user, full_pipe
 
 KIB, MIB = 1024, 1 << 20
 FLOOD = 500  # signals
-# Close together where Python can begin to start, and where its log can.
+# Close together around the sizes with which Python, and its log, can just start.
 AS_SIZES = (*range(2 * MIB, 40 * MIB, 2 * MIB), *range(40 * MIB, 129 * MIB, 22 * MIB))
 DATA_SIZES = (*range(0, 20 * MIB, MIB), *range(20 * MIB, 49 * MIB, 7 * MIB))
-# No two runs share a user, whose processes are counted together.
+# Each run has a user of its own, because the processes of a user are counted together.
 ALONE = 100_000 + os.getpid() % 100_000
 ONE_LINE = r"\Apyinit: cannot start '.*': Resource temporarily unavailable; .*\n\Z"
 
 
 def limit(**limits: int) -> tuple[str, ...]:
-    """Return what sets limits and becomes the init."""
+    """Return a command that sets limits and execs the init."""
     return ("prlimit", *(f"--{name}={value}" for name, value in limits.items()))
 
 
@@ -37,7 +37,7 @@ def _sweep(name: str, sizes: Iterable[int]) -> tuple[Case, ...]:
 
 
 def _later(*numbers: int) -> Callable[[Ordeal], None]:
-    """Return what takes all from the init that it has not got yet, and then has it work."""
+    """Return a function that sets these limits of the init to 0, and then makes it work."""
 
     def take(ordeal: Ordeal) -> None:
         for number in numbers:
@@ -49,7 +49,7 @@ def _later(*numbers: int) -> Callable[[Ordeal], None]:
 
 
 def _flood(ordeal: Ordeal) -> None:
-    """Let its log fill while it gets no more memory."""
+    """Let its log fill up while it gets no more memory."""
     for number in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
         resource.prlimit(ordeal.init, number, (0, 0))
     for _ in range(FLOOD):
@@ -123,7 +123,7 @@ LIMITS = (
     Surrounding(
         "seccomp: as Docker has it, and as it had it",
         tuple(
-            # EPERM for clone3 leaves the C library without threads, and so pyinit without a log.
+            # With EPERM for clone3 the C library has no threads, and so pyinit has no log.
             Case(name=name, prefix=("CONFINE", name), mute=name == "old-eperm")
             for name in ("default", "old-eperm", "old-enosys")
         ),

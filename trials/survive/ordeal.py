@@ -20,29 +20,29 @@ from trials.survive.case import CODE, Case, Stage
 OK, REFUSES = "ok", "refuses"
 CHANNEL = 1000  # of guest.c
 BURN_NS = 20_000_000  # of processor time
-IDLE_NS = 4_000_000  # is what an init may use meanwhile
+IDLE_NS = 4_000_000  # that an init may use in that time
 PLACES = ("unshare:", "sh:", "/bin/sh:", "-:", "setpriv:", "prlimit:", "mount:", "env:", "confine:")
 WRONG = ("Traceback", "internal_error", "Exception ignored")
 
 
-class Trouble(Exception):  # noqa: N818 - it is the init's
+class Trouble(Exception):  # noqa: N818 - it is about the init
     """The init did not survive; the text says how."""
 
 
 def fail(how: str) -> NoReturn:
-    """Say how it did not survive."""
+    """Say what went wrong."""
     raise Trouble(how)
 
 
-class Unavailable(Exception):  # noqa: N818 - nobody erred
-    """The surrounding cannot be had here; the text says why."""
+class Unavailable(Exception):  # noqa: N818 - it is not an error
+    """The surrounding is not possible here; the text says why."""
 
 
 class Ordeal:
     """One run.
 
     Attributes:
-        stage: what it was set up with.
+        stage: what was prepared.
         init: the pid of the init, as seen from here.
         guest: that of the workload.
     """
@@ -60,10 +60,10 @@ class Ordeal:
         self._channel, self._process = _start(case, stage, words, self._stderr)
 
     def live(self, *, is_pyinit: bool, verbose: bool) -> str:
-        """Go through all of it; return OK or REFUSES.
+        """Run the whole case; return OK or REFUSES.
 
         Raises:
-            Trouble: it is not survived.
+            Trouble: the init did not survive.
         """
         if not self._begins():
             return self._refused(is_pyinit=is_pyinit)
@@ -95,7 +95,7 @@ class Ordeal:
             raise Unavailable(text.strip())
         if self._case.refuses is False or code == 0:
             fail(_fate(code))
-        # An interpreter may need many lines, or be without the memory for one; pyinit needs one.
+        # An interpreter may print many lines, or have no memory for one; pyinit must print one.
         if is_pyinit and text.startswith("pyinit: ") and text.count("\n") != 1:
             fail(f"{text.count(chr(10))} lines, {_fate(code)}")
         if is_pyinit and self._case.told:
@@ -103,7 +103,7 @@ class Ordeal:
         return REFUSES
 
     def send(self, signum: int, to: int = 0) -> None:
-        """Send a signal to the init, or to another, and wait until the workload has it."""
+        """Send a signal to the init, or another process, and wait until the workload has got it."""
         os.kill(to or self.init, signum)
         self.expect(signum)
 
@@ -121,7 +121,7 @@ class Ordeal:
         """Return the next line of the workload.
 
         Raises:
-            EOFError: there is none, and nobody left.
+            EOFError: there is none, and every process has ended.
         """
         while b"\n" not in self._heard:
             if not select.select([self._channel], [], [], self._limit)[0]:
@@ -138,7 +138,7 @@ class Ordeal:
         return self._stderr.read_text(errors="replace")
 
     def _rests(self) -> None:
-        """Wait until it uses next to nothing while somebody else uses a lot."""
+        """Wait until it uses almost no CPU while another process uses a lot."""
 
         def is_idle() -> bool:
             before, end = cpu_ns(self.init), time.process_time_ns() + BURN_NS
@@ -149,7 +149,7 @@ class Ordeal:
         self._until(is_idle, "spins")
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that is to be had in /proc."""
+        """Wait for something that /proc shows."""
         self._until(condition, "hangs")
 
     def _until(self, condition: Callable[[], bool], otherwise: str) -> None:
@@ -183,16 +183,16 @@ class Ordeal:
             fail(f"does not tell {told}")
 
     def end(self) -> None:
-        """Leave nobody behind."""
+        """Kill every process."""
         self._channel.close()
-        if self._process.poll() is None:  # else nobody is left: it waits for the init
+        if self._process.poll() is None:  # otherwise all have ended: it waits for the init
             for pid in (*children(self._process.pid), self._process.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
     def is_gone(self) -> bool:
-        """Tell whether the init is gone, or going."""
+        """Tell whether the init has ended, or is about to."""
         return bool(select.select([self._channel], [], [], self._limit)[0])
 
 
@@ -200,7 +200,7 @@ def endure(case: Case, stage: Stage, *, limit: float, verbose: bool) -> str:
     """Run an init in a case; return OK, REFUSES or what went wrong.
 
     Raises:
-        Unavailable: there is no such case here.
+        Unavailable: this case is not possible here.
     """
     is_pyinit = stage.name.startswith("pyinit")
     if is_pyinit:
@@ -213,7 +213,7 @@ def endure(case: Case, stage: Stage, *, limit: float, verbose: bool) -> str:
             return ordeal.live(is_pyinit=is_pyinit, verbose=verbose)
         except Trouble as trouble:
             return str(trouble)
-        except (OSError, ValueError):  # it cannot be looked at any more, or has no child
+        except (OSError, ValueError):  # it is gone, or has no child
             if not ordeal.is_gone():
                 raise
             return "dies"
@@ -248,7 +248,7 @@ def _start(
 
 
 def _sum_without_init(case: Case, stage: Stage) -> str:
-    """Return what the workload says of its words and its environment without an init."""
+    """Return what the workload prints about its words and environment without an init."""
     words = [stage.guest, str(CODE), *case.words]
     channel, process = _start(case, stage, words, stage.scratch / "other")
     with channel:

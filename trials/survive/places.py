@@ -1,4 +1,4 @@
-"""What the init finds around it: descriptors, file systems, users."""
+"""The surroundings of an init: descriptors, file systems, users."""
 
 import itertools
 import os
@@ -11,7 +11,7 @@ from testkit.pipes import fill
 from trials.survive.case import Case, Stage, Surrounding
 
 ALL_CLOSED = "<&- >&- 2>&-"
-UID = 54321  # nobody has it
+UID = 54321  # which no user has
 FILL = (
     "mkdir SCRATCH/full && mount -t tmpfs -o size=4k none SCRATCH/full && "
     "{ cat /dev/zero >SCRATCH/full/it 2>SCRATCH/no-space || :; }"
@@ -20,7 +20,7 @@ HIDE = "mount -t tmpfs none"
 
 
 def as_user(*options: str, may_read: bool = True) -> tuple[str, ...]:
-    """Return what becomes another user, who can still read an interpreter of root's."""
+    """Return a command that becomes another user, who can still read an interpreter of root's."""
     return ("setpriv", *options, "--clear-groups", *(MAY_READ if may_read else ()))
 
 
@@ -38,7 +38,7 @@ def _closed() -> tuple[Case, ...]:
 
 
 def full_pipe(stage: Stage, *, blocking: bool = True) -> None:
-    """Give it a stderr that nobody reads and that takes nothing more."""
+    """Give it a full pipe for stderr, which no process reads."""
     reader, stage.stderr = os.pipe()
     stage.keep(reader, stage.stderr)
     fill(stage.stderr)
@@ -66,7 +66,7 @@ def _hung_up(stage: Stage) -> None:
 
 
 def _terminal(stage: Stage) -> None:
-    master, stage.stdin = pty.openpty()  # nobody's controlling terminal
+    master, stage.stdin = pty.openpty()  # not the controlling terminal of any process
     stage.keep(master, stage.stdin)
 
 
@@ -154,7 +154,7 @@ FILES = (
                 name=f"PYTHONPATH={value}" if value is not None else "",
                 setup="mkdir SCRATCH/gone && cd SCRATCH/gone && rmdir SCRATCH/gone",
                 variables={} if value is None else {"PYTHONPATH": value},
-                refuses=None if value else False,  # then it is Python that does not start
+                refuses=None if value else False,  # then Python itself does not start
             )
             for value in (None, "", ".", "lib:/srv")
         ),

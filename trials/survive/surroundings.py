@@ -1,4 +1,4 @@
-"""All hostile surroundings: `make survive` has every init in them, the tests have pyinit."""
+"""All hostile surroundings: `make survive` tries every init in them, the tests try pyinit."""
 
 from trials.survive.case import Case, Surrounding
 from trials.survive.later import LATER

@@ -1,4 +1,4 @@
-"""What the init is told: arguments, environment, Python's own variables, the package itself."""
+"""The input of an init: arguments, environment, Python's own variables, and its own package."""
 
 import os
 import shutil
@@ -75,7 +75,7 @@ def _shadows(stage: Stage) -> None:
 def _shadows_by_variable(stage: Stage) -> None:
     _shadows(stage)
     assert stage.folder
-    for name in AT_START:  # are Python's own affair
+    for name in AT_START:  # these are handled by Python itself
         (stage.folder / f"{name}.py").unlink()
     stage.environment["PYTHONPATH"] = f".:{stage.folder}"
 
