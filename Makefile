@@ -1,4 +1,4 @@
-# `make run` and `make test` start from nothing but make: scripts/setup.sh installs what is missing.
+# `make run` and `make test` need only make: scripts/setup.sh installs what is missing.
 
 PYTHON ?= python3
 ARGS =
@@ -6,65 +6,65 @@ LAB =
 SUITE = trixie
 WHAT = test
 
-# Empty where there is no Python yet: that is why each target calls make anew after the set-up.
+# Empty if there is no Python yet, which is why each target calls make again after the set-up.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV := .venv/$(VERSION)
-# As newer versions of pip do by themselves; Debian 12's complains where it is not said.
+# The default of newer versions of pip; without it, pip of Debian 12 prints a warning.
 PIP := PIP_USE_PEP517=1 $(VENV)/bin/pip --quiet --disable-pip-version-check
 PYTEST := $(VENV)/bin/pytest -n 2
 USER_NAMESPACE := $(if $(filter-out 0,$(shell id -u)),--user --map-root-user)
 UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
-# What needs no package from Debian that `make run` does not, and is over in a moment.
+# Fast tests that need no more Debian packages than `make run`.
 QUICK := $(patsubst %,tests/test_%.py,command_line descendants exit_codes forwarding kill_after \
     lifecycle package reaping rewrite shell_above signals_page loop)
 QUICK_ONES := not twenty_thousand and not storm
-# What Python and the C library have a part in, without other programs than small ones.
+# Tests that depend on Python and the C library, and only need small programs.
 CORE := $(filter-out %_command_line.py %_lifecycle.py,$(QUICK)) $(patsubst %,tests/test_%.py,child death_report docs drain exec_failures imports \
     inspect launcher logs parent_death security stacks subreaper terminal traps unheard verdicts) \
     tests/test_shutdown_races.py::test_asked_before_the_child_is_the_program
 CORE_ONES := $(QUICK_ONES) and not every_prediction and not docs/inspect and not docs/labs \
     and not docs/maintainers/reliability
-# With the directories, whose time changes when a file in them goes.
+# With directories, whose time changes when a file in them is removed.
 SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
 
 help:
-	@echo 'make run                run a small workload under pyinit, stop it, show what happened'
-	@echo 'make lab LAB=zombies    run one of docs/labs; without LAB list them'
-	@echo 'make check              while you edit: lint and the quick tests, in less than 20 s'
-	@echo 'make test               run the tests; ARGS="-k reaping" for pytest'
-	@echo 'make test-under-pyinit  the same with pyinit as the init of the test run itself'
-	@echo 'make core               those of the tests that another Python or C library could change'
-	@echo 'make elsewhere          the tests in another Debian, as root: SUITE=sid PYTHON=python3.15;'
-	@echo '                        WHAT=core, run or check does that there'
-	@echo 'make e2e                the tests in real containers: Docker, podman, runc, crun; as root'
-	@echo 'make dist               what a release consists of, into dist/: wheels, source, hashes, SBOM'
+	@echo 'make run                run a small workload under pyinit, stop it, and show what happens'
+	@echo 'make lab LAB=zombies    run one of docs/labs; without LAB: list them'
+	@echo 'make check              lint and the quick tests, in less than 20 s, for while you edit'
+	@echo 'make test               run all tests; ARGS="-k reaping" is for pytest'
+	@echo 'make test-under-pyinit  the same, with pyinit as the init of the test run itself'
+	@echo 'make core               only the tests that depend on the version of Python and on the C library'
+	@echo 'make elsewhere          run the tests in another Debian, as root: SUITE=sid PYTHON=python3.15;'
+	@echo '                        WHAT=core, run or check runs that target there instead'
+	@echo 'make e2e                run the tests with real containers: Docker, podman, runc, crun; as root'
+	@echo 'make dist               make all files of a release, into dist/: wheels, source, hashes, SBOM'
 	@echo 'make installs           make dist, then install from it in many ways; as root'
-	@echo 'make bench              compare pyinit with other inits, write docs/performance.md;'
-	@echo '                        not on a busy machine; ARGS=--quick takes a minute and only prints'
-	@echo 'make chaos              random process trees, signals, options; ARGS="--seconds 600 --seed 7"'
-	@echo 'make soak               an hour of orphans and signals; ARGS="--seconds 60"'
-	@echo 'make faults             each system call of pyinit fails in turn; ARGS="--sample 500"'
-	@echo 'make inputs             random command lines and environments; ARGS="--cases 10000"'
-	@echo 'make survive            this and other inits in hostile surroundings, as a table'
-	@echo 'make hung               have pyinit explain why programs do not stop, write docs/slow-stops.md;'
-	@echo '                        as root; ARGS="--only asyncio" tries some and prints'
-	@echo 'make rehearsals         rehearse stops with a fault and without, write docs/rehearsal.md;'
-	@echo '                        as root; ARGS="--only celery" tries some and prints'
-	@echo 'make pictures           draw the pictures of docs/, by real stops and runs; as root;'
+	@echo 'make bench              compare pyinit with other inits, and write docs/performance.md;'
+	@echo '                        not on a busy machine; ARGS=--quick takes a minute, and only prints'
+	@echo 'make chaos              try random process trees, signals and options; ARGS="--seconds 600 --seed 7"'
+	@echo 'make soak               send orphans and signals for an hour; ARGS="--seconds 60"'
+	@echo 'make faults             make each system call of pyinit fail, one at a time; ARGS="--sample 500"'
+	@echo 'make inputs             try random command lines and environments; ARGS="--cases 10000"'
+	@echo 'make survive            try pyinit and other inits in hostile surroundings; prints a table'
+	@echo 'make hung               check what pyinit says about programs that do not stop, write docs/slow-stops.md;'
+	@echo '                        as root; ARGS="--only asyncio" tries some, and only prints'
+	@echo 'make rehearsals         rehearse stops with and without a fault, and write docs/rehearsal.md;'
+	@echo '                        as root; ARGS="--only celery" tries some, and only prints'
+	@echo 'make pictures           draw the pictures of docs/ from real stops and runs; as root;'
 	@echo '                        ARGS="--only run budget" draws these two'
-	@echo 'make escapes            who outlives a time limit, under pyinit and under others, write docs/escapes.md;'
-	@echo '                        as root; ARGS="--runs 5 --only relay" tries some and prints'
-	@echo 'make programs           stop real programs that have work in hand, print what becomes of it;'
+	@echo 'make escapes            try which processes outlive a time limit, and write docs/escapes.md;'
+	@echo '                        as root; ARGS="--runs 5 --only relay" tries some, and only prints'
+	@echo 'make programs           stop real programs that are working, and print what happens to the work;'
 	@echo '                        as root; ARGS="apache2 squid" tries some'
-	@echo 'make musl               the tests with the C library of Alpine, and a look at pyinit in Alpine;'
+	@echo 'make musl               run the tests with the C library of Alpine, and check pyinit in Alpine;'
 	@echo '                        as root; ARGS=--only-alpine takes a minute, "-k reaping" is for pytest'
-	@echo 'make arm64              a look at pyinit on arm64, by an emulator; as root'
-	@echo 'make coverage           which lines and branches no test goes through; fails below 100 %'
-	@echo 'make mutants            do tests notice changes to what kills? ARGS="lifecycle processes"'
-	@echo 'make lint               ruff and mypy; zizmor for the workflows'
-	@echo 'make clean              remove what the others made'
-	@echo 'PYTHON=python3.12 behind any of them chooses the interpreter (python3).'
-	@echo 'As root they install what is missing: Debian packages, the rest into .venv.'
+	@echo 'make arm64              check pyinit on arm64, in an emulator; as root'
+	@echo 'make coverage           print which lines and branches no test runs; fails below 100 %'
+	@echo 'make mutants            change the code that kills, and check that a test fails; ARGS="lifecycle processes"'
+	@echo 'make lint               run the linters'
+	@echo 'make clean              remove everything that the other targets made'
+	@echo 'With PYTHON=python3.12, each of them uses that interpreter (default: python3).'
+	@echo 'As root, they install missing Debian packages; everything else goes into .venv.'
 
 run check lint dist: packages = run
 lab: packages = lab
@@ -86,13 +86,13 @@ $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
 
-# In environments of their own: in one each Python traces itself, the other is copied and changed.
+# Each in an environment of its own: in one, each Python traces itself; the other is copied and changed.
 coverage mutants:
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@ VENV=.venv/$$($(PYTHON) -c \
 	    'import sys; print("%d.%d" % sys.version_info[:2])')-$@
 
-# What is installed there stays: a second run only copies this tree.
+# Everything installed there stays, so that a second run only copies this tree.
 elsewhere: export ARGS := $(ARGS)
 elsewhere:
 	@scripts/setup.sh elsewhere
@@ -106,7 +106,7 @@ do-lab: $(VENV)/installed
 	    ls docs/labs/*/run | cut -d/ -f3; exit $(if $(LAB),1,0); }
 	@$(if $(LAB),PATH="$$PWD/$(VENV)/bin:$$PATH" 'docs/labs/$(LAB)/run',:)
 
-# The system's own interpreter is measured beside, where that is another one.
+# Also measures the interpreter of the system, if that is another one.
 do-bench: beside = $(shell scripts/beside.sh $(VENV)/bin/python)
 do-bench: $(VENV)/installed
 	@$(if $(beside),$(MAKE) --no-print-directory .venv/debian/installed \
@@ -137,7 +137,7 @@ do-test: $(VENV)/installed-test
 do-test-under-pyinit: $(VENV)/installed-test
 	$(UNSHARE) $(VENV)/bin/pyinit -- $(PYTEST) $(ARGS)
 
-# In namespaces of its own, with pyinit as their init: nothing of it is left, however it ends.
+# In namespaces of its own, with pyinit as their init, so that no process is left at the end.
 do-e2e: $(VENV)/installed-e2e
 	$(VENV)/bin/python tests/e2e/private.py $(CURDIR)/$(VENV)/bin/pyinit -- \
 	    $(VENV)/bin/python tests/e2e/prepare.py $(PYTEST) tests/e2e $(ARGS)
@@ -147,7 +147,7 @@ do-dist: $(VENV)/installed-dist
 
 do-installs: $(VENV)/installed-installs
 	$(VENV)/bin/python scripts/dist.py
-	$(PYTEST) --timeout 300 tests/installs $(ARGS) # the first one makes a root file system
+	$(PYTEST) --timeout 300 tests/installs $(ARGS) # the first test makes a root file system
 
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
@@ -161,7 +161,7 @@ do-lint: $(VENV)/installed-lint
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
-# The wheel and not the tree, as users get it. By force, since its version stays as it was.
+# Installs the wheel, as users do. --force-reinstall, because its version does not change.
 $(VENV)/installed: $(SOURCES) | $(VENV)/bin/pip
 	rm -rf $(VENV)/dist
 	$(PIP) wheel --no-deps --wheel-dir $(VENV)/dist .
@@ -169,7 +169,7 @@ $(VENV)/installed: $(SOURCES) | $(VENV)/bin/pip
 	$(PIP) install $(VENV)/dist/*.whl
 	@touch $@
 
-# Debian 12's pip knows no groups yet.
+# pip of Debian 12 does not know --group.
 $(VENV)/installed-%: $(VENV)/installed
 	$(PIP) install 'pip>=25.1'
 	$(PIP) install --group $*

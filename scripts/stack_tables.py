@@ -1,10 +1,10 @@
-"""Write pyinit/later/stacks/tables.py: where CPython keeps what a stack is read from.
+"""Write pyinit/later/stacks/tables.py: the offsets in CPython's structures for reading stacks.
 
 Usage: stack_tables.py [--to FILE] INCLUDE...
 
-Each INCLUDE has the headers of one version, those in `internal` too, as /usr/include/python3.11.
-It takes gcc. Up to 3.12 what is written are distances in the structures. From 3.13 on the
-interpreter has a table of these, for debuggers; what is written is where in it each one stands.
+Each INCLUDE, such as /usr/include/python3.11, has the headers of one version, with `internal`.
+It needs gcc. Up to 3.12 it writes offsets in the structures. From 3.13 on, the interpreter has a
+table of these offsets, for debuggers, and this writes the position of each in the table.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from pathlib import Path
 
 TARGET = Path(__file__).parent.parent / "pyinit" / "later" / "stacks" / "tables.py"
 
-# By our name: the structure and the field in 3.11 and 3.12, and the field of the table since.
+# By our name: structure and field in 3.11 and 3.12, and the field of the table from 3.13 on.
 NAMES = {
     "head": ("_PyRuntimeState, interpreters.head", "runtime_state.interpreters_head"),
     "interpreter_next": ("PyInterpreterState, next", "interpreter_state.next"),
@@ -40,22 +40,22 @@ NAMES = {
     "text_length": ("PyASCIIObject, length", "unicode_object.length"),
     "text_content": ("", "unicode_object.asciiobject_size"),
 }
-# As NAMES, but the table has them from 3.14 on only.
+# As NAMES, but the table has these only from 3.14 on.
 LATER_NAMES = {
     "frame_top": ("_PyInterpreterFrame, stacktop", "interpreter_frame.stackpointer"),
     "generator_frame": ("PyGenObject, gi_iframe", "gen_object.gi_iframe"),
 }
 SIZES = {"object_size": "sizeof(PyObject)", "text_content": "sizeof(PyASCIIObject)"}
-# Free-threaded builds have several copies of a function's instructions.
+# Free-threaded builds have several copies of the instructions of a function.
 COPIES = {"frame_copy": "interpreter_frame.tlbc_index", "code_copies": "code_object.co_tlbc"}
-# In no table, and the same in each build of a version.
+# In no table, but the same in each build of a version.
 FIXED = {
     "cframe_frame": "offsetof(_PyCFrame, current_frame)",
     "object_frame": "offsetof(PyFrameObject, f_frame) - sizeof(PyObject)",
     "text_wide": "sizeof(PyCompactUnicodeObject) - sizeof(PyASCIIObject)",
     "signals_due": "offsetof(_PyRuntimeState, ceval.signals_pending)",
 }
-# Instead of the last: the signals are one bit of it, of the main thread.
+# Instead of signals_due: a thread's word in which one bit, of the main thread, is for signals.
 THREAD_SIGNALS = {"thread_due": "offsetof(PyThreadState, eval_breaker)"}
 
 PROGRAM = """
@@ -87,7 +87,7 @@ of such offsets at the beginning of ``_PyRuntime`` (PEP 768): ``PLACES`` are off
 
 
 def version_of(include: Path) -> tuple[int, int]:
-    """Return which Python some headers are of."""
+    """Return the Python version of some headers."""
     numbers = dict(
         line.split()[1:3]
         for line in (include / "patchlevel.h").read_text().splitlines()
@@ -97,7 +97,7 @@ def version_of(include: Path) -> tuple[int, int]:
 
 
 def distances(version: tuple[int, int]) -> dict[str, str]:
-    """Return the expressions in C for DISTANCES or PLACES."""
+    """Return the C expressions for DISTANCES or PLACES."""
     if version < OWN_TABLE:
         return {
             name: SIZES.get(name) or f"offsetof({structure})"
@@ -111,7 +111,7 @@ def distances(version: tuple[int, int]) -> dict[str, str]:
 
 
 def fixed(version: tuple[int, int]) -> dict[str, str]:
-    """Return the expressions in C for FIXED."""
+    """Return the C expressions for FIXED."""
     values = dict(FIXED)
     if version >= OWN_TABLE:
         del values["cframe_frame"], values["signals_due"]
@@ -124,19 +124,19 @@ def fixed(version: tuple[int, int]) -> dict[str, str]:
 
 
 def run(include: Path, expressions: dict[str, str]) -> str:
-    """Return what a program prints that knows the headers."""
+    """Return the output of a program that is compiled with the headers."""
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "tables.c"), Path(folder, "tables")
         lines = "\n".join(f'    put("{name}", {value});' for name, value in expressions.items())
         source.write_text(f"{PROGRAM}{lines}\n    return 0;\n}}\n")
-        # Debian has pyconfig.h below the folder above.
+        # Debian has pyconfig.h in the folder above.
         folders = [f"-I{include}", f"-I{include}/internal", f"-I{include.parent}"]
         subprocess.run(["gcc", *folders, "-o", program, source], check=True)
         return subprocess.run([program], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main(target: Path, includes: list[Path]) -> None:
-    """Write the tables of all versions whose headers are given."""
+    """Write the tables of all versions for which there are headers."""
     found = {version_of(include): include for include in includes}
     written = HEAD
     for name, of, wanted in (

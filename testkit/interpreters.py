@@ -1,4 +1,4 @@
-"""The Pythons that are at hand: this one, the system's, and those that pyenv has."""
+"""The installed Pythons: this one, the system's, and those of pyenv."""
 
 import glob
 import os
@@ -8,7 +8,7 @@ ASK = "import sys; print(sys.executable, '%d.%d.%d' % sys.version_info[:3])"
 
 
 def at_hand() -> dict[str, str]:
-    """Return the path of each Python from 3.11 on, by its version; of two alike the first."""
+    """Return the path of each Python from 3.11 on, by version; the first of several."""
     pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
     candidates = ["python3", *sorted(glob.glob("/usr/bin/python3.[0-9]*[0-9]"))]
     candidates += sorted(glob.glob(f"{pyenv}/versions/3.*/bin/python3"))

@@ -1,4 +1,4 @@
-"""What tests are run with."""
+"""Parameters of tests."""
 
 import pytest
 

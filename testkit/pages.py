@@ -1,4 +1,4 @@
-"""Pages of which a command writes a part: it stands between two comments, the rest is prose."""
+"""Pages of which a command writes a part: the part between two comments."""
 
 import re
 import sys
@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 def put(page: Path, name: str, text: str) -> None:
-    """Put a text into a page, in place of the one that is there.
+    """Replace the text between the comments of a page.
 
     Args:
         page: the page.
-        name: what the comments call it.
+        name: the name in the comments.
         text: whole lines.
 
     Raises:
-        SystemExit: the page does not have the comments.
+        SystemExit: the page does not have these comments.
     """
     marks = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, begin, rest = page.read_text().partition(marks[0])
@@ -27,5 +27,5 @@ def put(page: Path, name: str, text: str) -> None:
 
 
 def cell(text: str, folders: re.Pattern[str]) -> str:
-    """Return a text for a cell of a table, without folders that say nothing there."""
+    """Return a text for a cell of a table, without folders that do not matter there."""
     return folders.sub("", text).replace("|", "\\|").replace("<", "\\<")

@@ -1,18 +1,18 @@
-"""Pipes that take nothing more."""
+"""Full pipes."""
 
 import contextlib
 import os
 
 
 def full_pipe() -> tuple[int, int]:
-    """Return a pipe that nobody reads and that takes nothing more."""
+    """Return a full pipe that no process reads."""
     reader, writer = os.pipe()
     fill(writer)
     return reader, writer
 
 
 def fill(writer: int) -> None:
-    """Write to a pipe until it takes nothing more, not one byte."""
+    """Write to a pipe until it does not take one byte more."""
     os.set_blocking(writer, False)
     for size in (4096, 1):
         with contextlib.suppress(BlockingIOError):

@@ -1,4 +1,4 @@
-"""Programs to run: victims, in Python and in C, and those that are installed."""
+"""Programs to run: victims, in Python and in C, and installed ones."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 PYINIT = os.path.join(sysconfig.get_path("scripts"), "pyinit")
 REHEARSE = os.path.join(sysconfig.get_path("scripts"), "pyinit-rehearse")
 PYTHON = (sys.executable, "-IS")
-INSTALLED = (sys.executable, "-P", "-c")  # lines that import the pyinit that is installed
+INSTALLED = (sys.executable, "-P", "-c")  # runs lines that import the installed pyinit
 ROOT_DIRECTORY = Path(__file__).parent.parent
 VICTIMS = ROOT_DIRECTORY / "tests" / "victims"
 
@@ -23,7 +23,7 @@ def victim(name: str, *arguments: object) -> list[str]:
 
 
 def run_module(name: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command behind a target of the Makefile, such as `trials.soak`."""
+    """Run the module of a target of the Makefile, such as `trials.soak`."""
     return subprocess.run(
         [sys.executable, "-m", name, *map(str, arguments)],
         check=False,
@@ -35,7 +35,7 @@ def run_module(name: str, *arguments: object, **variables: str) -> subprocess.Co
 
 
 def filled(words: Iterable[str], places: Mapping[str, str]) -> list[str]:
-    """Return words with what stands for something else replaced, such as FOLDER by a path."""
+    """Return words in which names such as FOLDER are replaced by their values."""
     pattern = re.compile("|".join(places))
     return [pattern.sub(lambda found: places[found[0]], word) for word in words]
 
@@ -49,7 +49,7 @@ def compile_c(source: Path, folder: Path, *options: str) -> Path:
 
 
 def tool(name: str) -> str:
-    """Return the path of a program, /usr/sbin included."""
+    """Return the path of a program, also from /usr/sbin."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
     assert found, f"{name} is not installed; make test installs it"
     return found

@@ -1,6 +1,6 @@
-"""How this machine reaches the package registries, for file systems that shall reach them as well.
+"""How this machine reaches the package registries, for file systems that need them as well.
 
-Proxy, index and certificates; Debian's mirrors only where the release is this machine's own.
+Proxy, index and certificates; Debian's mirrors only if the release is that of this machine.
 """
 
 import io
@@ -22,20 +22,20 @@ def output_of(*command: str) -> str:
 
 
 def apt_sources() -> list[str]:
-    """Return the files that tell this machine where packages are."""
+    """Return the files that say where this machine gets packages."""
     found = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").iterdir())]
     return [str(path) for path in found if path.suffix in {".list", ".sources"} and path.exists()]
 
 
 def apt_options() -> list[str]:
-    """Return how this machine reaches them, as `Acquire::http::Proxy "...";`."""
+    """Return the apt settings of this machine, such as `Acquire::http::Proxy "...";`."""
     dumped = output_of("apt-config", "dump", "--no-empty").splitlines()
-    others = ("Acquire::IndexTargets::", "Acquire::Changelogs::")  # as they are everywhere
+    others = ("Acquire::IndexTargets::", "Acquire::Changelogs::")  # the same everywhere
     return [line for line in dumped if line.startswith("Acquire::") and not line.startswith(others)]
 
 
 def index_options() -> dict[str, str]:
-    """Return the settings by which pip reaches the index here, files and folders left out."""
+    """Return the settings of pip for the index, without files and folders."""
     options = {"cert": str(CERTIFICATES)} if CERTIFICATES.exists() else {}
     for line in output_of(sys.executable, "-m", "pip", "config", "list").splitlines():
         name, _, value = line.partition("=")
@@ -48,13 +48,13 @@ def index_options() -> dict[str, str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the same for uv, which reads no pip.conf."""
+    """Return the same for uv, which does not read pip.conf."""
     options = index_options()
     return {name: options[option] for name, option in UV_SETTINGS.items() if option in options}
 
 
 def files() -> dict[str, bytes]:
-    """Return what is put into the image of this machine's own settings."""
+    """Return the settings of this machine that an image needs."""
     options = "".join(f"{option} = {value}\n" for option, value in index_options().items())
     found = {"etc/pip.conf": f"[global]\n{options}".encode()}
     if CERTIFICATES.exists():

@@ -1,8 +1,8 @@
-"""Make root file systems of Debian releases, and run commands in them; takes root and mmdebstrap.
+"""Make root file systems of Debian releases and run commands in them; needs root and mmdebstrap.
 
 Usage: python3 -m testkit.roots NAME COMMAND [ARGUMENT]...
 
-A file system lies below .venv/roots and is made once, unless what it is made of has changed.
+A file system is below .venv/roots, and is made once, unless its description has changed.
 """
 
 import os
@@ -21,7 +21,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Root(NamedTuple):
-    """What a root file system is made of."""
+    """The description of a root file system."""
 
     suite: str
     packages: tuple[str, ...]
@@ -31,16 +31,16 @@ class Root(NamedTuple):
 
 
 KNOWN = {
-    # Where `make run` starts from: a fresh Debian with git and make.
+    # Where `make run` begins: a fresh Debian with git and make.
     "trixie": Root("trixie", ("ca-certificates", "git", "make")),
     "sid": Root("sid", ("ca-certificates", "git", "make")),
-    # As the official slim images: pip may write, there is no compiler. Nor is there libcap.so.2.
+    # Like the official slim images: pip may write, and there is neither a compiler nor libcap.so.2.
     "bare": Root(
         "bookworm",
         ("python3", "python3-pip"),
         ('rm "$1"/usr/lib/*/libcap.so.2* "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED',),
     ),
-    # What the tests need, and what unpacks Alpine and compiles for its C library: trials/musl.
+    # What the tests need, and what unpacks Alpine and compiles for its C library: trials/platforms.
     "musl": Root(
         "bookworm",
         (
@@ -49,7 +49,7 @@ KNOWN = {
             "qemu-utils", "strace", "tini", "unzip", "valgrind",
         ),
     ),
-    # Nothing is configured, which an emulator would take minutes for: see trials/platforms.
+    # Nothing is configured, because an emulator needs minutes for that: see trials/platforms.
     "arm64": Root(
         "trixie",
         ("base-files", "coreutils", "dash", "mount", "python3-prctl", "python3-structlog"),
@@ -60,7 +60,7 @@ KNOWN = {
 
 
 def make(name: str) -> Path:
-    """Return the directory of a root file system of ``KNOWN``; it is made where it is not there."""
+    """Return the directory of a root file system of ``KNOWN``; make it if it is missing."""
     root = KNOWN[name]
     directory, made = ROOTS / name, ROOTS / f"{name}.made"
     if made.exists() and made.read_text() == repr(root):
@@ -73,11 +73,11 @@ def make(name: str) -> Path:
     command = ["mmdebstrap", "--quiet", "--mode=root", f"--variant={root.variant}"]
     command += [f"--include={','.join(root.packages)}"]
     command += [f"--architectures={root.architecture}"] if root.architecture else []
-    # A snapshot of a release that goes on says that it is too old; apt is not told to worry.
+    # A snapshot of a release that changes is soon too old for apt, which is told not to check that.
     options = ('Apt::Install-Recommends "false";', 'Acquire::Check-Valid-Until "false";')
     command += [f"--aptopt={line}" for line in (*options, *registries.apt_options())]
     command += [f"--dpkgopt=path-exclude=/usr/share/{left_out}/*" for left_out in LEFT_OUT]
-    command += ["--dpkgopt=force-unsafe-io"]  # what is lost with the machine's power is made anew
+    command += ["--dpkgopt=force-unsafe-io"]  # after a power cut it is made again
     command += [f"--customize-hook={hook}" for hook in (f"tar-in {settings} /", *root.hooks)]
     subprocess.run([*command, root.suite, str(directory)], check=True)
     settings.unlink()
@@ -86,13 +86,13 @@ def make(name: str) -> Path:
 
 
 def entering(directory: Path, *command: object, as_init: bool = False) -> list[str]:
-    """Return the command that runs another in a root file system, with namespaces of its own.
+    """Return a prefix that runs a command in a root file system, with namespaces of its own.
 
-    PID 1 there is `sh`, or the command itself, and the kernel ends all that is left with it. /proc
-    is the new namespace's; /dev, /sys and the network are the machine's, but for shared memory.
+    PID 1 is `sh`, or the command itself, and with it the kernel ends all others. /proc is that of
+    the new namespace; /dev, /sys and the network are those of the machine, except shared memory.
     """
-    # Not chroot: in one no user namespace can be made, `unshare --mount-proc` wants a mount, and a
-    # process that enters the namespaces later, as nsenter(1) does, would be outside of it.
+    # Not chroot: in one no user namespace can be made, `unshare --mount-proc` needs a mount point,
+    # and a process that enters the namespaces later, as nsenter(1) does, would be outside it.
     mounts = (
         'mount --bind "$0" "$0"; cd "$0"; '
         "mount --rbind /dev dev; mount --rbind /sys sys; mount -t proc proc proc; "
@@ -105,9 +105,9 @@ def entering(directory: Path, *command: object, as_init: bool = False) -> list[s
 
 
 def copy_tree(directory: Path) -> None:
-    """Put this tree, without what git ignores, into a root file system, as /pyinit.
+    """Copy this tree, without what git ignores, to /pyinit in a root file system.
 
-    What make has installed there stays, so that a second run is quick.
+    What make has installed there stays, so that a second run is fast.
     """
     copy = directory / "pyinit"
     for old in copy.iterdir() if copy.exists() else ():
@@ -120,13 +120,13 @@ def copy_tree(directory: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Return what a shell has after a login there; this machine's own is about its own files."""
+    """Return the environment of a shell after a login there, without that of this machine."""
     proxies = {name: text for name, text in os.environ.items() if name.lower().endswith("_proxy")}
     return {"HOME": "/root", "LANG": "C.UTF-8", "PATH": PATH, **proxies}
 
 
 def main(name: str, command: list[str]) -> None:
-    """Become a command in a root file system, with a copy of this tree as its directory."""
+    """Exec a command in a root file system, in the directory of a copy of this tree."""
     directory = make(name)
     copy_tree(directory)
     os.chdir("/")

@@ -17,7 +17,7 @@ from testkit.processes import descendants, only_child
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What is left of a run."""
+    """The outcome of a run."""
 
     code: int
     out: str
@@ -25,7 +25,7 @@ class Result:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The events of a run whose stderr holds nothing but JSON lines."""
+        """The events of a run; its stderr must hold nothing but JSON lines."""
         return [json.loads(line) for line in self.err.splitlines()]
 
     def named(self, event: str) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ class Result:
 
 
 class Run:
-    """A pyinit that runs, with a workload below it."""
+    """A running pyinit, with a workload below it."""
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class Run:
         namespace: bool,
         **popen: Any,  # noqa: ANN401 - as Popen's
     ) -> None:
-        """Start it; its workload tells when it is ready."""
-        popen.setdefault("bufsize", 0)  # what is read ahead would be lost to communicate()
+        """Start it; its workload reports when it is ready."""
+        popen.setdefault("bufsize", 0)  # communicate() would not get what was read ahead
         popen.setdefault("stdin", subprocess.DEVNULL)
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
-        # Without a terminal, whatever the tests are run from; those about one make their own.
+        # Without the terminal of the tests; tests about terminals make their own.
         popen.setdefault("start_new_session", "process_group" not in popen)
         self.process: subprocess.Popen[bytes] = subprocess.Popen(command, **popen)
         self.namespace = namespace
@@ -58,7 +58,7 @@ class Run:
 
     @property
     def init(self) -> int:
-        """The pid of pyinit as seen from here; known once the workload told that it is ready."""
+        """The pid of pyinit in this namespace; known once the workload is ready."""
         if not self._init:
             self._init = only_child(self.process.pid)
         return self._init
@@ -83,16 +83,16 @@ class Run:
         return int(found[1])
 
     def send(self, signum: int) -> None:
-        """Send a signal to pyinit from out here."""
+        """Send a signal to pyinit, from outside."""
         os.kill(self.init, signum)
 
     def inside(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in pyinit's namespaces, as `docker exec` would."""
+        """Run a command in pyinit's namespaces, as `docker exec` does."""
         enter = self._entering(command)
         return subprocess.run(enter, check=True, capture_output=True, text=True)
 
     def enter(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command in pyinit's namespaces and talk to it; its parent is outside of them."""
+        """Start a command in pyinit's namespaces and talk to it; its parent is outside them."""
         guest = subprocess.Popen(
             self._entering(command),
             stdin=subprocess.PIPE,
@@ -107,7 +107,7 @@ class Run:
         return (*ENTER, "--target", str(self.init), *command)
 
     def finish(self, data: bytes | None = None, timeout: float | None = None) -> Result:
-        """Wait until all that hold stdout and stderr are gone; return what they wrote."""
+        """Wait until stdout and stderr are closed by all processes; return what they wrote."""
         if self._result is None:
             written = self.process.communicate(data, timeout)
             out, err = ((text or b"").decode(errors="surrogateescape") for text in written)
@@ -120,12 +120,12 @@ class Run:
         return self.finish()
 
     def close_stdin(self) -> None:
-        """Let the other end see the end of its input."""
+        """Close the input of the workload."""
         _open(self.process.stdin).close()
         self.process.stdin = None
 
     def kill(self) -> Result:
-        """End it all, whatever state it is in; fail where something got away."""
+        """Kill all of it; fail if a process got away."""
         if self._result is None:
             for pid in (self.process.pid, *descendants(self.process.pid)):
                 with contextlib.suppress(ProcessLookupError):
@@ -148,13 +148,13 @@ def command_line(
     wrap: Iterable[str] = (),
     namespace: bool = True,
 ) -> list[str]:
-    """Return what starts pyinit: unshare, `wrap` (as `env -i`), pyinit, each exec'ing the next."""
+    """Return the command that starts pyinit: unshare, `wrap` (such as `env -i`), pyinit."""
     prefix = UNSHARE if namespace else ()
     return [*prefix, *wrap, programs.PYINIT, *options, "--", *command]
 
 
 def import_that_exits(name: str) -> str:
-    """Return the lines, for `sabotage`, that have the import of a module raise SystemExit."""
+    """Return lines, for `sabotage`, that make the import of a module raise SystemExit."""
     return f"""
 import builtins
 real = builtins.__import__

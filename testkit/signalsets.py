@@ -4,16 +4,16 @@ import signal
 
 from testkit.programs import PYTHON
 
-OF_C_LIBRARY = set(range(32, signal.SIGRTMIN))  # it keeps them for its threads; musl has 34, too
+OF_C_LIBRARY = set(range(32, signal.SIGRTMIN))  # it uses them for its threads; musl also uses 34
 
-# Those that can be blocked, passed on and told apart: not KILL and STOP, which nobody can block,
-# nor CHLD, which is init's own.
+# Signals that can be blocked, forwarded and told apart: without KILL and STOP, which cannot be
+# blocked, and CHLD, which is for the init itself.
 FORWARDED = sorted(
     set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD} - OF_C_LIBRARY
 )
 
 
-# Blocks all and has some pending, then becomes the command that follows.
+# Blocks all signals, makes some pending, and execs the command that follows.
 PENDING = """
 import _signal, os, sys
 _signal.pthread_sigmask(_signal.SIG_BLOCK, _signal.valid_signals())
@@ -24,7 +24,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 def pending(*numbers: int) -> list[str]:
-    """Return the command that runs another one with these signals pending and all blocked."""
+    """Return a prefix that runs a command with these signals pending and all signals blocked."""
     return [*PYTHON, "-c", PENDING, ",".join(str(int(number)) for number in numbers)]
 
 

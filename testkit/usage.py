@@ -15,18 +15,18 @@ def settle(pid: int) -> None:
 
 
 def cpu_ns(pid: int) -> int:
-    """Return the processor time of a process, of all its threads but of none of its children."""
+    """Return the CPU time of a process, with all its threads but without its children."""
     return time.clock_gettime_ns(~pid << 3 | 2)  # as clock_getcpuclockid(3)
 
 
 def ticks(pid: int) -> int:
-    """Return the same as /proc has it."""
+    """Return the CPU time as /proc shows it."""
     fields = stat(pid)
     return int(fields[11]) + int(fields[12])
 
 
 def wakeups(pid: int) -> int:
-    """Return how often a process gave up the processor to wait, all its threads together."""
+    """Return how often all threads of a process gave up the processor to wait."""
     return sum(int(status(task)["voluntary_ctxt_switches"]) for task in _tasks(pid))
 
 
@@ -37,5 +37,5 @@ def memory_kib(pid: int) -> dict[str, int]:
 
 
 def _tasks(pid: int) -> Iterator[str]:
-    """Yield where the threads of a process are, below /proc."""
+    """Yield the paths of the threads of a process in /proc."""
     return (f"{pid}/task/{thread}" for thread in os.listdir(f"/proc/{pid}/task"))

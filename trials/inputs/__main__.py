@@ -33,7 +33,7 @@ FITS = {
 def main() -> int:
     """Run what the command line asks for; return 1 if an outcome was wrong."""
     words = arguments()
-    print(f"seed {words.seed}: --cases {words.cases} --seed {words.seed} repeats it", flush=True)
+    print(f"seed {words.seed}: --cases {words.cases} --seed {words.seed} does it again", flush=True)
     os.environ.update(LC_ALL="C.UTF-8")  # as the words are made
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder))
