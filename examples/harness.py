@@ -1,4 +1,4 @@
-"""Run a command with a time limit and tell what became of it, as an evaluation harness has to.
+"""Run a command with a time limit and report how it ended, as an evaluation harness does.
 
 Usage: harness.py SECONDS COMMAND [ARGUMENT]...
 """
@@ -10,22 +10,22 @@ import sys
 from collections.abc import Sequence
 
 LEFTOVERS = 99
-# The command's stderr goes to its stdout, so that on stderr there are pyinit's JSON lines alone.
+# The command's stderr goes to its stdout, so that stderr has only the JSON lines of pyinit.
 MERGED = ("sh", "-c", 'exec "$@" 2>&1', "sh")
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a command."""
+    """How a command ended."""
 
     verdict: str  # exited, timed out, left processes behind, out of memory or killed
     code: int
     output: bytes
-    messages: list[str]  # what pyinit says of it
+    messages: list[str]  # what pyinit says about it
 
 
 def run(command: Sequence[str], seconds: float) -> Outcome:
-    """Run a command for so many seconds at most; when this returns, nothing of it is left."""
+    """Run a command for at most so many seconds; when this returns, no process of it is left."""
     done = subprocess.run(
         [
             "pyinit",
@@ -34,11 +34,11 @@ def run(command: Sequence[str], seconds: float) -> Outcome:
             *("--drain", "2"),
             *("--leftovers", str(LEFTOVERS)),
             *("--log-format", "json"),
-            *("-p", "TERM"),  # where the harness is killed, the command has to stop, too
+            *("-p", "TERM"),  # if the harness is killed, stop the command as well
             *("--", *MERGED, *command),
         ],
         check=False,
-        stdin=subprocess.DEVNULL,  # or it reads what is meant for the harness
+        stdin=subprocess.DEVNULL,  # otherwise it would read the harness's input
         capture_output=True,
     )
     events = [json.loads(line) for line in done.stderr.splitlines()]
@@ -47,7 +47,7 @@ def run(command: Sequence[str], seconds: float) -> Outcome:
 
 
 def verdict(events: list[dict[str, object]]) -> str:
-    """Tell from pyinit's events, since a command may exit with 124, 137 or 99 by itself."""
+    """Return how it ended, from pyinit's events: a command may exit with 124 or 137 by itself."""
     by_name = {event["event"]: event for event in events}
     ended = by_name.get("child_exited", {})
     if "timed_out" in by_name:

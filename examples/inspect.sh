@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run a program as PID 1 of a PID namespace and ask `pyinit --inspect` in there what it does with signals.
+# Run a program as PID 1 of a PID namespace, and run `pyinit --inspect` there to see what it does with signals.
 # Usage: inspect.sh bash|c|gunicorn|nginx|node|postgres|pyinit [OPTION OF INSPECT]...
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -10,7 +10,7 @@ folder=$(mktemp -d)
 as_user=() # postgres does not run as root
 enter=(nsenter --pid --mount)
 unshare=(unshare --pid --fork --mount-proc)
-if [[ $EUID != 0 ]]; then # in a user namespace of one's own one may make the others
+if [[ $EUID != 0 ]]; then # in a user namespace, any user may create the others
     unshare=(unshare --user --map-root-user --pid --fork --mount-proc)
     as_user=(unshare --user --map-user=1000 --map-group=1000)
 elif [[ $program == postgres ]]; then
@@ -29,7 +29,7 @@ case $program in
     gunicorn)
         printf 'def app(environ, start):\n    start("200 OK", [])\n    return []\n' >"$folder/wsgi.py"
         command=(gunicorn --chdir "$folder" --bind "unix:$folder/http" wsgi:app) ready="Booting worker"
-        if [[ $(gunicorn --help) == *--no-control-socket* ]]; then # a thread begun later: that blocks all for a moment
+        if [[ $(gunicorn --help) == *--no-control-socket* ]]; then # without a thread that starts later, and blocks all signals for a moment
             command+=(--no-control-socket)
         fi
         ;;
@@ -52,24 +52,24 @@ case $program in
         ready="ready to accept connections"
         ;;
     pyinit) command=(pyinit -- bash -c 'echo ready; exec sleep infinity') ready=ready ;;
-    *) echo "inspect.sh: there is no $program here, only bash, c, gunicorn, nginx, node, postgres, pyinit" >&2 && exit 1 ;;
+    *) echo "inspect.sh: unknown program $program: choose bash, c, gunicorn, nginx, node, postgres or pyinit" >&2 && exit 1 ;;
 esac
 
-# Bash 5.3 has what runs in a substitution ignore SIGINT and SIGQUIT, as what runs in the background.
+# In Bash 5.3, a command in a substitution ignores SIGINT and SIGQUIT, as one in the background does.
 exec {output}< <(exec env --default-signal=INT,QUIT "${unshare[@]}" "${command[@]}" 2>&1)
 outside=$!
-if [[ $EUID != 0 ]]; then # the user namespace that owns the others, which postgres has left
+if [[ $EUID != 0 ]]; then # the user namespace that owns the others; postgres is in one below it
     enter=(command -p nsenter "--user=/proc/$outside/ns/user" --preserve-credentials --pid --mount)
 fi
 end() {
-    pkill --signal KILL --parent "$outside" || true # with its PID 1 all of the namespace goes
+    pkill --signal KILL --parent "$outside" || true # this kills PID 1 and so the whole namespace
     cat <&"$output" >/dev/null
     rm -rf "$folder"
 }
 trap end EXIT
 until [[ ${line-} == *"$ready"* ]]; do
-    read -r -t 60 -u "$output" line || { echo "inspect.sh: $program did not get ready: ${line-}" >&2 && exit 1; }
+    read -r -t 60 -u "$output" line || { echo "inspect.sh: $program did not become ready: ${line-}" >&2 && exit 1; }
 done
 init=$(pgrep --parent "$outside")
-until [[ $(ps -o stat= -p "$init") == S* ]]; do :; done # it waits for what comes
+until [[ $(ps -o stat= -p "$init") == S* ]]; do :; done # it has finished its start
 "${enter[@]}" --target "$init" pyinit --inspect "$@"

@@ -1,8 +1,8 @@
-"""Leave 60 blocks of shared memory to multiprocessing's resource tracker: SIGKILL ends the program.
+"""Leave 60 blocks of shared memory to multiprocessing's resource tracker, and exit by SIGKILL.
 
 Usage: shared_memory.py [NAME]
 
-A worker still runs then, as in a pool. The blocks are called NAME-0, NAME-1 and so on.
+A worker is still running then, as in a pool. The names of the blocks are NAME-0, NAME-1 and so on.
 """
 
 import multiprocessing
@@ -14,7 +14,7 @@ from multiprocessing.shared_memory import SharedMemory
 
 
 def work(ready: Connection) -> None:
-    """Say that the worker has begun, and wait until something ends it."""
+    """Report that the worker has started, and wait until a signal ends it."""
     ready.send("ready")
     while True:
         signal.pause()
@@ -29,4 +29,4 @@ if __name__ == "__main__":
     here.recv()
     print(f"ready (pid: {os.getpid()})", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
-    signal.pause()  # the kernel drops that SIGKILL for a PID 1: only one from outside ends it
+    signal.pause()  # only reached as PID 1, for which the kernel drops a SIGKILL from inside

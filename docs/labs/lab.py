@@ -1,7 +1,7 @@
-"""What the labs share: programs one talks to, and a PID 1 in a namespace of its own.
+"""What the labs share: programs that read and print lines, and a PID 1 in a namespace of its own.
 
-A lab leaves nothing behind, whether it comes to its end, fails or is interrupted: what it started
-is killed with it, and what it compiled lies in a temporary folder.
+A lab leaves nothing behind, even if it fails or is interrupted: the processes that it has started
+are killed with it, and what it has compiled is in a temporary folder.
 """
 
 import contextlib
@@ -23,19 +23,19 @@ from testkit.namespaces import ENTER, USER
 from testkit.processes import children
 from testkit.programs import compile_c
 
-SECONDS = 60  # for a whole lab, which takes a few: what was not seen by then does not come
+SECONDS = 60  # for a whole lab, which takes a few
 INTERRUPTIONS = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 
 UNSHARE = ("unshare", *USER, "--pid")
 OUTSIDE = (sys.executable, "-IS", str(Path(__file__).with_name("outside.py")))
-TIED = ("setpriv", "--pdeathsig", "KILL", "--")  # should the lab itself get SIGKILL
+TIED = ("setpriv", "--pdeathsig", "KILL", "--")  # in case the lab gets SIGKILL
 
 
 class Program:
-    """A program of a lab, talked to by lines."""
+    """A program of a lab, which reads and prints lines."""
 
     def __init__(self, command: tuple[str, ...], **popen: Any) -> None:  # noqa: ANN401 - as Popen's
-        """Start it, in a session of its own: what is meant for the lab's terminal is not for it."""
+        """Start it in a session of its own, so that it gets no signal of the lab's terminal."""
         how: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         how |= {"start_new_session": "process_group" not in popen, "preexec_fn": unblock}
         self._process: subprocess.Popen[str] = subprocess.Popen(
@@ -46,17 +46,17 @@ class Program:
         self.pid = self._process.pid
 
     def tell(self, line: str) -> None:
-        """Give it a line to read, if it is still there to read it."""
+        """Write a line to its stdin, if it is still there."""
         with contextlib.suppress(BrokenPipeError):
             self._input.write(f"{line}\n")
             self._input.flush()
 
     def hear(self) -> str:
-        """Wait for a line that it prints; an empty one where there is none to come."""
+        """Wait for a line that it prints; return an empty one at the end of its output."""
         return self._output.readline().rstrip("\n")
 
     def answers(self) -> bool:
-        """Tell whether it goes on: a program in Python may print one line before a handler runs."""
+        """Tell whether it still runs. Two lines: Python may print one before a handler runs."""
         for line in ("are you there?", "are you still there?"):
             self.tell(line)
             if self.hear() != line:
@@ -64,15 +64,15 @@ class Program:
         return True
 
     def rest(self) -> str:
-        """Wait until all that could print have gone, and return what they printed."""
+        """Wait for the end of its output, and return it."""
         return self._output.read()
 
     def wait(self) -> int:
-        """Wait for its end; return its code, or -N where signal N killed it."""
+        """Wait for its end; return its code, or -N if signal N killed it."""
         return self._process.wait()
 
     def end(self) -> None:
-        """End it, whatever state it is in."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._input, self._output):
@@ -81,10 +81,10 @@ class Program:
 
 
 class Init(Program):
-    """A program that is PID 1 of a PID namespace; `wait` returns how that ended.
+    """A program that is PID 1 of a PID namespace; `wait` returns how it ended.
 
     Attributes:
-        init: its pid out here; 0 if it ended as soon as it was ready.
+        init: its pid outside the namespace; 0 if it ended as soon as it was ready.
     """
 
     def __init__(self, command: tuple[str, ...], **popen: Any) -> None:  # noqa: ANN401 - as Popen's
@@ -99,16 +99,16 @@ class Init(Program):
         self.init = next(iter(children(self.pid)), 0)
 
     def settle(self) -> None:
-        """Wait until no signal is left for it to take or to act upon.
+        """Wait until it has taken all of its signals.
 
-        One that waits in sigtimedwait has SigBlk 0 while it does; docs/labs/sigcgt says why.
+        While a process waits in sigtimedwait, its SigBlk is 0; docs/labs/sigcgt says why.
         """
         until(lambda: not any(bitmap(self.init, name) for name in ("SigPnd", "ShdPnd", "SigBlk")))
 
     def end(self) -> None:
-        """End it and with it its namespace: it is gone when its parent is, which ends with it."""
+        """Kill it and its namespace. Its parent, which this waits for, ends after it."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGSTOP)  # or it might fork right now
+            self._process.send_signal(signal.SIGSTOP)  # so that it does not fork right now
             os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             for init in children(self.pid):
                 os.kill(init, signal.SIGKILL)
@@ -118,7 +118,7 @@ class Init(Program):
 
 
 class Lab:
-    """A run of a lab: all that is to be gone when it is over."""
+    """A run of a lab, with everything that must be gone at its end."""
 
     def __init__(self, script: str) -> None:
         """Take the lab's own folder from the path of its script."""
@@ -126,12 +126,12 @@ class Lab:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Begin: be interrupted in order, and do not wait for ever."""
+        """Begin: handle interruptions, and set a time limit."""
         for signum in (*INTERRUPTIONS, signal.SIGALRM):
             signal.signal(signum, leave)
         signal.alarm(SECONDS)
         if not shutil.which("pyinit"):
-            fail(f"pyinit is not in PATH, use: make lab LAB={self._folder.name}")
+            fail(f"pyinit is not in PATH: run make lab LAB={self._folder.name}")
         os.environ["LC_ALL"] = "C.UTF-8"
         self.scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         return self
@@ -142,7 +142,7 @@ class Lab:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End all that was started."""
+        """Kill everything that was started."""
         for signum in (*INTERRUPTIONS, signal.SIGALRM):
             signal.signal(signum, signal.SIG_IGN)
         self._stack.__exit__(kind, error, trace)
@@ -153,7 +153,7 @@ class Lab:
 
     def compiled(self, name: str) -> str:
         """Compile a C program of the lab and return its path."""
-        with uninterrupted():  # gcc has children, and files
+        with uninterrupted():  # gcc has children and files
             return str(compile_c(self._folder / f"{name}.c", self.scratch))
 
     def start(self, *command: str, **popen: Any) -> Program:  # noqa: ANN401 - as Popen's
@@ -169,7 +169,7 @@ class Lab:
     def inside(self, init: Init, *command: str) -> str:
         """Run a command in the namespaces of an init, as `docker exec` does; return what it prints.
 
-        If it ends the namespace, it may die with it.
+        If it ends the namespace, it may be killed with it.
         """
         guest = self.start(*ENTER, "--target", str(init.init), *command)
         printed = guest.rest()
@@ -179,7 +179,7 @@ class Lab:
     def _start(
         self, kind: type[Program], command: tuple[str, ...], popen: dict[str, Any]
     ) -> Program:
-        with uninterrupted():  # or it would be nobody's to end
+        with uninterrupted():  # otherwise it might not be killed at the end
             program = kind(command, **popen)
             self._stack.callback(program.end)
         return program
@@ -187,7 +187,7 @@ class Lab:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let interruptions wait."""
+    """Delay interruptions."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     try:
         yield
@@ -196,12 +196,12 @@ def uninterrupted() -> Iterator[None]:
 
 
 def unblock() -> None:
-    """Take interruptions in a process that was forked while they had to wait."""
+    """Allow interruptions again in a process that was forked while they were delayed."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTIONS)
 
 
 def leave(signum: int, _frame: object) -> NoReturn:
-    """Be interrupted, or lose patience: all that was started is ended on the way out."""
+    """Exit on an interruption or after the time limit; on the way out everything is killed."""
     if signum == signal.SIGALRM:
-        fail(f"what should be seen was not seen in {SECONDS} seconds")
+        fail(f"it did not finish within {SECONDS} seconds")
     raise SystemExit(128 + signum)

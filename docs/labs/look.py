@@ -1,4 +1,4 @@
-"""What the labs see of processes, and how they say it."""
+"""What the labs read about processes, and how they print it."""
 
 import contextlib
 import os
@@ -10,35 +10,35 @@ from testkit.processes import status
 
 
 def fail(what: str) -> NoReturn:
-    """Leave with one line and code 1."""
+    """Exit with one line and code 1."""
     line = f"lab: {what}"
     raise SystemExit(line)
 
 
 def expect(wanted: object, seen: object) -> None:
-    """Fail if something was not seen as it should be."""
+    """Fail if something is not as expected."""
     if wanted != seen:
         fail(f"expected {wanted!r}, saw {seen!r}")
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Wait for what no event tells of; a process that is not there any more meets every one."""
+    """Wait until a condition is met, or its process is gone."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         while not condition():
             os.sched_yield()
 
 
 def bitmap(pid: int, name: str) -> int:
-    """Return a bitmap of signals out of /proc/PID/status."""
+    """Return a bitmap of signals from /proc/PID/status."""
     return int(status(pid)[name], 16)
 
 
 def names(mask: int) -> str:
-    """Return the signals of a bitmap, bit n-1 being signal n; the real-time ones by number."""
+    """Return the signals of a bitmap, whose bit n-1 is signal n; real-time signals as numbers."""
     known = {int(signum): signum.name for signum in signal.Signals}
     return " ".join(known.get(bit + 1, str(bit + 1)) for bit in range(64) if mask >> bit & 1)
 
 
 def outcome(code: int) -> str:
-    """Return in words how a program ended: its code, or by which signal."""
+    """Return in words how a program ended: its code, or the signal that killed it."""
     return f"code {code}" if code >= 0 else signal.Signals(-code).name

@@ -1,8 +1,8 @@
-"""Be the parent of a PID 1, out here, and end as it ends: with its code, or by its signal.
+"""Be the parent of a PID 1, outside its namespace, and end as it does: by its code or its signal.
 
-unshare --pid makes a namespace for the children of what it runs, which is this: the first child is
-PID 1. unshare --fork would be the parent itself, but util-linux 2.38 then turns a death by signal
-into code 1.
+unshare --pid makes a namespace for the children of the program that it runs, which is this one: its
+first child is PID 1. unshare --fork would do this as well, but with util-linux 2.38 it exits with 1
+if a signal has killed PID 1.
 """
 
 import os
@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 MOUNT_AND_BECOME = ("sh", "-c", 'mount -t proc proc /proc && exec "$@"', "sh")
-TIED = ("setpriv", "--pdeathsig", "KILL", "--")  # should this process get SIGKILL
+TIED = ("setpriv", "--pdeathsig", "KILL", "--")  # in case this process gets SIGKILL
 
 code = subprocess.call((*TIED, *MOUNT_AND_BECOME, *sys.argv[1:]))
 if code < 0:

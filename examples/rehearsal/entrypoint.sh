@@ -1,5 +1,5 @@
 #!/bin/sh
-# An entry point as many images have it: it starts helpers, and exits as soon as it is asked to.
+# An entry point like that of many images: it starts helpers, and exits as soon as SIGTERM comes.
 
 trap 'exit 0' TERM
 ./helper.py mailer 1 &

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""helper.py NAME SECONDS: when it is asked to stop, it needs some seconds to finish its work."""
+"""helper.py NAME SECONDS: after SIGTERM it needs some seconds to finish its work."""
 
 import signal
 import sys
@@ -10,9 +10,9 @@ name, seconds = sys.argv[1], float(sys.argv[2])
 
 
 def finish(*_: object) -> None:
-    """Do what is left to do."""
+    """Finish the work."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    time.sleep(seconds)  # the work in hand
+    time.sleep(seconds)  # the rest of the work
     print(f"{name}: finished", flush=True)
     sys.exit()
 

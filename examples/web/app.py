@@ -1,7 +1,7 @@
 """The server, for gunicorn.
 
 GET  /?seconds=3      answers after three seconds
-POST /jobs?seconds=3  leaves the worker a job of three seconds, answers with its number
+POST /jobs?seconds=3  adds a job of three seconds for the worker, answers with its number
 GET  /jobs/1          answers `waiting`, `running` or `done`
 """
 

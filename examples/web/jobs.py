@@ -1,4 +1,4 @@
-"""The queue between the server and the worker: a table in a file of SQLite."""
+"""The queue between the server and the worker: a table in an SQLite file."""
 
 import os
 import sqlite3
@@ -34,7 +34,7 @@ def state(number: int) -> str:
 
 
 def take(queue: sqlite3.Connection) -> tuple[int, float] | None:
-    """Mark the oldest job that waits as running; return its number and how long it takes."""
+    """Mark the oldest waiting job as running; return its number and how long it takes."""
     rows = queue.execute(
         "UPDATE jobs SET state = 'running' WHERE number ="
         " (SELECT min(number) FROM jobs WHERE state = 'waiting') RETURNING number, seconds"

@@ -1,6 +1,6 @@
-"""The worker: takes one job after another out of the queue, until SIGTERM comes.
+"""The worker: takes one job after another from the queue, until SIGTERM comes.
 
-SIGTERM is looked for between two jobs only, so the one in hand is always finished.
+It checks for SIGTERM only between two jobs, so the current job is always finished.
 """
 
 import signal

@@ -1,6 +1,6 @@
-/* Come into a PID namespace twice: while its init lives, and when it is dead.
+/* Add a process to a PID namespace twice: while it has its PID 1, and after PID 1 has exited.
  *
- * The open file of the namespace keeps it, so one can always enter; but a process there is none.
+ * The open file keeps the namespace, so it can always be entered; but at last fork fails there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,7 +21,7 @@ static void demand(int fine, const char *what)
     }
 }
 
-/* Fork, into whatever namespace is set for children. */
+/* Fork into the namespace that is set for children. */
 static void add(const char *when)
 {
     pid_t pid = fork();
@@ -43,7 +43,7 @@ int main(void)
 
     demand(own >= 0, "/proc/self/ns/pid");
     demand(unshare(CLONE_NEWPID) == 0, "unshare");
-    init = fork(); /* the first one in there */
+    init = fork(); /* the first process in it */
     demand(init >= 0, "fork");
     if (init == 0)
         for (;;)

@@ -1,8 +1,8 @@
 """An init in Python: answers every line. With the argument `go` it treats signals as Go does.
 
-A Go program begins with a handler for nearly every signal, its runtime's own. For SIGHUP, SIGINT
-and SIGTERM that one restores the default and sends the signal once more, so that the parent sees
-who killed the program; should the program survive that, it exits with 2 (dieFromSignal in
+The runtime of a Go program has a handler for nearly every signal. For SIGHUP, SIGINT and SIGTERM
+it restores the default and sends the signal again, so that the parent sees which signal killed the
+program. If that does not kill the program, it exits with 2 (dieFromSignal in
 src/runtime/signal_unix.go).
 """
 
@@ -15,7 +15,7 @@ LEFT_ALONE = {signal.SIGKILL, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, si
 
 
 def handle(signum, _frame):
-    """Do as Go's handler does."""
+    """Do the same as Go's handler."""
     if signum in DEADLY:
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)

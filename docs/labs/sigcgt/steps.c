@@ -1,4 +1,4 @@
-/* Get ready for SIGTERM in one of two ways, one step for each line of stdin.
+/* Prepare for SIGTERM in one of two ways, one step for each line of stdin.
  *
  *     steps handler   register a handler
  *     steps sigwait   block the signal, then wait for it: tini and pyinit work this way

@@ -1,4 +1,4 @@
-/* Try to catch, to ignore, to restore and to block SIGKILL and SIGSTOP; SIGTERM for comparison. */
+/* Try to handle, ignore, reset and block SIGKILL and SIGSTOP; SIGTERM for comparison. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>

@@ -1,10 +1,10 @@
-/* SIGTERM three times for the own process group: ignored, caught, and with its default. */
+/* Send SIGTERM to the own process group three times: ignored, handled, and with the default. */
 #include <signal.h>
 #include <stdio.h>
 
 static void catch_once(int signum)
 {
-    puts("caught"); /* fit for an exercise, but not for a program: signal-safety(7) */
+    puts("caught"); /* not safe in a real program: signal-safety(7) */
     signal(signum, SIG_DFL);
 }
 

@@ -1,4 +1,4 @@
-/* A parent with two workers. Each of the three says so when SIGTERM comes, and leaves. */
+/* A parent with two workers. Each of the three prints a line when SIGTERM comes, and exits. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* An init that starts a command, and waits for nobody. */
+/* An init that starts a command, and never waits for a process. */
 #include <unistd.h>
 
 int main(int argc, char **argv)

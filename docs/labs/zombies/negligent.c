@@ -1,4 +1,4 @@
-/* A parent that does not wait: three children die, and it leaves at the end of a line of stdin. */
+/* A parent that does not wait for its three children, and exits after a line of stdin. */
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@ int main(void)
 
         if (pid == 0)
             _exit(0);
-        waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT); /* see it dead, but do not reap it */
+        waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT); /* wait until it has exited, but do not reap it */
     }
     puts("ready");
     fflush(stdout);
