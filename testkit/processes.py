@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> bool:
-    """Wait for what no event reports, such as the reaping of a zombie; False if it does not come."""
+    """Wait for something without an event, such as a reaped zombie; False if it does not come."""
     end = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < end:
         os.sched_yield()

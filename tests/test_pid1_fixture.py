@@ -1,4 +1,4 @@
-"""The fixture `pid1`: what a user's tests have from it, run by a pytest of their own."""
+"""The fixture `pid1`: what a user's tests get from it, run by a pytest of their own."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from pyinit.rehearse.rehearsed import Program
 
 pytest_plugins = "pytester"
 
-# It runs until it is asked to stop, and holds the pipe that is named in the environment.
+# It runs until it is asked to stop, and holds the pipe that is in the environment.
 APP = "exec 9> ${HELD:-/dev/null}; trap 'exit 0' TERM; sh -c 'echo ready; exec sleep 99' & wait"
 STUBBORN = "exec 9> ${HELD:-/dev/null}; trap '' TERM; echo ready; while :; do sleep 9; done"
 BEGIN = f"""
@@ -28,7 +28,7 @@ AS_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 @pytest.fixture
 def held(tmp_path, monkeypatch):
-    """Return the end of a pipe that ends when all are gone that were started by a test."""
+    """Return the end of a pipe that ends when all processes of a test have ended."""
     path = tmp_path / "held"
     os.mkfifo(path)
     monkeypatch.setenv("HELD", str(path))
@@ -69,14 +69,14 @@ def test_stop(pid1):
     ("wrap", "options"), [((), ("-n", "2")), (AS_USER, ())], ids=["xdist", "user"]
 )
 def test_graceful_stop(tried, wrap, options):
-    """It passes, under xdist and without root as well."""
+    """It passes, also under xdist and without root."""
     lines = GRACEFUL + GRACEFUL.replace("test_stop", "test_another")
 
     tried(lines, *options, wrap=wrap).assert_outcomes(passed=2)
 
 
 def test_text_of_a_failure_is_the_report(tried, held):
-    """Who reads it need not run anything else; without it there are the verdict and the cause."""
+    """The report says everything; without it there are the verdict and the cause."""
     result = tried("""
 def test_report(pid1):
     stop = pid1(STUBBORN, **SHORT).stop()
@@ -114,7 +114,7 @@ WAYS = {
 
 
 def test_ways_to_call_it(tried):
-    """A list or a string, an init in front of it, and all that a plan has."""
+    """A list or a string, with or without an init, and every argument of a plan."""
     lines = "".join(
         f"\ndef test_{name}(pid1):\n    assert {call}.stop().graceful\n"
         for name, call in WAYS.items()
@@ -141,7 +141,7 @@ WRONG = {
 
 
 def test_what_cannot_be_rehearsed(tried, held):
-    """The test fails, with what is wrong, and nothing is left."""
+    """The test fails, with what is wrong, and no process is left."""
     result = tried("".join(f"def test_{name}(pid1):\n    {WRONG[name][0]}\n" for name in WRONG))
 
     result.assert_outcomes(failed=len(WRONG))
@@ -151,7 +151,7 @@ def test_what_cannot_be_rehearsed(tried, held):
 
 
 def test_several_programs_in_one_test(tried, held):
-    """Each in a container of its own, stopped in any order; what is not is killed at the end."""
+    """Each is in a container of its own; those that are not stopped are killed at the end."""
     result = tried("""
 def test_stop(pid1):
     one, two, three = (pid1(APP, ready_when="ready", grace=20) for _ in range(3))
@@ -179,7 +179,7 @@ def test_fails(pid1):
 
 
 def test_nothing_is_left_of_a_run_that_is_killed(pytester, held):
-    """Not even of a pytest that has no time to clean up."""
+    """Not even if pytest has no time to clean up."""
     pytester.makepyfile(
         BEGIN
         + """
@@ -199,7 +199,7 @@ def test_hangs(pid1):
 
 
 def test_little_is_loaded_where_no_test_asks_for_it(tried):
-    """Every pytest that finds pyinit installed loads the plugin."""
+    """Every pytest in an environment with pyinit loads the plugin."""
     result = tried("""
 import sys
 def test_modules():
@@ -222,7 +222,7 @@ def test_fixture_is_listed_with_its_words(pytester):
 
 
 def test_plugin_alone_is_light():
-    """It imports pytest, and of pyinit's own nothing else."""
+    """It imports pytest, and nothing else of pyinit."""
     lines = "import sys, pytest; before = set(sys.modules); import pyinit.rehearse.plugin;"
     lines += "print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([*INSTALLED, lines], check=True, capture_output=True, text=True)
@@ -231,7 +231,7 @@ def test_plugin_alone_is_light():
 
 
 def test_interrupted_while_it_waits_to_be_ready(monkeypatch):
-    """^C in a test leaves nothing behind: what was started is closed first."""
+    """^C in a test leaves no process behind."""
     closed = []
     close = Container.close
 

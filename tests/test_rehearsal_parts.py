@@ -1,4 +1,4 @@
-"""What a rehearsal is made of, each part by itself: pipes, readiness, inits, leaks, the census."""
+"""The parts of a rehearsal, each by itself: pipes, readiness, inits, leaks, the census."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ APP = Plan(("app",))
 
 
 def fed(stream, pieces) -> None:
-    """Have a stream read pieces, each as it comes, and then its end."""
+    """Make a stream read pieces, each as it comes, and then its end."""
     for piece in filter(None, pieces):
         os.write(stream.writer, piece)
         while stream.read() and len(piece) > streams.CHUNK:
@@ -64,7 +64,7 @@ def test_output_is_the_same_however_it_is_split(data, places):
 
 
 def test_text_that_is_not_utf8_is_waited_for():
-    """What the shell gave as bytes is looked for as bytes."""
+    """What the shell gave as bytes is searched as bytes."""
     output = Output(os.fsdecode(b"\xffready"), lambda _: None)
     fed(output, [b"a\xff", b"ready"])
 
@@ -72,7 +72,7 @@ def test_text_that_is_not_utf8_is_waited_for():
 
 
 def test_no_text_is_in_no_output():
-    """Without --ready-when nothing that is written says that it is ready."""
+    """Without --ready-when no output means that it is ready."""
     output = Output("", lambda _: None)
     fed(output, [b"ready\n"])
 
@@ -80,7 +80,7 @@ def test_no_text_is_in_no_output():
 
 
 def test_line_without_an_end_is_shown_in_parts(monkeypatch):
-    """It takes no more memory than a long line."""
+    """It needs no more memory than a long line."""
     monkeypatch.setattr(streams, "LONGEST_LINE", 10)
     shown = []
     fed(Output("", shown.append), [b"a" * 8, b"b" * 8, b"c" * 8, b"\n"])
@@ -89,7 +89,7 @@ def test_line_without_an_end_is_shown_in_parts(monkeypatch):
 
 
 def test_last_lines_are_kept():
-    """Not all that is ever written."""
+    """Only the last lines are kept."""
     output = Output("", lambda _: None)
     fed(output, [b"%d\n" % n for n in range(200)])
 
@@ -98,7 +98,7 @@ def test_last_lines_are_kept():
 
 
 def test_lines_are_asked_for_while_they_come():
-    """By a test, which is another thread."""
+    """By a test, which is in another thread."""
     output = Output("", lambda _: None)
     thread = threading.Thread(target=fed, args=(output, [b"line\n" * 100] * 500))
     thread.start()
@@ -110,7 +110,7 @@ def test_lines_are_asked_for_while_they_come():
 
 
 def test_nothing_to_read_is_no_end():
-    """Whoever was woken for nothing goes on."""
+    """A read that finds nothing is not the end."""
     output = Output("", lambda _: None)
 
     assert output.read()
@@ -124,7 +124,7 @@ def line_of(name: str, **keys) -> str:
 
 @given(st.lists(st.text(max_size=20), max_size=4), PLACES, st.integers(0, 3))
 def test_events_are_the_same_however_they_are_split(texts, places, at):
-    """All that are whole are kept; one that was cut is none, and says nothing."""
+    """All whole lines are kept; a line that was cut is not an event, and no message either."""
     lines = [line_of("e", number=n, text=text) for n, text in enumerate(texts)]
     whole = "\n".join([*lines, ""]).encode()
     cut = line_of("cut")[: 10 * at + 1].encode()
@@ -170,7 +170,7 @@ def test_what_is_no_event_of_pyinit(line):
 
 
 def test_events_have_their_place_in_time():
-    """Counted from a moment of the wall clock."""
+    """Times count from a moment of the wall clock."""
     events = Events()
     fed(events, [line_of("child_started").encode()])
 
@@ -178,7 +178,7 @@ def test_events_have_their_place_in_time():
 
 
 def test_events_are_not_kept_without_end(monkeypatch):
-    """Those of the stop come last, so the last ones are kept; no program has complained."""
+    """The events of the stop are the last, so the last ones are kept; there is no message."""
     monkeypatch.setattr(streams, "MOST_EVENTS", 2)
     events = Events()
     fed(events, [f"{line_of(name)}\n".encode() for name in "abcde"])
@@ -188,7 +188,7 @@ def test_events_are_not_kept_without_end(monkeypatch):
 
 
 def test_what_the_stage_tells_comes_after_its_mark():
-    """Lines before it that are no events are complaints, all those behind it are facts."""
+    """Lines before it that are no events are messages, all lines after it are facts."""
     events = Events()
     fed(events, [f"unshare: no\n\nat all\n{leaks.MARK}\n{{}}\nb\n".encode()])
 
@@ -203,7 +203,7 @@ def seen_one(pid=2, *, outer=0, is_program=True) -> Seen:
 
 
 class Everybody:
-    """A census of one child, whose processes have run for so long."""
+    """A census of one child, with the CPU time of its processes."""
 
     def __init__(self, *used, child=None):
         self.used = list(used)
@@ -239,20 +239,20 @@ READY = {
 
 @pytest.mark.parametrize(("plan", "has_said", "expected"), READY.values(), ids=READY)
 def test_ready(plan, has_said, expected):
-    """How it is known, and from when on it may be stopped."""
+    """What shows it, and when it may be stopped."""
     assert expected == readiness_of(Plan(("app",), **plan), has_said=has_said).look(90.0, NOW)
 
 
 @pytest.mark.parametrize("child", [None, seen_one(is_program=False)], ids=["none", "not-yet"])
 def test_nothing_is_ready_before_the_program_runs(child):
-    """Not even to be stopped as it boots."""
+    """Not even with --during-boot."""
     people = Everybody(None, child=child)
 
     assert readiness_of(Plan(("app",), during_boot=True), people).look(90.0, NOW) is None
 
 
 def asleep(used, times) -> list[bool]:
-    """Tell at which of these times a command is found to be asleep, that has run for so long."""
+    """Return at which of these times a command with this CPU time is found asleep."""
     found = readiness_of(Plan(("app",)), Everybody(*used, child=seen_one()))
     return [found.look(0.0, now) is not None for now in times]
 
@@ -268,7 +268,7 @@ QUIET = {
 
 @pytest.mark.parametrize(("used", "times", "expected"), QUIET.values(), ids=QUIET)
 def test_asleep(used, times, expected):
-    """All are, and have hardly run, for half a second."""
+    """All are asleep, and have used little CPU, for half a second."""
     assert expected == asleep(used, times)
 
 
@@ -282,12 +282,12 @@ def test_asleep(used, times, expected):
     ids=str,
 )
 def test_what_is_waited_for(plan, expected):
-    """In words, for where it does not come."""
+    """In words, for the message that it does not come."""
     assert expected == readiness_of(Plan(("app",), **plan)).expected()
 
 
 def test_port():
-    """It is ready as soon as something takes connections there."""
+    """It is ready as soon as the port accepts connections."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
@@ -299,7 +299,7 @@ def test_port():
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
-    """Return the folder of programs that are all there are in PATH."""
+    """Return a folder with these programs, which is the whole PATH."""
     for name in ("tini", "dumb-init", "catatonit", "docker-init", "podman-init"):
         program = tmp_path / name
         program.write_text("#!/bin/sh\n")
@@ -361,7 +361,7 @@ def test_init_is_taken_off_a_command(programs, line, expected):
 
 
 def test_pyinit_by_its_path(programs):
-    """It is the one that was named."""
+    """It is the one of the name."""
     (programs / "pyinit").symlink_to(programs / "tini")
     path = str(programs / "pyinit")
     init, _ = split((path, "--", "app"))
@@ -371,7 +371,7 @@ def test_pyinit_by_its_path(programs):
 
 @pytest.mark.usefixtures("programs")
 def test_short_grace_period_is_explained_in_time():
-    """pyinit says why it does not stop before the rehearsal ends it."""
+    """pyinit explains a slow stop before the rehearsal kills it."""
     assert "--explain-after=1" in split(("app",), 2.0)[0].words
 
 
@@ -382,11 +382,11 @@ WORDS = st.sampled_from(
 
 @given(st.lists(WORDS, max_size=7).map(tuple))
 def test_no_word_is_lost(words):
-    """Whatever is typed there is run, by the init that was named or by pyinit."""
+    """Any command is run, by its init or by pyinit."""
     with mock.patch.object(inits, "found", str):
         try:
             init, rest = split(words)
-        except NotRehearsedError:  # there is none, or not of such an init
+        except NotRehearsedError:  # there is no command, or no such init
             return
 
     assert rest
@@ -412,7 +412,7 @@ REFUSED = {
 @pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize(("line", "expected"), REFUSED.items(), ids=map(repr, REFUSED))
 def test_command_that_is_none(line, expected):
-    """One line says what is wrong with it."""
+    """One line says what is wrong with the command."""
     with pytest.raises(NotRehearsedError) as refused:
         split(tuple(line.split()))
 
@@ -422,13 +422,13 @@ def test_command_that_is_none(line, expected):
 
 @pytest.mark.usefixtures("programs")
 def test_empty_word_is_no_command():
-    """As where a variable is empty."""
+    """As if a variable were empty."""
     with pytest.raises(NotRehearsedError, match="expected a command"):
         split(("", "app"))
 
 
 def test_inits_by_their_names(programs):
-    """Each without options, as --beside has them."""
+    """Each without options, for --beside."""
     assert Init(NONE, (), ()) == called("none")
     assert Init("tini", (str(programs / "tini"), "--"), ("tini", "--")) == called("docker-init")
     assert split(("app",))[0] == called("pyinit")
@@ -441,7 +441,7 @@ def test_inits_by_their_names(programs):
 
 
 def test_pyinit_is_found_beside_python_or_in_path_or_in_python(programs, monkeypatch):
-    """The one of this environment first; without any of its scripts the package will do."""
+    """First the one of this environment; without its script, the package."""
     monkeypatch.setattr(sys, "executable", str(programs / "bin" / "python"))
     assert (sys.executable, "-I", "-m", "pyinit") == inits.own_words("pyinit")
     (programs / "pyinit").symlink_to(programs / "tini")
@@ -450,7 +450,7 @@ def test_pyinit_is_found_beside_python_or_in_path_or_in_python(programs, monkeyp
 
 @pytest.fixture
 def place(tmp_path, tmp_path_factory, monkeypatch):
-    """Return a folder that is the only one where leaks are looked for."""
+    """Return a folder that is the only one that is searched for leaks."""
     monkeypatch.setattr(leaks, "PLACES", ("/nowhere", str(tmp_path)))
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
@@ -485,20 +485,20 @@ FACTS = {
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize(("facts", "expected"), FACTS.values(), ids=FACTS)
 def test_shared_memory_that_is_left(facts, expected):
-    """Of either kind, as the stage tells it, whatever it is called."""
+    """Both kinds, as the stage prints them, with any name."""
     assert expected == left(facts)
 
 
 @pytest.mark.usefixtures("place")
 def test_sizes_are_told():
-    """In bytes."""
+    """The size is in bytes."""
     told = leaks.found(["12345 /dev/shm/a"], {}, [], Plan(("app",)), 0.0)
 
     assert ["12,345 bytes"] == [leak.detail for leak in told]
 
 
 def test_pid_file_of_a_process_that_was_there(place):
-    """In a place, one folder below, or where a word of the command says; no other's."""
+    """In a place, one folder below, or in a word of the command; not of another process."""
     (place / "a.pid").write_text("7\n")
     (place / "other.pid").write_text("8\n")
     (place / "below").mkdir()
@@ -513,7 +513,7 @@ def test_pid_file_of_a_process_that_was_there(place):
 
 
 def test_pid_files_of_another_rehearsal(tmp_path, monkeypatch):
-    """One that is deeper in a folder for temporary files may be one with the same pids."""
+    """Deeper in a folder for temporary files, a file may be about another process."""
     place = tmp_path / "tmp"
     (place / "below").mkdir(parents=True)
     for path in (place / "a.pid", place / "below" / "b.pid"):
@@ -525,7 +525,7 @@ def test_pid_files_of_another_rehearsal(tmp_path, monkeypatch):
 
 
 def test_files_that_were_open(place):
-    """A file is told and does not count; what is older, gone, or no file is not told."""
+    """A file is reported but does not count; files that are older, gone or special are not."""
     for name in ("new", "old"):
         (place / name).touch()
     os.utime(place / "old", (5, 5))
@@ -537,7 +537,7 @@ def test_files_that_were_open(place):
 
 @pytest.mark.usefixtures("place")
 def test_socket_that_is_left(folder):
-    """The next start may not get its address."""
+    """The next start may not get this address."""
     path = str(folder / "s")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(path)
@@ -545,7 +545,7 @@ def test_socket_that_is_left(folder):
 
 
 def test_what_a_process_has_open(folder, monkeypatch):
-    """Sockets that have a path, and files in the places; not what is deleted or elsewhere."""
+    """Sockets with a path, and files in the places; not those that are deleted or elsewhere."""
     monkeypatch.setattr(leaks, "PLACES", ("/nowhere",))
     monkeypatch.setenv("TMPDIR", str(folder))
     path = str(folder / "s")
@@ -568,7 +568,7 @@ def test_what_a_process_has_open(folder, monkeypatch):
 
 
 def test_a_process_that_is_gone_has_nothing_open():
-    """Nor does the look at it fail."""
+    """The look does not fail either."""
     done = subprocess.Popen(["true"])
     done.wait()
 
@@ -576,7 +576,7 @@ def test_a_process_that_is_gone_has_nothing_open():
 
 
 def test_file_that_is_closed_meanwhile_hides_no_other(folder, monkeypatch):
-    """A busy process opens and closes files while it is looked at."""
+    """A busy process opens and closes files in the meantime."""
     monkeypatch.setenv("TMPDIR", str(folder))
     with open(folder / "f", "w"):
         listed = os.listdir("/proc/self/fd")
@@ -585,7 +585,7 @@ def test_file_that_is_closed_meanwhile_hides_no_other(folder, monkeypatch):
 
 
 def test_without_a_list_of_sockets_there_are_none(monkeypatch):
-    """As where /proc/net is hidden."""
+    """As if /proc/net were hidden."""
 
     def refuse(*_, **__):
         raise PermissionError
@@ -615,7 +615,7 @@ def test_what_a_process_does_with_a_signal(signals, expected):
 
 
 def test_what_a_process_does_is_read_from_proc():
-    """Its command, its group, what it does with signals; what was known before is kept as well."""
+    """Its command, its group, its signals; the signals of the look before are kept as well."""
     own = seen_one(outer=os.getpid())
     own.look_closely()
     first = own.signals
@@ -628,7 +628,7 @@ def test_what_a_process_does_is_read_from_proc():
 
 
 def test_what_a_gone_process_did_is_kept():
-    """It has gone between two looks."""
+    """It has ended between two looks."""
     done = subprocess.Popen(["true"])
     done.wait()
     gone = seen_one(outer=done.pid)
@@ -640,7 +640,7 @@ def test_what_a_gone_process_did_is_kept():
 
 
 def test_pid_that_is_anothers_now_tells_nothing():
-    """A process that was not noted to have ended is not taken for the one that has its pid."""
+    """A new process with the pid of one whose end is not noted yet is not the old one."""
     other = seen_one(outer=os.getpid())
     other.look(None)
 
@@ -648,7 +648,7 @@ def test_pid_that_is_anothers_now_tells_nothing():
 
 
 def kernel(mask=census.INFO_EXIT, status=0, error=None):
-    """Return an ioctl(2) that answers PIDFD_GET_INFO so."""
+    """Return an ioctl(2) that answers PIDFD_GET_INFO with this."""
 
     def ioctl(_pidfd, request, room):
         assert (census.GET_INFO, census.INFO_EXIT) == (request, struct.unpack_from("Q", room)[0])
@@ -670,14 +670,14 @@ def kernel(mask=census.INFO_EXIT, status=0, error=None):
     ids=["told", "not-yet", "old-kernel"],
 )
 def test_status_as_the_kernel_tells_it(monkeypatch, answer, expected):
-    """Since Linux 6.15, once it is reaped."""
+    """Since Linux 6.15, after it was reaped."""
     monkeypatch.setattr(census.fcntl, "ioctl", answer)
 
     assert expected == census._exit_status(0)
 
 
 def test_descriptors_of_the_dead_are_bounded(monkeypatch):
-    """Where the kernel tells no status those that ended long ago are not waited for."""
+    """Without a status from the kernel, processes that ended long ago are not waited for."""
     monkeypatch.setattr(census, "MOST_OPEN", 2)
     monkeypatch.setattr(census.fcntl, "ioctl", kernel(mask=0))
     people = census.Census(os.getpid())
@@ -696,7 +696,7 @@ def test_descriptors_of_the_dead_are_bounded(monkeypatch):
 
 
 def test_nobody_is_in_a_namespace_that_is_not_there():
-    """Neither PID 1, nor a child, nor anybody who is asleep."""
+    """No PID 1, no child, no process that is asleep."""
     people = census.Census(os.getpid())
 
     assert ([], None) == (people.look(), people.init)
@@ -706,7 +706,7 @@ def test_nobody_is_in_a_namespace_that_is_not_there():
 
 
 def test_facts_of_a_process_that_is_gone():
-    """No children, no time, no pids, nobody to note."""
+    """No children, no time, no pids, nothing to note."""
     done = subprocess.Popen(["true"])
     done.wait()
 
@@ -719,7 +719,7 @@ def test_facts_of_a_process_that_is_gone():
 
 
 def test_nobody_of_this_namespace_is_noted():
-    """Only those below count."""
+    """Only processes below count."""
     assert census.Census(os.getpid())._note(os.getpid()) is None
 
 

@@ -1,4 +1,4 @@
-"""The reports of a rehearsal: each says what matters, and bears whatever a process is called."""
+"""The reports of a rehearsal: each says what matters, and is safe with any name of a process."""
 
 import json
 import re
@@ -112,19 +112,19 @@ def render(*runs, colour=False) -> str:
 
 
 def row(report: str, begin: str) -> str:
-    """Return the one row of a drawing that begins so."""
+    """Return the only row of a drawing that begins with this."""
     (found,) = (line for line in report.splitlines() if line.lstrip("└├│ ").startswith(begin))
     return found
 
 
 def columns(line: str) -> int:
-    """Return how many columns of a terminal a line takes."""
+    """Return how many columns of a terminal a line needs."""
     widths = {"W": 2, "F": 2}
     return sum(0 if category(c)[0] == "M" else widths.get(east_asian_width(c), 1) for c in line)
 
 
 def test_text_begins_with_verdict_and_cause():
-    """What it is about stands in the first line, then what was run and how it went."""
+    """The verdict is in the first line, then what was run and how it went."""
     first, second, *others = render(killed()).splitlines()
 
     assert "killed: sh (pid 2) waits for its command" == first
@@ -133,7 +133,7 @@ def test_text_begins_with_verdict_and_cause():
 
 
 def test_text_has_verdict_alone_where_no_cause_is_known():
-    """An empty cause leaves no colon behind, and a missing code no gap."""
+    """Without a cause there is no colon, and without a code no gap."""
     run = make(cause="", code=None, ready="port 80")
 
     report = render(run)
@@ -171,12 +171,12 @@ def test_text_has_a_row_a_process_below_its_parent():
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_text_says_how_a_process_ended(how, told):
-    """A code, a signal, or who killed it."""
+    """A code, a signal, or what killed it."""
     assert row(render(make(process(**how))), "app").endswith(told)
 
 
 def test_text_marks_signals_in_their_order():
-    """Each signal has a letter, however short the time between them is; SIGCONT has none."""
+    """Each signal has a letter, even if the time between them is short; SIGCONT has none."""
     marks = [STOP, Mark(0.0, "SIGCONT", "drain"), Mark(0.0, "SIGTERM", "pyinit")]
     marks += [Mark(0.0, "SIGTERM", "drain"), Mark(0.0, "SIGKILL", "pyinit")]
     shot = process(ended=0.0, marks=marks, fate=model.KILLED_BY_INIT)
@@ -184,13 +184,13 @@ def test_text_marks_signals_in_their_order():
     report = render(make(shot, process(3, "late", ended=1.0, fate=model.KILLED_WITH_PID1)))
 
     assert "S2DK" in row(report, "app")
-    assert re.search(r"─K +1.00 s", row(report, "late"))  # with no letter for who asked
+    assert re.search(r"─K +1.00 s", row(report, "late"))  # with no letter for a request
     for words in ("S stop signal", "2 again", "D SIGTERM of the drain", "K SIGKILL"):
         assert words in report
 
 
 def test_text_tells_who_was_never_asked():
-    """The bar is a thin one until the process is asked."""
+    """The bar is thin until the process is asked to stop."""
     asked = [Mark(0.1, "SIGCONT", "drain"), Mark(0.5, "SIGTERM", "drain")]
     report = render(make(process(marks=asked), process(3, "deaf", 1)))
 
@@ -199,7 +199,7 @@ def test_text_tells_who_was_never_asked():
 
 
 def test_text_leaves_out_what_had_ended_before():
-    """A process that was gone when the stop signal came is no part of the stop."""
+    """A process that had ended when the stop signal came is not drawn."""
     report = render(make(process(2, "early", ended=-0.1), process(3, "kept", 2)))
 
     assert "early" not in report
@@ -207,7 +207,7 @@ def test_text_leaves_out_what_had_ended_before():
 
 
 def test_text_folds_those_that_are_alike():
-    """40 helpers are one row with their count, and their time is that of the last one."""
+    """40 helpers are one row with their count, and the time of the last one."""
     report = render(crowd())
 
     assert "helper ×40" in row(report, "helper ×40")
@@ -216,7 +216,7 @@ def test_text_folds_those_that_are_alike():
 
 
 def test_text_folds_with_those_below():
-    """What differs in its children is not alike."""
+    """Processes with different children are not alike."""
     pairs = [process(n, "sh", ended=1.0) for n in range(10, 30)]
     pairs += [process(n + 50, "sleep", n, code=int(n == 10)) for n in range(10, 30)]
 
@@ -237,7 +237,7 @@ def test_text_folds_with_those_below():
     ids=["codes", "killed", "not-seen-to-end"],
 )
 def test_text_folds_those_of_a_name_where_stories_differ(some, told):
-    """Where there are too many stories, a name is enough, and it says that they differ."""
+    """If too many differ, those with the same name share a row, which says that they differ."""
     several = [process(9 + n, "worker", code=n) for n in range(23)]
     several += [process(50 + n, "worker", **{"code": n} | some) for n in range(7)]
 
@@ -245,7 +245,7 @@ def test_text_folds_those_of_a_name_where_stories_differ(some, told):
 
 
 def test_text_has_twenty_rows_and_the_others_at_most():
-    """Where nothing is alike the last row stands for what had no room."""
+    """If nothing is alike, the last row is for all that have no row."""
     report = render(make(*(process(n, f"app{n}", parent=n - 1) for n in range(2, 1500))))
 
     assert row(report, "1479 others").endswith("code 0")
@@ -253,14 +253,14 @@ def test_text_has_twenty_rows_and_the_others_at_most():
 
 
 def test_text_shows_the_end_of_the_grace_period_where_it_is_in_reach():
-    """A stop of a second needs no axis of ten."""
+    """A stop of a second needs no axis of ten seconds."""
     assert "grace period over ┐" in render(killed())
     assert "10 s" in render(killed()).split("grace period over")[1]
     assert "grace period over" not in render(graceful())
 
 
 def test_text_names_the_grace_period_only_where_there_is_room():
-    """At the left end the name of the stop signal has the room."""
+    """At the left end there is room for the name of the stop signal."""
     report = render(make(process(ended=100.0), grace=1.0))
 
     assert "grace period over" not in report
@@ -273,7 +273,7 @@ def test_text_tells_all_else():
     run.leaks = left_by("tini").leaks
     run.load = Load("curl :80", -0.2, 0.3, 7)
     run.enough = 12
-    run.cause = "sh (pid 2) still ran"  # what it says is not said again
+    run.cause = "sh (pid 2) still ran"  # this is not said again
     report = render(run)
     details = report[report.index("\nwhy ") :]
 
@@ -296,7 +296,7 @@ def test_text_tells_all_else():
     ids=["served", "killed"],
 )
 def test_text_tells_what_became_of_the_load(load, told, end):
-    """The client is the last row, and what it met a line."""
+    """The client is the last row, and its result a line."""
     report = render(graceful(load=load))
 
     assert told in report
@@ -304,26 +304,26 @@ def test_text_tells_what_became_of_the_load(load, told, end):
 
 
 def test_text_of_a_graceful_stop_has_no_output():
-    """What the program wrote is of no interest then."""
+    """The output of the program does not matter then."""
     assert "a last word" not in render(graceful())
 
 
 def test_text_says_who_depends_on_the_drain():
-    """What the child left is named: what was killed, or would have been elsewhere."""
+    """What the child left behind is named: what was killed, or would be under another init."""
     assert "left    worker (pid 3): got SIGKILL because PID 1 exited" in render(left_by("tini"))
     assert "worker (pid 3): would get SIGKILL under" in render(left_by("pyinit"))
     assert "left    helper ×40: would get SIGKILL" in render(crowd())
 
 
 def test_text_counts_those_left_that_have_no_room():
-    """Six names are enough."""
+    """At most six names are listed."""
     several = [process(n, f"app{n}", is_left=True) for n in range(2, 12)]
 
     assert "app7 ×1, 4 others: would" in render(make(*several)).replace("\n        ", " ")
 
 
 def test_text_compares_several_runs_on_one_axis():
-    """A line each at the top, and drawings whose seconds are as long as each other's."""
+    """A line for each run at the top, and drawings with the same scale."""
     none = make(init=model.NONE, words=[], verdict=model.SLOW)
     report = render(killed("tini"), graceful(), none)
     lines = report.splitlines()
@@ -335,7 +335,7 @@ def test_text_compares_several_runs_on_one_axis():
     assert 1 == len({line for line in lines if "┬" in line})
     assert 3 == sum("┬" in line for line in lines)
     assert report.index("With tini\n") < report.index("With pyinit\n")
-    assert "With no init" not in report  # of which there is nothing more to tell
+    assert "With no init" not in report  # about which there is nothing more to say
 
 
 def test_text_has_colours_only_where_asked():
@@ -347,7 +347,7 @@ def test_text_has_colours_only_where_asked():
 
 
 def test_text_shows_names_that_are_hostile():
-    """Nothing moves the cursor, and wide characters take their room."""
+    """Nothing moves the cursor, and wide characters take two columns."""
     report = render(hostile())
 
     assert all(line.isprintable() for line in report.splitlines())
@@ -358,7 +358,7 @@ def test_text_shows_names_that_are_hostile():
 
 
 def test_svg_says_what_it_shows():
-    """A screen reader has a title and a text, and each row a tooltip."""
+    """A screen reader gets a title and a text, and each row has a tooltip."""
     root = ET.fromstring(svg.render([left_by("tini"), left_by("pyinit")]))
     words = [each.text for each in root.iter(f"{SVG}title")]
 
@@ -372,7 +372,7 @@ def test_svg_says_what_it_shows():
 
 
 def drawn(run: Run) -> tuple[list[str], list[str]]:
-    """Return the texts and the classes of all that is drawn."""
+    """Return the texts and the classes of everything that is drawn."""
     root = ET.fromstring(svg.render([run]))
     texts = ["".join(each.itertext()) for each in root.iter(f"{SVG}text")]
     return texts, [each.get("class", "") for each in root.iter()]
@@ -385,7 +385,7 @@ def legend(run: Run) -> list[ET.Element]:
 
 
 def test_svg_draws_what_the_text_does():
-    """Names, times, ends, signs, the end of the grace period, and a legend of what was used."""
+    """Names, times, ends, signs, the end of the grace period, and a legend of what is used."""
     texts, classes = drawn(killed())
 
     assert {"killed", "pyinit", "sh 2", "sleep 3", "10.0 s", "killed with PID 1"} < set(texts)
@@ -397,7 +397,7 @@ def test_svg_draws_what_the_text_does():
 
 
 def test_svg_draws_the_other_signals():
-    """A second stop signal and the drain's have signs of their own, and lines find room."""
+    """A second stop signal and that of the drain have their own signs, and long lines wrap."""
     marks = [Mark(0.1, "SIGTERM", "drain"), Mark(0.2, "SIGKILL", "pyinit")]
     shot = process(marks=marks, fate=model.KILLED_BY_INIT)
     run = make(
@@ -411,7 +411,7 @@ def test_svg_draws_the_other_signals():
 
 
 def test_svg_tells_a_failure_by_its_shape():
-    """Its end is a ring, whatever colours somebody sees."""
+    """Its end is a ring, for people who do not see the colours."""
     fine, failed = drawn(graceful()), drawn(make(process(code=3)))
 
     assert "failed" in failed[0]
@@ -421,7 +421,7 @@ def test_svg_tells_a_failure_by_its_shape():
 
 
 def test_svg_names_the_grace_period_only_where_there_is_room():
-    """Its line is there all the same."""
+    """Its line is there nevertheless."""
     texts, classes = drawn(make(process(ended=100.0), grace=1.0))
 
     assert "grace period over" not in texts
@@ -429,7 +429,7 @@ def test_svg_names_the_grace_period_only_where_there_is_room():
 
 
 def test_svg_is_for_light_and_dark():
-    """Both have all of the colours, in one document that asks for nothing."""
+    """One document has both sets of colours."""
     document = svg.render([graceful()])
     light, dark = document.split("@media (prefers-color-scheme: dark)")
 
@@ -448,7 +448,7 @@ def test_svg_says_which_library_is_missing(monkeypatch):
 
 
 def test_html_is_one_page_with_all_of_it():
-    """The picture and tables of processes, events, leaks and output; nothing from elsewhere."""
+    """The picture and tables of processes, events, leaks and output, all in one file."""
     run = left_by("tini")
     run.events, run.output = [{"event": "child_exited", "at": 0.5}], ["a last word"]
     page = html.render([run])
@@ -472,14 +472,14 @@ def test_html_leaves_out_what_there_is_not():
 
 
 def test_html_escapes_whatever_a_process_is_called():
-    """No name becomes an element."""
+    """No name becomes an element of the page."""
     tags = {each.tag.removeprefix(SVG) for each in ET.fromstring(html.render([hostile()])).iter()}
 
     assert "script" not in tags
 
 
 def test_junit_has_a_case_a_run():
-    """What is not graceful is a failure, with the text report."""
+    """A stop that is not graceful is a failure, with the text report."""
     root = ET.fromstring(junit.render([killed("tini"), graceful()]))
     (suite,) = root
     properties = {each.get("name"): each.get("value") for each in suite.iter("property")}
@@ -500,7 +500,7 @@ def test_junit_has_a_case_a_run():
 
 
 def test_json_has_all_of_it():
-    """What is written is what is known."""
+    """The file has everything that is known."""
     runs = [graceful(load=Load("curl", 0.0, 1.0, 0)), hostile()]
 
     assert {"version": 1, "runs": [run.as_json() for run in runs]} == json.loads(data.render(runs))
@@ -555,7 +555,7 @@ RUNS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(RUNS)
 def test_whatever_was_seen_can_be_told(runs):
-    """Text keeps to 80 columns, and what is XML is well-formed."""
+    """Text has at most 80 columns, and XML is well-formed."""
     lines = text.render(runs).splitlines()
 
     assert [] == [line for line in lines if columns(line) > text.WIDTH or not line.isprintable()]

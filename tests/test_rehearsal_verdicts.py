@@ -1,4 +1,4 @@
-"""How a rehearsal tells each process's fate, and what it makes of all: told by hand-made runs."""
+"""How a rehearsal finds the fate of each process and the verdict, from hand-made runs."""
 
 import os
 import re
@@ -162,7 +162,7 @@ FATES = {
 
 @pytest.mark.parametrize(("others", "events", "killed", "expected"), FATES.values(), ids=FATES)
 def test_fate(others, events, killed, expected):
-    """What became of the last of these processes."""
+    """How the last of these processes ended."""
     run = settled([init(), *others], events, killed)
     last = run.processes[-1]
 
@@ -183,7 +183,7 @@ WITH = {
 
 @pytest.mark.parametrize(("at", "events", "run", "expected"), WITH.values(), ids=WITH)
 def test_kernel_kills_what_pid1_leaves(at, events, run, expected):
-    """Who gets SIGKILL as PID 1 leaves was left to the kernel, unless PID 1 reaped it."""
+    """A process that PID 1 did not reap, and that got SIGKILL when PID 1 exited, got it then."""
     everybody = [init(1.0, 0), child(0.9, 0), helper(at, KILL)]
     last = settled(everybody, events, init="tini", **run).processes[-1]
 
@@ -200,7 +200,7 @@ def test_kernel_kills_what_pid1_leaves(at, events, run, expected):
     ],
 )
 def test_killed_with_pid1_only_after_the_child(name, ended, fate):
-    """An init leaves after its child; where that is PID 1 the others are killed before it ends."""
+    """An init exits after its child; as PID 1, the child itself takes the others with it."""
     first = [init(1.02, 0, name)] if name == "tini" else []
     run = settled([*first, child(1.0, 0), helper(ended, KILL)], child_ended=1.0, init=name)
 
@@ -208,7 +208,7 @@ def test_killed_with_pid1_only_after_the_child(name, ended, fate):
 
 
 def test_left_by_tini_where_the_kernel_tells_no_status():
-    """Before Linux 6.15: that it ended behind the child says that it was killed; not so before."""
+    """Before Linux 6.15, a process that ended after the child was killed; one before was not."""
     everybody = [init(1.02, name="tini"), child(1.0), helper(1.01), seen(4, "early", 2, ended=0.9)]
     run = settled(everybody, child_ended=1.0, init="tini")
 
@@ -223,7 +223,7 @@ def test_killed_by_the_engine_where_the_kernel_tells_no_status():
 
 
 def test_reaped_by_pyinit_is_not_killed_with_it():
-    """Pyinit reaps what another process killed, and not what goes with itself."""
+    """Pyinit reaps a process that another one killed, but not one that is killed with pyinit."""
     reaped = event("orphan_reaped", 1.0, pid=3, signal="SIGKILL")
     run = settled([init(1.01, 0), child(1.0, 0), helper(1.0, KILL)], [reaped], child_ended=1.0)
 
@@ -231,12 +231,12 @@ def test_reaped_by_pyinit_is_not_killed_with_it():
 
 
 def test_pid1_is_killed_by_no_pid1():
-    """PID 1 itself that got SIGKILL got it from within."""
+    """If PID 1 itself got SIGKILL, it came from inside."""
     assert model.KILLED_BY_ANOTHER == settled([init(1.0, KILL)]).processes[0].fate
 
 
 def test_times_count_from_the_stop():
-    """What was noted on the monotonic clock begins at 0 with the stop."""
+    """Monotonic times become times that count from the stop."""
     run = run_of()
     fates.settle(run, [child(101.5, 0, began=90.0)], 100.0, None)
 
@@ -244,14 +244,14 @@ def test_times_count_from_the_stop():
 
 
 def test_nobody_was_seen():
-    """A run of nobody is over at once."""
+    """A run without processes takes no time."""
     run = settled([])
 
     assert ([], 0.0) == (run.processes, run.seconds)
 
 
 def test_reason_is_the_last_one_told():
-    """What pyinit found out about a process becomes its reason; an event without one keeps it."""
+    """What pyinit found out becomes the reason; an event without a reason keeps it."""
     told = event("stop_is_slow", 5.0, pid=2, reason="it waits")
     last = event("kill_after_expired", 9.0, pid=2, target="process 2")
     run = settled([init(), child(9.0, KILL)], [told, last])
@@ -260,7 +260,7 @@ def test_reason_is_the_last_one_told():
 
 
 def test_pid_that_was_given_twice():
-    """An event is told of the process that had the pid then, not of the one that had it later."""
+    """An event is about the process that had the pid then, not about a later one."""
     first, second = child(0.5, began=-1.0), child(3.0, exited(1), "other", began=2.0)
     run = settled([init(), first, second], [event("child_exited", 0.5, pid=2, code=7)])
 
@@ -268,7 +268,7 @@ def test_pid_that_was_given_twice():
 
 
 def test_event_of_nobody_who_was_seen():
-    """A process that lived for too short a time to be seen is in no list, told of or not."""
+    """A process that was too short to be seen is not listed, even if an event names it."""
     run = settled([init()], [event("orphan_reaped", 0.5, pid=9, code=0)])
 
     assert [1] == [process.pid for process in run.processes]
@@ -283,7 +283,7 @@ MARKS = {
 
 @pytest.mark.parametrize(("target", "expected"), MARKS.values(), ids=MARKS)
 def test_forwarded_signals_are_marked_where_they_went(target, expected):
-    """On the child, on each member of its group, or on all."""
+    """On the child, on each member of its group, or on every process."""
     sent = event("signal_forwarded", 0.0, signal="SIGTERM", sent="SIGQUIT", target=target)
     member = helper()
     member.group = 2
@@ -314,7 +314,7 @@ def test_drain_and_its_end_are_marked():
 
 
 def test_no_mark_beyond_a_life():
-    """Who was not there yet, or no more, got no signal."""
+    """A process that had not begun yet, or had ended, got no signal."""
     sent = [
         event("stop_escalated", at, signal="SIGINT", target="every process") for at in (0.0, 5.0)
     ]
@@ -324,7 +324,7 @@ def test_no_mark_beyond_a_life():
     assert [[5.0], [0.0]] == [[mark.at for mark in each.marks] for each in run.processes[1:]]
 
 
-# What follows is about the verdict: fates and all else are given.
+# The tests below are about the verdict; fates and everything else are given.
 
 ASKED = {"fate": model.ASKED, "signal": "SIGTERM", "is_left": True}
 BY_ENGINE = {"fate": model.KILLED_BY_ENGINE, "signal": "SIGKILL"}
@@ -769,7 +769,7 @@ def test_verdict(everybody, run, expected):
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_code_that_is_expected(code):
-    """Where --expect says so no other code will do, not even 0."""
+    """With --expect no other code is right, not even 0."""
     plan, everybody = Plan(("app",), expected_code=143), [init(1.0), child(1.0)]
     found = judged(everybody, plan, code=code)
 
@@ -779,7 +779,7 @@ def test_code_that_is_expected(code):
 
 
 def test_code_of_the_stop_signal_that_was_asked_for():
-    """128 and the number of the signal that was sent is no failure, that of another signal is."""
+    """128 and the number of the signal that was sent is right, that of another signal is not."""
     plan = Plan(("app",), signal=signal.SIGQUIT)
     verdicts = [judged([init(1.0), child(1.0)], plan, code=code).verdict for code in (131, 143)]
 
@@ -798,17 +798,17 @@ NOT_CUT_SHORT = {
 
 @pytest.mark.parametrize(("process", "now", "run"), NOT_CUT_SHORT.values(), ids=NOT_CUT_SHORT)
 def test_second_signal_that_cut_nothing_short(process, now, run):
-    """A second stop signal is to blame only where it ended the child in its handler."""
+    """A second stop signal is the cause only if it killed the child in its handler."""
     assert judged([init(1.0), doing(process, now)], **run).is_graceful
 
 
 def test_who_was_killed_before_the_stop_does_not_count():
-    """A helper that was killed while all ran is the program's own business."""
+    """A helper that was killed before the stop does not matter."""
     assert judged([init(1.0), child(1.0), helper(-0.5, **BY_ANOTHER)]).is_graceful
 
 
 def test_second_signal_that_came_to_nothing():
-    """What was asked for did not take place, so it is told."""
+    """The cause says that the second signal was not sent."""
     plan = Plan(("app",), twice=True)
     causes = [judged([init(1.0), child(1.0)], plan, again=again).cause for again in (None, 0.5)]
 
@@ -816,12 +816,12 @@ def test_second_signal_that_came_to_nothing():
 
 
 def test_nobody_to_be_judged():
-    """A run in which nobody was seen gets a verdict as well."""
+    """A run without processes gets a verdict as well."""
     assert judged([], init=model.NONE).is_graceful
 
 
 def test_the_worst_counts():
-    """Of all that holds the worst is the verdict."""
+    """The worst of several faults is the verdict."""
     everybody = [init(10.0, **BY_ENGINE), child(**CHILD), helper(0.5, **BY_ANOTHER)]
     bad = {
         "code": 1,
@@ -845,8 +845,8 @@ def test_the_worst_counts():
     ("seconds", "enough"), [(0.001, 1), (0.7, 2), (4.0, 6), (8.1, 13)], ids=str
 )
 def test_grace_period_that_is_enough(seconds, enough):
-    """Half as much again as it took, in whole seconds, at least one; none where it was killed."""
-    bad = [init(6.0), child(1.0), helper(6.0, **BY_INIT)]  # who knows how long it would have run
+    """One and a half times what it took, in whole seconds; none if it was killed."""
+    bad = [init(6.0), child(1.0), helper(6.0, **BY_INIT)]  # how long it would have run is not known
 
     assert enough == judged([init(1.0), child(1.0)], seconds=seconds).enough
     assert judged([init(10.0, **BY_ENGINE), child(**CHILD)], seconds=seconds).enough is None
@@ -854,7 +854,7 @@ def test_grace_period_that_is_enough(seconds, enough):
 
 
 def test_every_verdict_is_reached():
-    """The table has all of them, so that none is a word without a case."""
+    """Each verdict and each fate has a case."""
     assert set(model.VERDICTS) == {expected[0] for *_, expected in CASES.values()}
     assert set(model.FATES) == {expected[0] for *_, expected in FATES.values()} - {None} | {
         model.KILLED_WITH_PID1

@@ -1,4 +1,4 @@
-"""What a rehearsal says of a stop: some of those of `make rehearsals`, which has them all."""
+"""What a rehearsal reports about stops: some of the cases of `make rehearsals`."""
 
 import json
 import re
@@ -67,7 +67,7 @@ if ROOT:
 
 
 def test_wrong_words_are_noticed():
-    """Neither another verdict, nor another cause, advice, leak or code passes."""
+    """A wrong verdict, cause, advice, leak or code is noticed."""
     case = replace(NAMES["a PID file"], advice="remove", left="sleep")
     run = {
         "verdict": UNTIDY,
@@ -93,7 +93,7 @@ def test_wrong_words_are_noticed():
 
 
 def test_a_false_alarm_is_noticed():
-    """A healthy program has to be graceful, and nothing that counts may be left of it."""
+    """A healthy program must be graceful, and leave nothing behind that counts."""
     graceful = {
         "verdict": GRACEFUL,
         "cause": "it ended",
@@ -120,7 +120,7 @@ def test_there_are_enough_of_each():
 
 @by_name
 def test_case_is_well_formed(case):
-    """What it names is there, its verdict is one, its patterns are some, and a fault has one."""
+    """The files exist, verdict and patterns are valid, and each fault has a pattern."""
     words = " ".join((*case.command, *case.options))
 
     assert case.verdict in VERDICTS

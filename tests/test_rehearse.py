@@ -27,12 +27,12 @@ from pyinit.rehearse.inits import split
 from pyinit.rehearse.model import Plan
 
 GRACEFUL, NOT_GRACEFUL, NOT_REHEARSED, INTERRUPTED = 0, 1, 2, 130
-# As a user who may not do more than others, and whose files are those of the tests.
+# As a user without privileges, who owns the files of the tests.
 AS_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
-READY = ("--ready-when", "ready", "--grace", "20")  # more than it needs on a machine that is busy
-SHORT = ("--ready-when", "ready", "--grace", "0.3")  # for what has to be killed
+READY = ("--ready-when", "ready", "--grace", "20")  # more than it needs, even on a busy machine
+SHORT = ("--ready-when", "ready", "--grace", "0.3")  # for stops that end in SIGKILL
 
-# It leaves at once, with code 0, when it is asked by the signal that it is given.
+# It exits at once, with code 0, on the signal that it is given.
 POLITE = """
 import signal, sys
 signal.signal(signal.Signals["SIG" + sys.argv[1]], lambda *_: sys.exit())
@@ -41,9 +41,9 @@ while True:
     signal.pause()
 """
 IGNORING = "trap '' TERM; echo ready; while :; do sleep 9; done"
-# A helper that ends when it is asked. It tells that it runs itself: before, it has sh's handlers.
+# A helper that ends when asked. It prints `ready` after its exec: before, it has sh's handlers.
 HELPER = "sh -c 'echo ready; exec sleep 99' & wait"
-JOB = f"trap 'exit 0' TERM; {HELPER}"  # a child that does not ask it
+JOB = f"trap 'exit 0' TERM; {HELPER}"  # a child that does not ask its helper to stop
 
 
 def polite(signum="TERM") -> list[str]:
@@ -60,7 +60,7 @@ def shell(lines: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What is left of a rehearsal."""
+    """The outcome of a rehearsal."""
 
     code: int
     out: str
@@ -74,7 +74,7 @@ class Rehearsed:
 
     @property
     def line(self) -> str:
-        """What it said of itself, in one line."""
+        """The one line that it printed about itself."""
         lines = [line for line in self.err.splitlines() if line.startswith("pyinit-rehearse: ")]
         assert 1 == len(lines), self.err
         return lines[0].removeprefix("pyinit-rehearse: ")
@@ -101,7 +101,7 @@ def rehearse(tmp_path):
 
 @pytest.fixture
 def free_port():
-    """Return a port that nothing listens at."""
+    """Return a port on which nothing listens."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]
@@ -137,7 +137,7 @@ def test_graceful_stop(rehearse):
 
 
 def test_killed_stop(rehearse):
-    """Code 1 where it had to be killed, with the reason and the code that an engine would see."""
+    """Code 1 if SIGKILL was needed, with the reason, and the code that an engine would see."""
     done = rehearse(SHORT, shell(IGNORING))
 
     assert NOT_GRACEFUL == done.code
@@ -152,7 +152,7 @@ def test_killed_stop(rehearse):
 
 
 def test_progress_and_output_are_shown_while_it_waits(rehearse):
-    """On stderr, so that stdout is the report alone."""
+    """On stderr, so that stdout has nothing but the report."""
     done = rehearse(READY, shell("echo hello; echo noise >&2; echo ready; exec sleep 99"))
 
     assert {"hello", "noise", "ready"} <= set(done.err.splitlines())
@@ -162,21 +162,21 @@ def test_progress_and_output_are_shown_while_it_waits(rehearse):
 
 
 def test_signal(rehearse):
-    """The stop signal is the one that is asked for."""
+    """The stop signal is that of --signal."""
     done = rehearse([*READY, "--signal", "QUIT"], polite("QUIT"))
 
     assert (GRACEFUL, "SIGQUIT", 0) == (done.code, done.run["signal"], done.run["code"])
 
 
 def test_ready_port(rehearse, free_port):
-    """It is ready when it takes connections."""
+    """It is ready when it accepts connections."""
     done = rehearse(["--ready-port", str(free_port)], [*python(LISTENING), str(free_port)])
 
     assert (GRACEFUL, f"port {free_port}") == (done.code, done.run["ready"])
 
 
 def test_after(rehearse):
-    """It is stopped so long after its start."""
+    """It is stopped this long after its start."""
     done = rehearse(["--after", "0.3"], shell("exec sleep 99"))
 
     assert (GRACEFUL, "running") == (done.code, done.run["ready"])
@@ -184,14 +184,14 @@ def test_after(rehearse):
 
 
 def test_all_asleep(rehearse):
-    """Where nothing else is said it is ready when all of its processes sleep."""
+    """Without an option it is ready when all of its processes sleep."""
     done = rehearse([], shell("sleep 99 & exec sleep 99"))
 
     assert (GRACEFUL, "all asleep") == (done.code, done.run["ready"])
 
 
 def test_during_boot(rehearse):
-    """It is stopped before it is ready, and ready it never would be."""
+    """It is stopped before it is ready, which it never is."""
     done = rehearse(["--during-boot", "--ready-when", "never"], shell("exec sleep 99"))
 
     assert (GRACEFUL, "running", 143) == (done.code, done.run["ready"], done.run["code"])
@@ -215,7 +215,7 @@ while True:
 
 
 def test_twice(rehearse):
-    """The signal comes a second time."""
+    """The signal is sent a second time."""
     done = rehearse([*READY, "--twice"], python(TWICE))
 
     assert GRACEFUL == done.code
@@ -225,7 +225,7 @@ def test_twice(rehearse):
 
 
 def test_expect(rehearse):
-    """Another code than the one that is expected is a failure, 0 as well."""
+    """A code other than the expected one is a failure, even 0."""
     wrong = rehearse([*READY, "--expect", "143"], polite())
     right = rehearse([*READY, "--expect", "143"], shell("echo ready; exec sleep 99"))
 
@@ -234,14 +234,14 @@ def test_expect(rehearse):
 
 
 def test_failing_stop(rehearse):
-    """A code that says that it failed is one."""
+    """A code that means failure is a failure."""
     done = rehearse(READY, shell(f"trap 'exit 3' TERM; {HELPER}"))
 
     assert (NOT_GRACEFUL, model.FAILED, 3) == (done.code, done.run["verdict"], done.run["code"])
 
 
 def test_load_that_is_answered(rehearse, tmp_path):
-    """A client uses the program meanwhile, and what it got counts."""
+    """A client uses the program during the stop, and its result counts."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     # The program answers only when it is asked to stop.
@@ -254,7 +254,7 @@ def test_load_that_is_answered(rehearse, tmp_path):
 
 
 def test_load_that_is_lost(rehearse, tmp_path):
-    """A client that fails once the program was asked to stop has lost its work."""
+    """If a client fails after the stop signal, work was lost."""
     over = tmp_path / "over"
     command = shell(f"trap 'touch {over}; exit 0' TERM; {HELPER}")
     client = f"until [ -e {over} ]; do sleep 0.05; done; exit 7"
@@ -273,7 +273,7 @@ def test_load_that_is_killed_counts_as_in_a_shell(rehearse):
 
 
 def test_load_that_failed_before(rehearse):
-    """Then there is nothing to be learned from the stop."""
+    """Then the stop would show nothing."""
     done = rehearse([*READY, "--load", "exit 9"], shell("echo ready; exec sleep 99"))
 
     assert (NOT_REHEARSED, []) == (done.code, done.runs)
@@ -286,12 +286,12 @@ INITS = ("tini", "dumb-init", "catatonit", "none")
 
 
 def test_beside_others(rehearse):
-    """The same under each: one that leaves with its child leaves the helper to be killed."""
+    """The same stop under each init; one that exits with its child leaves the helper to SIGKILL."""
     done = rehearse([*READY, "--beside", ",".join(INITS)], shell(JOB))
     verdicts = {run["init"]: run["verdict"] for run in done.runs}
     helpers = {run["init"]: run["processes"][-1]["fate"] for run in done.runs}
 
-    assert GRACEFUL == done.code  # as under the one that was asked for
+    assert GRACEFUL == done.code  # as under the first one
     assert ["pyinit", *INITS] == [run["init"] for run in done.runs]
     assert "asked" == helpers.pop("pyinit")
     assert model.GRACEFUL == verdicts.pop("pyinit")
@@ -304,14 +304,14 @@ def test_beside_others(rehearse):
 
 
 def test_beside_the_same(rehearse):
-    """Each is tried once, also the one that the command is below anyhow."""
+    """Each is tried once, even the one that the command begins with."""
     done = rehearse([*READY, "--beside", "tini, tini,pyinit,"], polite())
 
     assert ["pyinit", "tini"] == [run["init"] for run in done.runs]
 
 
 def test_beside_one_that_is_no_rehearsal(rehearse):
-    """What was seen before is reported; code 2 and a line tell of the other."""
+    """The runs before are reported; code 2 and a line are about the other."""
     lines = "test $$ = 1 && exit 3; echo ready; exec sleep 99"
     done = rehearse([*READY, "--beside", "none"], shell(lines))
 
@@ -335,7 +335,7 @@ def test_beside_one_that_is_no_rehearsal(rehearse):
     ],
 )
 def test_init_of_the_command_is_rehearsed(rehearse, line, init):
-    """What an ENTRYPOINT has in front is PID 1, with its options; pyinit tells events anyhow."""
+    """The init of a command is PID 1, with its options; pyinit logs events nevertheless."""
     done = rehearse(READY, [*line.split(), *polite()])
     first, child, *more = done.run["processes"]
 
@@ -366,7 +366,7 @@ def test_files(rehearse, tmp_path):
 
 
 def test_file_that_takes_nothing(rehearse):
-    """A full disk is told when the report has been printed."""
+    """A full disk is reported after the report has been printed."""
     done = rehearse([*READY, "--html=/dev/full"], shell("echo ready; exec sleep 99"))
 
     assert NOT_REHEARSED == done.code
@@ -385,7 +385,7 @@ WITHOUT = {
 
 @pytest.mark.parametrize(("streams", "code"), WITHOUT.values(), ids=WITHOUT)
 def test_streams_that_take_nothing(rehearse, streams, code):
-    """They do not change the stop; a report that nobody gets is told where it was asked for."""
+    """They do not change the stop; a report that cannot be written is an error."""
     wrap = ["sh", "-c", f'exec "$@" {streams}', "sh"]
     done = rehearse(READY, shell("echo ready; exec sleep 99"), wrap=wrap)
 
@@ -412,7 +412,7 @@ def test_stream_that_nobody_reads_any_more(stream, tmp_path):
 
 
 def test_stream_without_signs_for_a_drawing(rehearse):
-    """It keeps its columns."""
+    """The report keeps its columns."""
     done = rehearse(READY, polite(), env={**os.environ, "PYTHONIOENCODING": "ascii"})
 
     assert GRACEFUL == done.code
@@ -424,7 +424,7 @@ def test_stream_without_signs_for_a_drawing(rehearse):
     [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, False)],
 )
 def test_colours(variables, is_coloured):
-    """Where a terminal has some, and the user wants them."""
+    """If the terminal has colours, and the user wants them."""
     terminal, other_end = os.openpty()
     environment = {name: word for name, word in os.environ.items() if name != "NO_COLOR"}
     line = [REHEARSE, *READY, "--", *polite()]
@@ -440,7 +440,7 @@ def test_colours(variables, is_coloured):
 
 
 def test_options_behind_the_command_are_its_own():
-    """As with pyinit; `--` in front of it is for those that like to be sure."""
+    """As with pyinit; `--` before it is allowed."""
     line = [REHEARSE, *READY, *shell('echo "$@"; echo ready; exec sleep 99'), "sh", "-V", "--", "x"]
     done = subprocess.run(line, check=False, capture_output=True, text=True)
 
@@ -542,7 +542,7 @@ def test_what_cannot_be_rehearsed(rehearse, options, command, expected):
 
 
 def test_ci_is_told_why_it_could_not_be_rehearsed(rehearse, tmp_path):
-    """A file that is missing, or says that there was no test, would look like a success."""
+    """A missing file, or one without a test, would look like a success."""
     file = tmp_path / "junit.xml"
     done = rehearse([f"--junit={file}"], ["sh", "-c", "exit 3"])
     (suite,) = ET.parse(file).getroot()
@@ -556,7 +556,7 @@ def test_ci_is_told_why_it_could_not_be_rehearsed(rehearse, tmp_path):
 
 @pytest.mark.parametrize("name", ["unshare", "setpriv"])
 def test_programs_of_busybox(rehearse, tmp_path, name):
-    """They have not all that it takes."""
+    """They lack options that this needs."""
     (tmp_path / name).symlink_to(shutil.which("busybox"))
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = rehearse([], ["sleep", "99"], env={**os.environ, "PATH": path})
@@ -566,7 +566,7 @@ def test_programs_of_busybox(rehearse, tmp_path, name):
 
 
 def test_where_proc_tells_of_other_processes(rehearse):
-    """It would wait for ever for one that it cannot see."""
+    """It could not see the processes, and would wait for ever."""
     wrap = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--"]
     done = rehearse([], ["sleep", "99"], wrap=wrap)
 
@@ -577,7 +577,7 @@ def test_where_proc_tells_of_other_processes(rehearse):
 
 
 def test_folder_that_is_deleted(rehearse, tmp_path):
-    """The command is run there all the same."""
+    """The command runs there nevertheless."""
     (tmp_path / "folder").mkdir()
     wrap = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh"]
     done = rehearse(READY, polite(), wrap=wrap, cwd=tmp_path / "folder")
@@ -586,7 +586,7 @@ def test_folder_that_is_deleted(rehearse, tmp_path):
 
 
 def test_port_that_is_in_use(rehearse):
-    """What listens there would be taken for the command."""
+    """The program that listens there would be taken for the command."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         done = rehearse([f"--ready-port={port}"], ["sleep", "99"])
@@ -596,7 +596,7 @@ def test_port_that_is_in_use(rehearse):
 
 
 def test_init_that_cannot_be_run(rehearse, tmp_path):
-    """It is there and executable, and yet the kernel refuses it."""
+    """It exists and is executable, but the kernel refuses it."""
     (tmp_path / "pyinit").write_text("#!/nowhere/python\n")
     (tmp_path / "pyinit").chmod(0o755)
     done = rehearse([], [str(tmp_path / "pyinit"), "--", "true"])
@@ -625,7 +625,7 @@ FORBIDDEN = {
 
 @pytest.mark.parametrize("wrap", FORBIDDEN.values(), ids=FORBIDDEN)
 def test_where_no_namespace_may_be_made(rehearse, wrap):
-    """It says so in one line, and what would help."""
+    """It says so in one line, with what would help."""
     done = rehearse([], ["sleep", "99"], wrap=wrap)
 
     assert (NOT_REHEARSED, "") == (done.code, done.out)
@@ -636,7 +636,7 @@ def test_where_no_namespace_may_be_made(rehearse, wrap):
 
 
 def test_without_root(rehearse):
-    """A user may do it as well: in a user namespace, in which the command is who it was."""
+    """Any user can rehearse: in a user namespace, in which the command keeps its user."""
     command = shell(f"echo uid $(id -u); {JOB}")
     done = rehearse([*READY, "--beside", "none"], command, wrap=AS_USER)
 
@@ -650,7 +650,7 @@ def test_without_root(rehearse):
 
 @pytest.fixture
 def held(tmp_path):
-    """Return a command whose processes hold a pipe, and the end that tells when all are gone."""
+    """Return a command whose processes hold a pipe, and the end that is read to wait for them."""
     path = tmp_path / "held"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -674,7 +674,7 @@ def begun(line) -> subprocess.Popen:
     ids=["INT", "KILL", "TERM"],
 )
 def test_nothing_is_left_of_one_that_is_broken_off(held, tmp_path, wrap, signum, code):
-    """Whatever ends it ends all that it has started, the load included."""
+    """However it ends, everything that it has started ends as well, with the load."""
     command, reader = held
     load = f"--load=exec 9> {tmp_path}/held; exec sleep 99"
     one = begun([*wrap, REHEARSE, "--ready-when=ready", "--grace=90", load, "--", *command])
@@ -684,12 +684,12 @@ def test_nothing_is_left_of_one_that_is_broken_off(held, tmp_path, wrap, signum,
             pass
 
     assert code == one.returncode
-    assert b"" == os.read(reader, 1)  # the last one that had it open is gone
+    assert b"" == os.read(reader, 1)  # no process has it open any more
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_nothing_is_left_of_the_load_either(held, signum):
-    """It is outside the container, and ends with the rehearsal nevertheless."""
+    """It is outside the container, but ends with the rehearsal."""
     (_, _, lines), reader = held
     load = lines.partition(";")[0]
     one = begun([REHEARSE, *READY[:2], "--grace=90", f"--load={load}; sleep 99", *shell(IGNORING)])
@@ -703,7 +703,7 @@ def test_nothing_is_left_of_the_load_either(held, signum):
 
 
 def test_asked_to_hang_up_where_that_is_ignored(held):
-    """Under nohup it goes on."""
+    """Under nohup it continues."""
     command, _ = held
     line = ["nohup", REHEARSE, *SHORT, "--", *command]
     with subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as one:
@@ -730,7 +730,7 @@ def test_nothing_is_left_where_it_is_broken_off_before_it_is_ready(held):
 
 
 def test_nothing_is_left_of_one_that_is_never_ready(held, rehearse):
-    """Who did not get ready is killed, with all below."""
+    """A command that does not become ready is killed, with all its processes."""
     command, reader = held
     done = rehearse(["--ready-when=never", "--ready-within=0.2"], command)
 
@@ -755,7 +755,7 @@ server.listen()
 
 
 def test_what_outlives_it(rehearse, folder):
-    """Shared memory of both kinds, a PID file, a socket; a file does not count. Here is none."""
+    """Shared memory of both kinds, a PID file, a socket; a file does not count."""
     line = [*python(LEAVING + POLITE), "TERM", str(folder)]
     done = rehearse(READY, line, env={**os.environ, "TMPDIR": str(folder)})
 
@@ -783,7 +783,7 @@ while True:
 
 
 def test_two_hundred_helpers(rehearse):
-    """Each of them is seen, and asked."""
+    """Each of them is seen, and asked to stop."""
     done = rehearse(READY, python(HELPERS))
     helpers = [each for each in done.run["processes"] if each["parent"] == 2]
 
@@ -798,7 +798,7 @@ LIMITED = ["sh", "-c", 'ulimit -S -n 100; exec "$@"', "sh"]
 
 
 def test_more_processes_than_files(rehearse, tmp_path):
-    """It may open more to watch them, and those that it starts as many as without it."""
+    """It may open more files to watch them, but its children as few as before."""
     limit = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE)[:1])"
     load = f"ulimit -n > {tmp_path}/limit; sleep 99 & exit 0"
     done = rehearse([*READY, "--load", load], python(limit + HELPERS), wrap=LIMITED)
@@ -810,7 +810,7 @@ def test_more_processes_than_files(rehearse, tmp_path):
 
 
 def test_more_processes_than_may_be_watched(rehearse):
-    """It says so, for else it would not tell of all of them."""
+    """It says so, because it could not report all of them."""
     wrap = [*LIMITED[:2], LIMITED[2].replace("-S", ""), "sh"]
     done = rehearse(READY, python(HELPERS), wrap=wrap)
 
@@ -819,7 +819,7 @@ def test_more_processes_than_may_be_watched(rehearse):
 
 
 def test_command_that_forks_fast(rehearse):
-    """Those that live too short to be seen are no trouble."""
+    """Processes that live too short to be seen do no harm."""
     lines = "trap 'exit 0' TERM; echo ready; while :; do /bin/true; done"
     done = rehearse(READY, shell(lines))
 
@@ -836,7 +836,7 @@ def test_output_without_end(rehearse):
 
 
 def test_output_as_it_stops(rehearse):
-    """More than a pipe holds, while it is being stopped: it is read then, too."""
+    """More than a pipe holds, during the stop: it is read then as well."""
     lines = POLITE.replace("sys.exit()", "(print('x' * (1 << 20), flush=True), sys.exit())")
     done = rehearse(READY, [*python(lines), "TERM"])
 
@@ -845,7 +845,7 @@ def test_output_as_it_stops(rehearse):
 
 
 def test_binary_output(rehearse):
-    """Bytes of all kinds are no text, and no trouble."""
+    """Bytes of all kinds, which are not text, do no harm."""
     lines = "import os; os.write(1, bytes(range(256)) * 9 + b'\\nready\\n');" + POLITE
     done = rehearse(READY, [*python(lines), "TERM"])
 
@@ -854,7 +854,7 @@ def test_binary_output(rehearse):
 
 
 def test_line_of_ten_million_bytes(rehearse):
-    """It is cut, and costs no more than others."""
+    """The line is cut, and costs no more than others."""
     lines = "import sys; sys.stdout.write('x' * 10_000_000);" + POLITE
     done = rehearse(READY, [*python(lines), "TERM"])
 
@@ -864,14 +864,14 @@ def test_line_of_ten_million_bytes(rehearse):
 
 
 def test_command_that_closes_its_output(rehearse):
-    """That is no end."""
+    """This is not its end."""
     done = rehearse([], shell("exec >&- 2>&-; exec sleep 99"))
 
     assert (GRACEFUL, 143) == (done.code, done.run["code"])
 
 
 def test_what_the_command_writes_where_pyinit_does(rehearse):
-    """It may look like an event."""
+    """It may look like an event, and is ignored if it is none of pyinit's."""
     lines = """
 echo '{"event": 1, "timestamp": "2026-01-01T00:00:00Z"}' > /proc/1/fd/2
 echo '{"message": "hello"}' > /proc/1/fd/2
@@ -926,7 +926,7 @@ def test_rehearsal_that_is_stopped_itself(tmp_path):
 
 
 def test_hostile_names(rehearse):
-    """No name changes the terminal that the report is read at."""
+    """No name changes the terminal on which the report is read."""
     hostile = "a\n\x1b[7m\u202e</text>"
     lines = "import sys; open('/proc/self/comm', 'w').write(sys.argv[2]);" + POLITE
     done = rehearse(READY, [*python(lines), "TERM", hostile])
@@ -937,7 +937,7 @@ def test_hostile_names(rehearse):
 
 
 def test_exec_of_the_same_program(rehearse):
-    """What it has become is told, though its name is what it was."""
+    """The report has the new command, although the name is the same."""
     done = rehearse(READY, shell("exec sh -c 'echo ready; sleep 99 & wait' again"))
     child = done.run["processes"][1]
 
@@ -946,7 +946,7 @@ def test_exec_of_the_same_program(rehearse):
 
 
 def test_program_without_any_words(rehearse, tmp_path):
-    """A command line that is empty is one."""
+    """A command line may be empty."""
     os.mkfifo(tmp_path / "gate")
     lines = f"exec 0<> {tmp_path}/gate; exec -a '' cat"
     done = rehearse([], ["bash", "-c", lines])
@@ -967,19 +967,19 @@ while True:
 
 
 def test_zombie_is_one_process(rehearse):
-    """One that its parent does not reap is not seen again at each look."""
+    """A zombie that its parent does not reap is not seen as new at each look."""
     done = rehearse([*READY, "--after", "0.3"], python(ZOMBIE))
 
     assert GRACEFUL == done.code
     assert len(done.run["processes"]) <= 3
 
 
-# From here on in this process, where the parts can be looked at while they work.
+# The tests below run in this process, and can look at the parts while they work.
 
 
 @pytest.fixture
 def contain():
-    """Start a container; what is left of it is killed at the end."""
+    """Start a container; it is killed at the end."""
     opened = []
 
     def contain_one(command, **plan) -> Container:
@@ -1002,7 +1002,7 @@ def ready(one: Container) -> Container:
 
 
 def test_stopped_once_told_twice(contain):
-    """A second look at the same stop tells the same."""
+    """A second look at the same stop has the same result."""
     one = ready(contain(shell("echo ready; exec sleep 99")))
     first = one.stop()
     was = first.as_json()
@@ -1012,7 +1012,7 @@ def test_stopped_once_told_twice(contain):
 
 
 def test_pipe_that_another_process_holds(contain, monkeypatch):
-    """Where the output never ends because a process outside has it, it is not waited for."""
+    """If a process outside holds the output open, it is not waited for."""
     monkeypatch.setattr(container, "AFTERWARDS_SECONDS", 0.1)
     one = ready(contain(shell("echo ready; exec sleep 99")))
     child = one._census.seen[1].outer
@@ -1023,7 +1023,7 @@ def test_pipe_that_another_process_holds(contain, monkeypatch):
 
 
 def test_ended_before_it_is_stopped(contain, tmp_path):
-    """It was ready, and then left by itself."""
+    """It was ready, and then exited by itself."""
     os.mkfifo(tmp_path / "gate")
     one = ready(contain(shell(f"echo ready; read line < {tmp_path}/gate; exit 4")))
     (tmp_path / "gate").write_text("\n")
@@ -1035,7 +1035,7 @@ def test_ended_before_it_is_stopped(contain, tmp_path):
 
 
 def test_started_by_a_thread_that_has_ended(contain):
-    """It lives as long as it is rehearsed, not as long as the thread that asked for it."""
+    """It runs as long as its rehearsal, not as long as the thread that asked for it."""
     made = []
     thread = threading.Thread(
         target=lambda: made.append(ready(contain(shell("echo ready; exec sleep 99"))))
@@ -1054,7 +1054,7 @@ def test_directory_that_is_not_there(contain):
 
 
 def test_environment_and_directory(contain, tmp_path):
-    """The command has those that it is given."""
+    """The command has the environment and directory of the plan."""
     environment = {"PATH": os.environ["PATH"], "WORD": "word"}
     lines = "echo $WORD; pwd; echo ready; exec sleep 99"
     one = contain(shell(lines), environment=environment, directory=str(tmp_path))
@@ -1063,7 +1063,7 @@ def test_environment_and_directory(contain, tmp_path):
 
 
 def test_command_that_is_not_there_in_its_own_path(contain):
-    """It may be found there alone, so it is looked for there."""
+    """The command may only be found there."""
     one = contain(["nowhere"], environment={"PATH": "/usr/bin:/bin"})
 
     with pytest.raises(NotRehearsedError, match="cannot be run: 'nowhere: not found'"):
@@ -1072,7 +1072,7 @@ def test_command_that_is_not_there_in_its_own_path(contain):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_error_of_its_own_is_told(contain):
-    """Neither does it hang, nor is anything left."""
+    """It does not hang, and nothing is left."""
 
     def fail(_line):
         raise ZeroDivisionError
@@ -1098,8 +1098,8 @@ while True:
 
 
 def test_second_signal_that_cuts_the_cleaning_short(contain, monkeypatch):
-    """A handler that hears the signal only once is found out."""
-    monkeypatch.setattr(verdict, "AT_ONCE", 60.0)  # on a machine that is busy
+    """A handler that works only once is reported."""
+    monkeypatch.setattr(verdict, "AT_ONCE", 60.0)  # for a busy machine
     run = ready(contain(python(FATAL_THE_SECOND_TIME), twice=True)).stop()
 
     assert model.LOST == run.verdict
@@ -1107,7 +1107,7 @@ def test_second_signal_that_cuts_the_cleaning_short(contain, monkeypatch):
 
 
 def test_load_that_still_waits(contain, monkeypatch):
-    """Who waits for an answer after all is over is not waited for."""
+    """A client that still waits for an answer at the end is not waited for."""
     monkeypatch.setattr(client, "LAST_SECONDS", 0.1)
     run = ready(contain(shell("echo ready; exec sleep 99"), load="sleep 99")).stop()
 
@@ -1116,7 +1116,7 @@ def test_load_that_still_waits(contain, monkeypatch):
 
 
 def test_kernel_that_tells_no_status(contain, monkeypatch):
-    """Before Linux 6.15 pyinit's own word has to do."""
+    """Before Linux 6.15, the events of pyinit must do."""
     monkeypatch.setattr("pyinit.rehearse.census.GET_INFO", 0)
     run = ready(contain(shell(JOB))).stop()
 
@@ -1125,7 +1125,7 @@ def test_kernel_that_tells_no_status(contain, monkeypatch):
 
 
 def test_interrupted_before_anything_runs(monkeypatch, capsys):
-    """^C is code 130 and no traceback, whenever it comes."""
+    """^C gives code 130 and no traceback, whenever it comes."""
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -1137,7 +1137,7 @@ def test_interrupted_before_anything_runs(monkeypatch, capsys):
 
 
 def test_picture_without_what_draws_it(monkeypatch, capsys):
-    """It is said before anything runs, with what to install."""
+    """It is reported before anything runs, with what to install."""
     monkeypatch.setattr(cli, "find_spec", lambda _: None)
 
     assert NOT_REHEARSED == cli.main(["--svg", "x.svg", "--", "true"])
