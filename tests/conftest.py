@@ -13,8 +13,8 @@ sys.path.append(str(Path(__file__).parent.parent))
 from testkit.programs import VICTIMS, compile_c
 from testkit.running import Result, Run, command_line
 
-# Who runs the tests in the background has the first two ignored (a shell) or the last (nohup), and
-# so has all that they start.
+# In the background, tests have the first two ignored (a shell) or the last (nohup), and
+# everything that they start does, too.
 for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(signum) == signal.SIG_IGN:
         signal.signal(signum, signal.SIG_DFL)

@@ -62,7 +62,7 @@ def hung(python, source, folder):
 
 
 class Pages:
-    """Memory of pages, as pread(2) has it; where there is no page it is not mapped.
+    """Memory of pages, read as by pread(2); pages that are missing are not mapped.
 
     Attributes:
         pages: the bytes of each page that there is, by its number.

@@ -119,7 +119,7 @@ def prepare_php(folder: Path, patience: int = 60) -> list[str]:
 
 
 def prepare_impatient_php(folder: Path) -> list[str]:
-    """php-fpm with the default patience, which is none."""
+    """php-fpm with the default time limit, which is 0."""
     return prepare_php(folder, patience=0)
 
 
@@ -173,7 +173,7 @@ def slow_task(folder: Path) -> Iterator[Work]:
 
 
 def shut_gate(folder: Path):
-    """Wait until somebody waits at the gate."""
+    """Wait until a process waits at the gate."""
     return (folder / "gate").open("wb", buffering=0)
 
 
@@ -336,7 +336,7 @@ def test_work_in_hand_is_lost(stop, serve, folder):
     ids=["-g", "-a", "in a shell"],
 )
 def test_celery_loses_its_task_where_the_pool_gets_sigterm_too(application, option, serve, folder):
-    """Celery's pool dies of a SIGTERM of its own: from -g, -a, or the drain after its shell."""
+    """A SIGTERM of its own kills Celery's pool: from -g, -a, or the drain after a shell."""
     run = serve(application, [option])
     with shut_gate(folder) as gate:
         run.send(signal.SIGTERM)
@@ -422,7 +422,7 @@ def test_helpers_of_a_job_are_asked_and_finish_their_work(start):
 
 
 def test_without_a_drain_the_helpers_of_a_job_die_with_it(run):
-    """With -d 0 nobody asks the helpers, and they finish nothing."""
+    """With -d 0 the helpers are not asked, and finish nothing."""
     result = run(["-d", "0"], victim("job"))
 
     assert (3, "the job is done\n") == (result.code, result.out)

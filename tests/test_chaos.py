@@ -194,7 +194,7 @@ def test_nothing_is_wrong_with_a_signal_of_a_step(record):
 
 
 def test_nothing_is_wrong_with_limits(record):
-    """A command that is late, whose request is the first of two steps, and that leaves somebody."""
+    """A command that is late, is asked in two steps, and leaves a process behind."""
     record.wish(timeout=0.1, ladder=((12, 0.1), (2, 0.1)), kill_after=0.2, leftovers=99)
     record.find("signal_forwarded", signal="SIGTERM").update(sent="SIGUSR2")
     for line in (LATE, STEP):
@@ -420,12 +420,12 @@ from pyinit import init
 init.main(mask)
 """
 BREAKS = {
-    "asks nobody": (
+    "asks no process": (
         ("lifecycle.py", "(SIGTERM, SIGCONT)", "(SIGCONT,)"),
         "saw no SIGTERM",
         SEED,
     ),
-    "drains nobody": (
+    "drains no process": (
         ("lifecycle.py", "settings.drain if may_drain else 0.0", "0.0"),
         "saw no SIGTERM",
         SEED,
@@ -435,7 +435,7 @@ BREAKS = {
         "expected code",
         SEED,
     ),
-    "leaves with the code of who was late": (
+    "exits with the code of a late child": (
         ("supervisor.py", "TIMED_OUT_CODE = 124", "TIMED_OUT_CODE = 125"),
         "expected code",
         LATE_SEED,
@@ -468,7 +468,7 @@ def test_what_is_wrong_with_pyinit_is_found(folder, change, failure, seed):
 
 
 def test_init_without_a_drain_is_found(folder):
-    """tini fails: whoever is left when its child ends is killed."""
+    """tini fails: a process that is left when its child exits is killed."""
     init = folder / "init"
     skip = 'while [ "$1" != -- ]; do shift; done'
     init.write_text(f'#!/bin/sh\n{skip}\nexec {tool("tini")} -s "$@"\n')

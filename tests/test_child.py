@@ -168,7 +168,7 @@ def test_working_directory_umask_and_limits_are_the_callers(run, tmp_path):
 
 
 def test_coerced_locale_stays_where_proc_does_not_tell(run):
-    """Without /proc nobody knows what LC_CTYPE was, so the child gets what CPython made of it."""
+    """Without /proc the old LC_CTYPE is not known, so the child gets what CPython made of it."""
     locale = ["env", "-u", "LC_ALL", "-u", "LC_CTYPE", "LANG=C"]
     hide = ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "-"]
     told, kept = (
@@ -237,7 +237,7 @@ def test_pyinit_keeps_no_descriptor_and_no_directory(start, tmp_path, namespace)
 
 
 def test_end_of_an_inherited_pipe_is_seen_when_the_child_closes_it(start):
-    """Who waits for the end of a descriptor of the child's does not wait for pyinit's end."""
+    """A process that waits for the end of a descriptor of the child does not wait for pyinit."""
     reader, writer = os.pipe()
     script = f"exec {writer}>&-; echo ready; read x"
     how = {"pass_fds": (writer,), "namespace": False}

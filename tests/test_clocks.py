@@ -1,6 +1,6 @@
-"""Deadlines are kept by a clock that nobody sets: the wall clock may jump while one is waited for.
+"""Deadlines use a clock that cannot be set: the wall clock may jump during one.
 
-`make survive` has it jump before one begins, by faketime; here it jumps after that.
+`make survive` makes it jump before a deadline begins, with faketime; here it jumps after that.
 """
 
 import signal
@@ -26,7 +26,7 @@ time.clock_gettime = lambda clock: time.time() if clock == time.CLOCK_REALTIME e
 
 @pytest.fixture
 def clock(sabotage, tmp_path):
-    """Return what makes a wall clock for pyinit, and what has it jump by so many years."""
+    """Return what makes a wall clock for pyinit, and what makes it jump by so many years."""
     flag = tmp_path / "jump"
 
     def make(years: int):

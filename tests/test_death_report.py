@@ -80,7 +80,7 @@ def test_shell_around_it_hides_nothing(run, little_memory):
     assert ("warning", 137, 1) == (event["level"], event["code"], event["oom_kills"])
 
 
-# The signals that somebody waits for do not count as blocked meanwhile.
+# Signals that a process waits for do not count as blocked during that.
 UNTIL_IT_WAITS = "until grep -q '^SigBlk:.0*$' /proc/$PPID/status; do :; done"
 COUNTERS = {
     "v1": "memory/memory.oom_control",
@@ -122,7 +122,7 @@ def test_counter_that_moved_is_evidence(run, tmp_path, version, case):
 
 
 def test_no_cgroup_is_no_trouble(run):
-    """Where nobody counts there is no evidence, and the death is reported without it."""
+    """If no cgroup counts there is no evidence, and the death is reported without it."""
     mount = ["sh", "-c", f'mount -t tmpfs none {CGROUPS} && exec "$@"', "-"]
     (event,) = run([], ["sh", "-c", "kill -KILL $$"], wrap=mount).events
 
@@ -224,7 +224,7 @@ def test_arguments_for_a_shell_are_told(run, name):
 
 
 def test_stop_says_nothing_of_arguments(start):
-    """Who was asked to stop did not fail for them, nor who ran for long."""
+    """A child that was asked to stop did not fail, nor did one that ran for long."""
     made = start([], [*victim("listener", 3), "&&", "$HOME"])
     made.ready()
 

@@ -1,4 +1,4 @@
-"""Off PID 1 the processes below are looked at one by one: who gets a signal, and who does not."""
+"""When pyinit is not PID 1, it looks at each process below it: which get a signal, which do not."""
 
 import os
 import posix
@@ -71,7 +71,7 @@ def test_who_has_another_parent_is_not_reached(family):
 
 
 def test_who_is_not_reached_may_be_met_again(family):
-    """Whom it missed below one parent it may find below another."""
+    """A process that it missed below one parent it may find below another."""
     parent, child = map(known, family)
     sending = descendants.Sending(ASKING, 0)
     sending._meet(child, (parent[0], parent[1] + 1), is_first=True)
@@ -90,7 +90,7 @@ def test_who_is_alive_is_looked_up_within_a_time(family):
 
 
 def test_looking_up_who_is_alive_ends_in_time(monkeypatch):
-    """After so many seconds by the clock nobody else is looked up."""
+    """After so many seconds it looks up no more processes."""
     times = iter([100.0, 104.0, 106.0, 106.0])
     monkeypatch.setattr(survivors, "monotonic", lambda: next(times))
     own = (os.getpid(), proc.stat(os.getpid()))
@@ -132,7 +132,7 @@ def made_up(parents: dict[int, int]) -> dict[int, proc.Stat]:
     ],
 )
 def test_who_is_below(monkeypatch, parent, seen_below, is_below):
-    """Pyinit's own child is, and a child of who is below; nobody else, whatever the numbers."""
+    """pyinit's own child is below it, and a child of one below it; no other, by its numbers."""
     stats = made_up({7: parent, 600: 500, 700: 500, 1: 0})
     monkeypatch.setattr(proc, "stat", stats.get)
     sending = descendants.Sending(ASKING, 0)
@@ -173,7 +173,7 @@ def test_parents_are_checked_whatever_their_numbers(family, own):
 @pytest.mark.parametrize(("parent", "again"), [(1, False), (0, False), (9, True)])
 @pytest.mark.parametrize("pid", [7, 700])
 def test_who_has_lost_a_parent_costs_one_more_look(monkeypatch, pid, parent, again):
-    """One, not one after the other: where others are hidden there is always somebody."""
+    """One process, not one after the other: if others are hidden there is always one."""
     stats = made_up({1: 0, 500: 9, pid: parent})
     monkeypatch.setattr(proc, "stats", lambda: stats)
     sending = descendants.Sending(ASKING, 0)
@@ -233,7 +233,7 @@ def test_all_are_stopped_before_any_is_killed(lines):
 
 
 def test_who_was_stopped_is_killed_although_others_cannot_be_found():
-    """Nobody is left stopped where /proc cannot be read any more; the error is told."""
+    """No process stays stopped if /proc cannot be read any more; the error is logged."""
     lines = "proc.stats = lambda: None"
 
     assert ["error 11", BOTH_SENT, "True", "-9"] == killed_family(lines)
@@ -264,13 +264,13 @@ def test_list_of_children_may_be_missing(monkeypatch):
 
 
 def test_list_of_children_that_is_no_list(monkeypatch):
-    """What cannot be understood is nobody."""
+    """A line that cannot be parsed is no process."""
     monkeypatch.setattr(proc, "_read", lambda _: b"1 2x")
     assert [] == proc.children(1)
 
 
 def test_own_child_is_sent_to_once(family):
-    """The chase passes over who has got it, and over who is left out."""
+    """The chase skips processes that have got the signal, and those that are left out."""
     parent, child = family
     sending = descendants.Sending(ASKING, parent)
     sending._chase()
@@ -302,7 +302,7 @@ def test_refusal_for_a_zombie_is_none(monkeypatch, family, state, refused):
 
 
 def met_below(monkeypatch, process: tuple, parents: dict[int, int]) -> list:
-    """Return who is met below a process, where they have these parents."""
+    """Return which processes are met below a process, with these parents."""
     stats = made_up(parents)
     below: dict[int, list[int]] = {}
     for pid, parent in parents.items():
@@ -321,7 +321,7 @@ def met_below(monkeypatch, process: tuple, parents: dict[int, int]) -> list:
 
 
 def test_who_is_below_one_that_is_stopped_is_met_at_once(monkeypatch):
-    """All the way down; but not who was met, nor whom the chase has sent to, nor the gone."""
+    """All the way down; but not those met before, those that the chase signalled, or the gone."""
     parents = {500: 1, 600: 500, 700: 600, 8: 500, 9: 500}
     met = [((600, 1600), (500, 1500)), ((700, 1700), (600, 1600))]
 
@@ -379,7 +379,7 @@ print(os.read(asked, 9).decode())
 
 
 def test_groups_are_not_killed_where_not_all_are_seen():
-    """Somebody unseen may be in the group who is not below: each is killed by its own pid."""
+    """An unseen process that is not below may be in the group: each is killed by its own pid."""
     command = [*UNSHARE, "sh", "-c", '"$@"; exit $?', "-", *INSTALLED, KILL_THE_NEWEST]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 
@@ -407,7 +407,7 @@ def test_group_of_another_session_is_killed(monkeypatch):
 
 
 def test_group_is_not_killed_where_the_oldest_is_not_seen(monkeypatch):
-    """Who was read last tells whether all were: PID 1 is the oldest."""
+    """The last process that was read tells whether all were: PID 1 is the oldest."""
     assert [] == killed_groups(monkeypatch, BEYOND, BEYOND)
 
 
@@ -419,12 +419,12 @@ def test_group_that_is_no_number_of_ours_is_not_killed(monkeypatch, group):
 
 @pytest.mark.parametrize("session", [OWN_SESSION, 0], ids=["own", "outer"])
 def test_group_of_its_own_session_is_not_killed(monkeypatch, session):
-    """Others of the session may be in it, who are not below; 0 is an outer namespace's."""
+    """Others of the session, which are not below, may be in it; 0 is another namespace's."""
     assert [] == killed_groups(monkeypatch, BEYOND, session, others=[5])
 
 
 def test_group_with_somebody_else_in_it_is_not_killed(monkeypatch):
-    """Who is not below is not killed, whatever group those below have joined."""
+    """A process that is not below is not killed, whatever group those below have joined."""
     assert [] == killed_groups(monkeypatch, BEYOND, BEYOND, others=[5, BEYOND])
 
 

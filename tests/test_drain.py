@@ -71,7 +71,7 @@ def test_all_may_finish(leave, count, namespace):
 @BOTH
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_workers_of_multiprocessing_may_finish(start, method, namespace):
-    """Whoever their parent is; with forkserver, as Python 3.14 has it, it is not the child."""
+    """Any parent will do: with forkserver, the default of Python 3.14, it is not the child."""
     run = start(["-v"], victim("workers", method), namespace=namespace)
     run.ready()
     result = run.stop()
@@ -94,7 +94,7 @@ sys.meta_path.insert(0, Gone())
 
 
 def test_all_may_finish_although_the_package_is_gone_by_then(leave, sabotage, tmp_path):
-    """Off PID 1 what it takes to find those that remain is loaded while it is there."""
+    """When pyinit is not PID 1, modules for finding the rest are loaded before they can go."""
     flag, loaded = tmp_path / "gone", tmp_path / "loaded"
     wrap = sabotage(GONE_LATER.format(flag=str(flag), loaded=str(loaded)))
     run = leave([], 2, "finish", code=7, wrap=wrap, namespace=False)
@@ -106,14 +106,14 @@ def test_all_may_finish_although_the_package_is_gone_by_then(leave, sabotage, tm
 
 
 def test_drain_0_is_the_way_of_tini(leave):
-    """With -d 0 pyinit leaves at once, and the kernel kills who is left."""
+    """With -d 0 pyinit exits at once, and the kernel kills the rest."""
     result = end(leave(["-d", "0"], 20, "finish", code=7))
 
     assert (7, "", "") == (result.code, result.out, result.err)
 
 
 def test_drain_0_lets_others_be_off_pid1(leave):
-    """With -d 0, off PID 1, nothing is sent to what is left: it lives on."""
+    """With -d 0, when pyinit is not PID 1, the processes that are left get no signal."""
     run = leave(["-d", "0"], 1, "finish", namespace=False)
     (child,) = children(run.init)
     (helper,) = children(child)
@@ -151,13 +151,13 @@ def test_nobody_escapes_by_forking(leave, namespace):
     """A helper that ignores SIGTERM and is never the same process for long is killed as well."""
     result = end(leave(["-d", "0.1"], 1, "escape", code=7, namespace=namespace))
 
-    assert (7, False) == (result.code, "escaped" in result.out)  # nobody holds stdout any more
+    assert (7, False) == (result.code, "escaped" in result.out)  # no process holds stdout any more
     assert {"helpers"} == {event["name"] for event in result.named("drain_survivor")}
 
 
 @BOTH
 def test_signals_go_to_those_that_remain(start, namespace):
-    """What pyinit gets while it drains reaches everyone who is left."""
+    """A signal that pyinit gets during the drain reaches every process that is left."""
     script = '"$@" & read ready; exit 7'
     run = start(
         ["-v"], ["sh", "-c", script, "-", *victim("listener")],
@@ -234,7 +234,7 @@ def test_who_was_brought_in_and_will_not_go_is_killed(start):
 
 
 def test_dead_guest_is_not_waited_for(start):
-    """A zombie whose parent is outside of the namespace is nobody to drain."""
+    """A zombie whose parent is outside the namespace is not drained."""
     run = host(start, "-v")
     guest = run.enter("sh", "-c", "echo ready; read x")
     assert "ready\n" == guest.stdout.readline()
@@ -255,12 +255,12 @@ def is_leaving(pid):
     """Tell whether a process has exited, although the kernel still keeps it for others' sake."""
     try:
         return not os.listdir(f"/proc/{pid}/fd")
-    except PermissionError:  # its memory has gone, and with that who may look
+    except PermissionError:  # its memory is gone, and with it the right to look
         return True
 
 
 def test_sentinel_beside_it_is_never_hit(start, leave):
-    """Off PID 1 a process of the same user that is not below pyinit gets nothing at all."""
+    """When pyinit is not PID 1, a process of the same user that is not below it gets nothing."""
     sentinel = subprocess.Popen(victim("listener"), stdout=subprocess.PIPE, text=True)
     try:
         sentinel.stdout.readline()
@@ -352,7 +352,7 @@ def test_who_is_born_later_is_passed_over(monkeypatch, below):
 
 
 def test_without_subreaper_there_is_nothing_to_drain(leave):
-    """Where pyinit adopts nobody the helpers are not its own: told at -vv, and left alone."""
+    """If pyinit adopts no orphans, the helpers are not its own: logged at -vv, and left alone."""
     run = leave(["-vv"], 1, "finish", wrap=refusing("prctl:error=EPERM"), namespace=False)
     (pyinit,) = children(run.process.pid)
     (child,) = children(pyinit)
@@ -383,7 +383,7 @@ def test_who_cannot_die_is_left(leave, cling, namespace):
 
 
 def test_without_proc_it_drains_the_same(leave):
-    """Without /proc nobody can be named, but everybody is asked, waited for and killed."""
+    """Without /proc no process can be named, but every one is asked, waited for and killed."""
     hide = ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "-"]
     result = end(leave([], 20, "finish", code=7, wrap=hide))
     assert (7, 20, "") == (result.code, result.out.count("done\n"), result.err)
@@ -403,7 +403,7 @@ def test_foreign_proc_is_not_believed(leave):
 
 
 def test_drain_can_be_followed(leave):
-    """-v tells how many remain, who leaves when, and how it ended."""
+    """-v logs how many processes remain, when each exits, and how it ended."""
     result = end(leave(["-v"], 3, "finish"))
     names = [event["event"] for event in result.events]
     begun, over = result.named("drain_started")[0], result.named("drain_finished")[0]
@@ -458,7 +458,7 @@ def chain(start, compiled):
 
 @pytest.mark.parametrize("loadavg", [None, "", "0.00 0.00 0.00 0/0 0"], ids=str)
 def test_whole_chain_is_asked(chain, tmp_path, loadavg):
-    """Off PID 1 all that were there are asked, however deep, whatever is said of pids."""
+    """When pyinit is not PID 1, all are asked, at any depth and with any pids."""
     prepare = ""
     if loadavg is not None:
         (tmp_path / "loadavg").write_text(loadavg)
@@ -469,7 +469,7 @@ def test_whole_chain_is_asked(chain, tmp_path, loadavg):
 
 
 def test_whole_chain_is_asked_although_pids_began_anew(chain):
-    """Off PID 1 a parent may have a higher pid than its child: numbers begin anew."""
+    """When pyinit is not PID 1, a parent may have a higher pid than its child: pids wrap around."""
     wrap = "echo 32000 >/proc/sys/kernel/ns_last_pid"
     run = chain(5, wrap)
     run.inside("sh", "-c", "echo 300 >/proc/sys/kernel/ns_last_pid")
@@ -526,7 +526,7 @@ def test_chain_is_asked_without_pidfds(chain, fault):
 
 
 def test_those_that_remain_are_signalled_through_pidfds(leave, tmp_path):
-    """Off PID 1 a signal goes to the process that was looked at, not to whoever has its pid now."""
+    """When not PID 1, a signal goes to the process that was looked at, not to its pid's next."""
     trace = tmp_path / "trace"
     calls = "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal"
     strace = ["strace", "-qq", "-o", str(trace), "-e", calls, "-e", "signal=none"]
@@ -541,7 +541,7 @@ def test_those_that_remain_are_signalled_through_pidfds(leave, tmp_path):
 
 
 def test_naming_takes_a_bounded_time(start, compiled):
-    """Where /proc is slow SIGKILL does not wait for it: who is not named before is named after."""
+    """SIGKILL does not wait for a slow /proc: a process that is not named before is named after."""
     count, slow = 30, f"inject={OPEN}:delay_exit=20000"
     wrap = ["sh", "-c", '"$@"; exit $?', "-", "strace", "-qq", "-o", "/dev/null", "-e", slow]
     command = [compiled("helpers"), str(count), "ignore", "7"]
@@ -557,7 +557,7 @@ def test_naming_takes_a_bounded_time(start, compiled):
 
 
 def test_guest_is_asked_although_the_package_breaks(start, sabotage):
-    """Who was brought in is asked and waited for where no module can be loaded any more."""
+    """A guest is asked and waited for even if no module can be loaded any more."""
     broken = ("survivors", "proc", "events")
     spoil = "".join(f"sys.modules['pyinit.later.{name}'] = None\n" for name in broken)
     run = host(start, wrap=sabotage(f"import sys\n{spoil}"))
@@ -570,7 +570,7 @@ def test_guest_is_asked_although_the_package_breaks(start, sabotage):
 @pytest.mark.skipif(not ROOT, reason="a user namespace of one id has no other user")
 @pytest.mark.parametrize("hidepid", [0, 1, 2])
 def test_hidden_guest_may_finish(start, hidepid):
-    """A guest whom /proc hides from pyinit is asked and waited for."""
+    """A guest that /proc hides from pyinit is asked and waited for."""
     hide = ["sh", "-c", f'mount -o remount,hidepid={hidepid} /proc && exec "$@"', "-"]
     caps = [f"--{kind}-caps=+kill,+dac_read_search" for kind in ("inh", "ambient")]
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *caps]
@@ -607,14 +607,14 @@ def test_who_may_not_be_killed_is_told_once(start, compiled, namespace):
     os.close(helper)
     told = [event["event"] for event in run.finish().events]
 
-    # As PID 1 kill(-1) does not tell of it; off PID 1 neither SIGTERM nor SIGKILL got through.
+    # As PID 1 kill(-1) does not report it; otherwise neither SIGTERM nor SIGKILL got through.
     assert (0 if namespace else 2) == told.count("kill_refused")
     assert {"drain_survivor", "drain_finished"} <= set(told)
 
 
 @pytest.mark.parametrize("proc", ["mount -t tmpfs none /proc", "umount /proc"])
 def test_without_proc_off_pid1_the_child_is_all(start, proc):
-    """Off PID 1 without /proc --all still reaches the child; there is nobody to wait for after."""
+    """When not PID 1, without /proc, --all still reaches the child; then none can be waited for."""
     outer = ["sh", "-c", f'{proc}; "$@"; exit $?', "-"]
     script = 'sleep 60 & trap "exit 7" TERM; echo "ready (pid: $$)"; read x'
     command = ["sh", "-c", script]
@@ -631,7 +631,7 @@ def test_without_proc_off_pid1_the_child_is_all(start, proc):
 
 @pytest.mark.parametrize("fault", ["waitid:error=EPERM:when=3+", "wait4:error=ENOMEM"])
 def test_lasting_fault_does_not_keep_it(leave, fault):
-    """Where the dead cannot be taken pyinit asks, kills and leaves all the same."""
+    """If zombies cannot be reaped, pyinit asks, kills and exits nevertheless."""
     run = leave(["-d", "2"], 3, "finish", code=7, wrap=refusing(fault), namespace=False)
     result = end(run)
 
@@ -642,7 +642,7 @@ def test_lasting_fault_does_not_keep_it(leave, fault):
 @pytest.mark.parametrize("options", [[], ["-v"]], ids=["default", "-v"])
 @pytest.mark.parametrize("when", ["1", "1..2", "2", "3", "4", "5"])
 def test_proc_that_cannot_be_read_once_is_read_again(leave, when, options):
-    """Off PID 1 a table of files that is full at the wrong moment costs nobody its life."""
+    """When not PID 1, a full table of files at the wrong moment costs no process its life."""
     wrap = refusing(f"{OPEN}:error=ENFILE:when={when}", paths=["/proc"])
     run = leave(options, 3, "finish", code=7, wrap=wrap, namespace=False)
     result = end(run)
@@ -665,7 +665,7 @@ def ended(monkeypatch, who: list[int], remaining: list[int] | None, *, gave_up: 
 
 
 def test_who_is_hidden_is_left_all_the_same(monkeypatch):
-    """Where a drain is given up and /proc shows nobody there is somebody whom it does not show."""
+    """If a drain is given up and /proc shows no process, there is one that it does not show."""
     assert (WARNING, 1, 1) == ended(monkeypatch, [7], [7, 8], gave_up=True)
     assert (WARNING, None, None) == ended(monkeypatch, [], [], gave_up=True)
     assert (INFO, 2, 0) == ended(monkeypatch, [], [7, 8], gave_up=True)  # they are zombies
@@ -674,7 +674,7 @@ def test_who_is_hidden_is_left_all_the_same(monkeypatch):
 
 
 def test_each_one_is_told_once(monkeypatch):
-    """Names are read before SIGKILL and told after it; who is reaped meanwhile is told by then."""
+    """Names are read before SIGKILL and logged after it, even of those that are reaped by then."""
     seen = proc.stat(os.getpid())
     monkeypatch.setattr(left_behind, "alive", lambda _: iter([(7, seen), (8, seen)]))
     report = Report(Settings(("true",), verbosity=WARNING), b"")
@@ -721,7 +721,7 @@ def test_init_that_cannot_be_looked_at_is_not_deaf(monkeypatch):
 
 
 def test_who_is_gone_is_no_init():
-    """Where /proc does not tell of a process it is taken for one of this namespace."""
+    """If /proc does not show a process, it is taken for one of this namespace."""
     assert not proc.is_nested_init(4194305)
     assert proc.pid_namespace(4194305) is None
     assert proc.pid_namespace(os.getpid()).startswith("pid:[")

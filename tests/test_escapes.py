@@ -1,4 +1,4 @@
-"""Nobody outlives a limit: the ways of `make escapes`, which tries each of them many times."""
+"""No process outlives a limit: the ways of `make escapes`, which tries each of them many times."""
 
 import tempfile
 from pathlib import Path
@@ -35,7 +35,7 @@ def attempt(stage, way, tool, *, as_nobody=False):
 @USERS
 @pytest.mark.parametrize("way", TRIED, ids=lambda way: way.name)
 def test_nobody_escapes(stage, way, as_nobody):
-    """When pyinit is not PID 1 nobody is left when it leaves; twice, since some have luck."""
+    """When pyinit is not PID 1 no process is left when it exits; twice, because some have luck."""
     for _ in range(2):
         seen = attempt(stage, way, PYINIT, as_nobody=as_nobody)
 
@@ -45,14 +45,14 @@ def test_nobody_escapes(stage, way, as_nobody):
 
 @pytest.mark.parametrize("name", ["relay", "bomb", "guards", "pid-namespace"])
 def test_nobody_escapes_from_pid1(stage, name):
-    """As PID 1 the kernel helps, and it comes to an end."""
+    """As PID 1 the kernel helps, and pyinit exits in time."""
     seen = attempt(stage, BY_NAME[name], AS_PID1)
 
     assert (0, []) == (seen.survivors, seen.names), seen
 
 
 def test_one_that_may_not_be_killed_is_told(stage):
-    """A process that has become root is not nobody's to kill; that it is left is told."""
+    """A process that has become root cannot be killed; pyinit says that it is left."""
     seen = attempt(stage, BY_NAME["user"], PYINIT, as_nobody=True)
 
     assert (1, ["helper"]) == (seen.survivors, seen.names)
@@ -61,13 +61,13 @@ def test_one_that_may_not_be_killed_is_told(stage):
 
 
 def test_root_kills_it(stage):
-    """As root pyinit may."""
+    """As root, pyinit may kill it."""
     assert 0 == attempt(stage, BY_NAME["user"], PYINIT).survivors
 
 
 @pytest.mark.parametrize("name", ["timeout -k", "tini -s -g", "subprocess.run"])
 def test_one_that_gets_away_is_noticed(stage, name):
-    """Others leave a daemon behind, so it is not the trial that ends it."""
+    """Other tools leave a daemon behind, so it is not the trial that ends it."""
     seen = attempt(stage, BY_NAME["daemon"], OTHERS[name])
 
     assert (1, ["ways"]) == (seen.survivors, seen.names)
@@ -75,7 +75,7 @@ def test_one_that_gets_away_is_noticed(stage, name):
 
 
 def test_ways_are_known():
-    """Each way of the catalogue is one of the program's, and the other way round."""
+    """Each way of the catalogue is one of the program, and the other way round."""
     source = Path(__file__).parent.parent / "trials" / "escapes" / "ways.c"
     listed = source.read_text().partition("WAYS[] = {")[2].partition("};")[0]
     names = [line.split('"')[1] for line in listed.strip().splitlines()]

@@ -427,7 +427,7 @@ def test_file_system_without_exec_is_told(run, tmp_path):
 
 
 def test_security_module_is_guessed(run, tmp_path):
-    """Where all bits are right and it is refused all the same, somebody else has a say."""
+    """If all bits are right but the exec is refused, something else forbids it."""
     shutil.copy("/bin/true", tmp_path / "app")
     command = [str(tmp_path / "app")]
     result = run(

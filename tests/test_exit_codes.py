@@ -9,7 +9,7 @@ from testkit.marks import BOTH
 from testkit.namespaces import ROOT, UNSHARE
 from testkit.signalsets import OF_C_LIBRARY
 
-# A process that got one of these by default dies of it; the others stop it or do nothing.
+# A signal of these kills a process by default; the others stop it or do nothing.
 HARMLESS = {
     signal.SIGCHLD,
     signal.SIGCONT,

@@ -1,4 +1,4 @@
-"""Calls that the kernel refuses: none ends, hangs or spins PID 1, and each is told once."""
+"""Calls that the kernel refuses: none ends, hangs or spins PID 1, and each is logged once."""
 
 import os
 import posix
@@ -21,12 +21,12 @@ from pyinit import child, init
 
 BEYOND = 5_000_000  # no process has such a pid (PID_MAX_LIMIT)
 
-# The orphan may still live when the child is dead, and the drain must not end it.
+# The orphan may still run when the child has exited, and the drain must not end it.
 LAST_ORPHAN = ["sh", "-c", "(trap '' TERM; sh -c 'exit 6' &); exit 3"]
 
 
 def refusing(*faults: str, everybody: bool = False) -> list[str]:
-    """Return the command that has calls of pyinit fail; those of its threads and child as well."""
+    """Return a prefix that makes calls of pyinit fail, with those of its threads and child."""
     return refusals.refusing(*faults, everybody=everybody, detached=True)
 
 
@@ -37,7 +37,7 @@ def names(result) -> list[str]:
 @pytest.mark.parametrize("error", ["EAGAIN", "EINVAL", "EPERM", "ENOSYS"])
 @pytest.mark.parametrize("options", [[], ["-v", "-k", "9"]], ids=["default", "-v"])
 def test_wait_that_is_refused_for_ever(start, error, options):
-    """Without sigtimedwait signals arrive all the same; the reason is told once."""
+    """Without sigtimedwait, signals arrive nevertheless; the reason is logged once."""
     wrap = refusing(f"rt_sigtimedwait:error={error}")
     run = start(options, victim("listener", 5), wrap=wrap, namespace=False)
     run.ready()
@@ -52,7 +52,7 @@ def test_wait_that_is_refused_for_ever(start, error, options):
 
 
 def test_wait_that_is_refused_and_pending_signals_hidden(run):
-    """Where nothing tells of signals, the child's end is noticed all the same."""
+    """If nothing reports signals, the end of the child is noticed nevertheless."""
     wrap = refusing("rt_sigtimedwait,rt_sigpending:error=EPERM")
 
     assert (3, {"internal_error"}) == (
@@ -62,7 +62,7 @@ def test_wait_that_is_refused_and_pending_signals_hidden(run):
 
 
 def test_interrupted_calls_are_repeated(run):
-    """EINTR is no error and not told."""
+    """EINTR is no error, and is not logged."""
     wrap = refusing("rt_sigtimedwait,waitid,wait4:error=EINTR:when=1..3")
     result = run(["-vv"], LAST_ORPHAN, wrap=wrap, namespace=False)
 
@@ -73,7 +73,7 @@ def test_interrupted_calls_are_repeated(run):
 @pytest.mark.parametrize("error", ["EINVAL", "EPERM", "ENOSYS"])
 @pytest.mark.parametrize("options", [[], ["-vv"]], ids=["default", "-vv"])
 def test_looking_at_the_dead_is_refused_for_ever(run, error, options):
-    """Without waitid the dead are reaped all the same, unseen, and no code is lost."""
+    """Without waitid, zombies are reaped nevertheless, without names, and no code is lost."""
     wrap = refusing(f"waitid:error={error}")
     result = run([*options, "-w"], LAST_ORPHAN, wrap=wrap, namespace=False)
     (orphan,) = result.named("orphan_reaped")
@@ -84,7 +84,7 @@ def test_looking_at_the_dead_is_refused_for_ever(run, error, options):
 
 @pytest.mark.parametrize("error", ["EPERM", "ESRCH"])
 def test_signals_that_are_refused_are_told(start, error):
-    """Whether the target is another's or gone: a warning each, and on to the child's own end."""
+    """If the target is another user's or gone: a warning each, until the child exits."""
     wrap = refusing(f"kill:error={error}")
     command = ["sh", "-c", "echo 'ready (pid: 2)'; read x; exit 9"]
     run = start(command=command, wrap=wrap, namespace=False, stdin=subprocess.PIPE)
@@ -108,7 +108,7 @@ def test_prctl_that_is_refused_is_told(run, error):
 
 @pytest.mark.parametrize("error", ["EPIPE", "ENOSPC", "EIO"])
 def test_line_that_cannot_be_written_is_counted(run, error):
-    """What is lost is told of when stderr takes something again."""
+    """Lost lines are logged as soon as stderr works again."""
     wrap = refusing(f"write:error={error}:when=1", everybody=True)  # each thread's first
     silent = [sys.executable, "-c", "import os; os._exit(3)"]
     result = run(["-v"], silent, wrap=wrap, namespace=False)
@@ -122,7 +122,7 @@ def test_line_that_cannot_be_written_is_counted(run, error):
 
 @pytest.mark.parametrize("error", ["EAGAIN", "EPIPE", "ENOSPC", "EIO"])
 def test_stderr_that_never_takes_anything(run, error):
-    """Nothing can be told, and the child's code comes out all the same."""
+    """Nothing can be logged, but the child's code comes out."""
     wrap = refusing(f"write:error={error}", everybody=True)
     silent = [sys.executable, "-c", "import os; os._exit(3)"]
 
@@ -161,7 +161,7 @@ def opened_before_the_fork(folder: Path) -> int:
 @pytest.mark.parametrize("error", ["EMFILE", "ENFILE"])
 @pytest.mark.parametrize("options", [[], ["-vv"]], ids=["default", "-vv"])
 def test_no_file_can_be_opened_once_the_child_runs(start, error, options, tmp_path):
-    """Neither modules nor /proc: signals go on, and the child's code comes out."""
+    """Neither modules nor /proc: signals are forwarded, and the child's code comes out."""
     first = opened_before_the_fork(tmp_path) + 1
     wrap = refusing(f"openat,open:error={error}:when={first}+")
     run = start(options, victim("listener", 5), wrap=wrap, namespace=False)
@@ -174,14 +174,14 @@ def test_no_file_can_be_opened_once_the_child_runs(start, error, options, tmp_pa
 
 
 def test_complaint_that_nobody_reads(run):
-    """A full stderr costs the sentence, and the code comes out."""
+    """A full stderr costs the sentence, but the code comes out."""
     reader, writer = full_pipe()
     with open(reader, "rb"), open(writer, "wb") as err:
         assert 1 == run(["--no-such-option"], stderr=err, namespace=False).code
 
 
 def test_complaint_is_shorter_than_what_a_pipe_takes(run):
-    """The name of a command may be longer than that, and pyinit ends although nobody reads."""
+    """The name of a command may be longer than that; pyinit ends although its log is not read."""
     reader, writer = os.pipe()
     wrap = refusing("clone,clone3,fork,vfork:error=EAGAIN")
     with open(reader, "rb") as told, open(writer, "wb") as err:
@@ -208,7 +208,7 @@ def born(monkeypatch):
 
 
 def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch, born):
-    """Where even a guard fails, for want of memory, PID 1 waits and tries again."""
+    """If even a guard fails, without memory, PID 1 waits and tries again."""
 
     def live(_init) -> int:
         if len(pauses) < 3:
@@ -228,7 +228,7 @@ def test_turn_that_cannot_even_be_guarded_is_followed_by_a_pause(monkeypatch, bo
 
 
 def test_log_is_opened_although_the_beginning_failed(monkeypatch, born):
-    """One error in the first moment does not silence pyinit for the rest of its life."""
+    """One error in the first moment does not silence pyinit for ever."""
     lives = []
 
     def let_go() -> None:
@@ -247,7 +247,7 @@ def test_log_is_opened_although_the_beginning_failed(monkeypatch, born):
 
 
 def test_faults_by_chance():
-    """Calls that fail at random moments cost nobody a code."""
+    """Calls that fail at random moments lose no exit code."""
     done = run_module("trials.faults", "--sample", 20)
 
     assert 0 == done.returncode, done.stdout + done.stderr
@@ -256,7 +256,7 @@ def test_faults_by_chance():
 
 @pytest.mark.parametrize("number", [1, 20, 40, 60, 80])
 def test_want_of_memory_right_after_the_fork_silences_nobody(number):
-    """For a while no memory is to be had: all goes well, and it is told."""
+    """For a while there is no memory: everything goes well, and it is logged."""
     done = run_module("trials.faults", "--fault", f"malloc:ENOMEM:{number}+:everybody:pid1")
 
     assert 0 == done.returncode, done.stdout + done.stderr
@@ -283,7 +283,7 @@ INTERNAL_ERROR = '{"event": "internal_error", "error": "x"}\n'
     ],
 )
 def test_judge_of_faults(changed, complaint):
-    """What went wrong is seen."""
+    """Each kind of failure is noticed."""
     fault = parse("waitid:EPERM:1+:init:not-pid1")
     outcome = {
         "code": 7,
@@ -308,7 +308,7 @@ def test_judge_of_faults(changed, complaint):
     ],
 )
 def test_command_that_cannot_be_read_is_an_empty_script(fault, err, complaints):
-    """That nothing is started, without a word and with code 0, is what Python makes of it then."""
+    """Nothing is started, without a message and with code 0: this is what Python does then."""
     outcome = Outcome(code=0, marks=frozenset(), err=err, calls={"": 5})
 
     assert complaints == len(list(judge(parse(fault), outcome)))
@@ -324,7 +324,7 @@ def test_command_that_cannot_be_read_is_an_empty_script(fault, err, complaints):
     ],
 )
 def test_crash_at_boot_does_not_end_pid1_under_strace(fault, marks, complaints):
-    """Nothing of pyinit had run by then."""
+    """No line of pyinit had run by then."""
     outcome = Outcome(code=None, marks=frozenset(marks), err="", calls={"": 5})
 
     assert complaints == len(list(judge(parse(fault), outcome)))
@@ -356,7 +356,7 @@ TOLD = '{"event": "child_exited", "pid": 2, "code": 7, "seconds": 0.1}\n'
     ids=["its-last", "another", "not-pid1", "no-close", "another-code", "nothing-told"],
 )
 def test_judge_of_faults_knows_the_end_of_unshare(fault, changed, complaints):
-    """A code is only lost by unshare(1) where that could not close stdout, its last call."""
+    """Only unshare(1) loses the code, if its last call, to close stdout, fails."""
     outcome = {
         "code": 1,
         "marks": frozenset(ALL_MARKS),
@@ -368,7 +368,7 @@ def test_judge_of_faults_knows_the_end_of_unshare(fault, changed, complaints):
 
 
 def test_judge_of_memory_notices_silence():
-    """A pyinit that tells of nothing any more after one error is found out."""
+    """A pyinit that logs nothing any more after one error is noticed."""
     fault = parse("malloc:ENOMEM:2:init:pid1")
 
     assert ["it went silent"] == list(judge(fault, Outcome(7, frozenset({"child"}), "", {"": 5})))

@@ -85,7 +85,7 @@ def test_with_g_the_whole_group_gets_it(start, how):
 @pytest.mark.parametrize("namespace", [True, False], ids=["pid1", "not-pid1"])
 @pytest.mark.parametrize("option", ["-a", "-g"])
 def test_child_gets_each_signal_once(start, option, namespace):
-    """Of all who are reached the child is one: a real-time signal, which does not merge, shows."""
+    """The child is one of all that are reached: a real-time signal, which queues, shows it."""
     run = start([option], victim("listener"), namespace=namespace)
     run.ready()
     for signum in (signal.SIGRTMIN + 1, signal.SIGRTMAX):  # the lower number comes first

@@ -1,4 +1,4 @@
-"""Why a program does not stop: some of those of `make hung`, which has them all.
+"""Why a program does not stop: some of the programs of `make hung`.
 
 Others are in docs/troubleshooting.md, whose commands are run as well.
 """
@@ -13,7 +13,7 @@ import pytest
 from trials.hung import trial
 from trials.hung.catalogue import PROGRAMS
 
-# So long that it has been told and hangs by then, on a machine that has much else to do as well.
+# Long enough for the program to be asked and to hang by then, even on a busy machine.
 AFTER = 2
 SOURCES = {program.source: program for program in reversed(PROGRAMS) if program.source}
 NAMES = {program.name: program for program in PROGRAMS}
@@ -33,7 +33,7 @@ KNOWN = ("3.11", "3.12", "3.13", "3.14")
 
 
 def interpreters() -> dict[str, str]:
-    """Return the versions of Python that are here, with their programs."""
+    """Return the installed versions of Python, with their programs."""
     root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
     found = {"own": sys.executable}
     for version in KNOWN:
@@ -64,7 +64,7 @@ def test_each_version_of_python_is_read(program, python):
 
 
 def test_a_wrong_cause_is_noticed():
-    """Neither another cause, nor another line, nor silence passes."""
+    """A wrong cause, a wrong line, and silence are noticed."""
     program = SOURCES["lock.py"]
     cause = "python3 (pid 2) has a handler for SIGTERM but continues"
     right = {"reason": f"{cause} at {program.lines[0]} <module>", "waits_for": "futex"}

@@ -42,7 +42,7 @@ def test_other_requests_to_stop_count(start, signum):
 
 
 def test_child_that_stops_in_time_is_left_alone(start):
-    """Whoever stops by itself keeps its code, and nothing is said."""
+    """A child that stops by itself keeps its code, and nothing is logged."""
     run = start(["-k", "60"], victim("listener", 5))
     run.ready()
     result = run.stop()
@@ -132,7 +132,7 @@ def test_everyone_is_killed_with_all(start, compiled, namespace):
 
 
 def test_clock_looks_at_what_was_received(start):
-    """SIGTERM rewritten to a signal that stops nobody is a request to stop, still."""
+    """SIGTERM rewritten to a signal that ends no process is still a request to stop."""
     run = start(["-k", "0.1", "-r", "TERM:USR1"], victim("listener", 5))
     run.ready()
     result = run.stop()
@@ -205,7 +205,7 @@ STOPPED = "echo ready; kill -STOP $$"
 
 
 def test_dump_before_the_end(start):
-    """SIGABRT has faulthandler write where the program is, and it is said who sent it."""
+    """On SIGABRT, faulthandler writes where the program is, and pyinit logs the sender."""
     command = [*PYTHON, "-X", "faulthandler", victim("listener")[-1]]
     run = start(["-k", "0.2,ABRT:1000,KILL"], [*command[:-1], "-c", HANGS])
     run.ready()

@@ -1,4 +1,4 @@
-"""The facts of docs/labs that no lab shows, and what a lab leaves behind.
+"""The statements of docs/labs that no lab shows, and what a lab leaves behind.
 
 tests/test_docs.py runs each lab, which sees what its page says or ends with another code than 0.
 """
@@ -28,13 +28,13 @@ def begin(launch):
 
 
 def still_answers(run: Run) -> bool:
-    """Tell whether no signal is pending and a line comes back."""
+    """Tell whether no signal is pending and a line is answered."""
     run.process.stdin.write(b"well?\n")
     return not signal_set(status(run.init)["ShdPnd"]) and run.line() == "well?"
 
 
 def test_kill_init_is_stopped_from_outside_alone(begin):
-    """SIGSTOP from outside is forced, as SIGKILL is; from inside PID 1 goes on."""
+    """SIGSTOP from outside has an effect, as SIGKILL has; from inside it has none."""
     run = begin(*ECHO)
     assert "ready" == run.line()
     run.enter("sh", "-c", "kill -STOP 1").wait()
@@ -45,7 +45,7 @@ def test_kill_init_is_stopped_from_outside_alone(begin):
 
 
 def test_kill_init_under_strace(begin, launch, tmp_path):
-    """A tracer is shown what is dropped: a SIGTERM that changes nothing."""
+    """A tracer sees the signal that is dropped: a SIGTERM that changes nothing."""
     run = begin(*ECHO)
     assert "ready" == run.line()
     log = tmp_path / "strace"
@@ -60,7 +60,7 @@ def test_kill_init_under_strace(begin, launch, tmp_path):
 
 @pytest.mark.skipif(not ROOT, reason="nsenter needs a process in the user namespace")
 def test_dead_namespace_takes_no_guest(begin):
-    """nsenter(1), as `docker exec`, gets in while init lives and not when it is dead."""
+    """nsenter(1), like `docker exec`, can enter while PID 1 is running, but not after that."""
     run = begin(*ECHO)
     assert "ready" == run.line()
     namespace = os.open(f"/proc/{run.init}/ns/pid", os.O_RDONLY)
@@ -88,7 +88,7 @@ def test_index_has_every_lab():
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_lab_leaves_nothing_behind(start, signum, tmp_path):
-    """It leaves at once, with no process for pyinit to drain, and no file."""
+    """It ends at once, with no process for pyinit to drain, and no file."""
     path = f"PATH={os.path.dirname(PYINIT)}:{os.environ['PATH']}"
     lab = ["env", path, f"TMPDIR={tmp_path}", str(LABS / "kill-init" / "run")]
     run = start(("-v", "--log-format=json"), lab)
@@ -103,7 +103,7 @@ def test_interrupted_lab_leaves_nothing_behind(start, signum, tmp_path):
 
 @pytest.mark.parametrize("name", ["kill-init", "three-dispositions"])
 def test_lab_that_does_not_see_what_it_should_says_so(name, tmp_path):
-    """With something else called pyinit it ends with code 1."""
+    """With another program called pyinit it exits with 1."""
     impostor = tmp_path / "pyinit"
     impostor.write_text('#!/bin/sh\nshift\nexec "$@"\n')
     impostor.chmod(0o755)

@@ -29,7 +29,7 @@ def told(result) -> dict:
 @BOTH
 @pytest.mark.parametrize("how", ["option", "variable"])
 def test_command_that_leaves_somebody_fails(run, namespace, how):
-    """With the code that was asked for, and a warning that tells who it was."""
+    """With the code of the option, and a warning that names the process."""
     options, wrap = (LEAK, []) if how == "option" else ([], ["env", f"PYINIT_LEFTOVERS={CODE}"])
     result = run(options, ["sh", "-c", f"({HELPER}) & echo $$ $!"], wrap=wrap, namespace=namespace)
     event = told(result)
@@ -71,7 +71,7 @@ def test_parents_are_named_while_they_live(start, namespace):
     ids=["none", "ended", "killed"],
 )
 def test_command_that_leaves_nobody_is_well(run, namespace, script):
-    """Who was waited for is no leftover."""
+    """A process that was waited for is no leftover."""
     result = run(LEAK, ["sh", "-c", script], namespace=namespace)
 
     assert (0, []) == (result.code, result.events)
@@ -144,13 +144,13 @@ def test_without_a_drain_whoever_is_there_counts(start, namespace):
 
 @BOTH
 def test_without_a_drain_nobody_is_as_well(run, namespace):
-    """A look that finds nobody costs nothing else."""
+    """A look that finds no process costs nothing else."""
     result = run([*LEAK, "-d", "0"], namespace=namespace)
 
     assert (0, "") == (result.code, result.err)
 
 
-@pytest.mark.skipif(not ROOT, reason="who may not unmount /proc sees it")
+@pytest.mark.skipif(not ROOT, reason="a user who may not unmount /proc sees it")
 @pytest.mark.parametrize("drain", ["0.2", "0"])
 @pytest.mark.parametrize(("script", "code"), [(f"{HELPER} & exit 0", CODE), ("exit 0", 0)])
 def test_without_proc_they_have_no_names(run, drain, script, code):
@@ -179,7 +179,7 @@ def test_console_tells_of_each_in_a_line(start):
 
 
 def test_last_words_name_them(run, tmp_path):
-    """Whoever asks the orchestrator reads why the code is not 0."""
+    """The orchestrator's status says why the code is not 0."""
     log = tmp_path / "log"
     command = ["sh", "-c", f"({BUSY}) & exit 0"]
     run([*LEAK, f"--termination-log={log}"], command, wrap=["env", "PYINIT_VERBOSITY=0"])
@@ -198,7 +198,7 @@ def test_many_are_counted_and_some_are_told(run):
 
 
 def test_look_that_is_refused_counts_as_a_leak(run):
-    """Nobody can tell, then: to fail is the answer that is seen."""
+    """It cannot be known, then: to fail is the answer that is seen."""
     wrap = [
         "unshare",
         "--mount",
@@ -209,7 +209,7 @@ def test_look_that_is_refused_counts_as_a_leak(run):
         *refusing("waitid:error=EPERM"),
     ]
     if not ROOT:
-        pytest.skip("who may not mount sees /proc")
+        pytest.skip("a user who may not mount sees /proc")
     result = run([*LEAK, "-d", "0"], wrap=wrap, namespace=False)
 
     assert CODE == result.code
@@ -222,7 +222,7 @@ def refuse(_):
 
 @pytest.mark.parametrize("mappings", [lambda _: [(4096, 8192)], refuse], ids=["fuse", "refused"])
 def test_command_line_that_may_hang_is_not_read(monkeypatch, mappings):
-    """It is memory of the process: who serves the file behind that could hold pyinit."""
+    """It is memory of the process: the server of the file behind it could hold up pyinit."""
     monkeypatch.setattr(leftovers, "fuse_mappings", mappings)
     monkeypatch.setattr(leftovers.proc, "command", lambda _: 1 // 0)
 

@@ -61,7 +61,7 @@ def deadline(life: Lifecycle) -> float | None:
     ],
 )
 def test_signals_go_to_whom_the_options_name(settings, target):
-    """While the child runs -g and -a decide who gets what comes in, and who is killed at last."""
+    """While the child runs, -g and -a decide what gets a signal, and what is killed at last."""
     life = new(kill_after=1.0, **settings)
 
     assert (target, signal.SIGTERM) == life.receive(signal.SIGTERM, 5.0)
@@ -102,7 +102,7 @@ def test_clock_looks_at_the_signal_received():
 
 
 def test_dropped_request_starts_no_clock():
-    """Who drops SIGTERM wants nothing to come of it."""
+    """With SIGTERM dropped by -r, it has no effect."""
     life = new(kill_after=10.0, rewrite={15: 0})
     life.receive(signal.SIGTERM, 2.0)
 
@@ -111,7 +111,7 @@ def test_dropped_request_starts_no_clock():
 
 @pytest.mark.parametrize("word", ["TSTP", "TTIN", "TTOU"])
 def test_drain_is_not_stopped_by_a_key(word):
-    """^Z would stop those who are to end; while the child runs it is for the child."""
+    """^Z would stop processes that are to end; while the child runs it is for the child."""
     life, signum = new(drain=5.0), names.number(word)
     assert (CHILD, signum) == life.receive(signum, 1.0)
     life.child_died(0, 2.0)
@@ -125,7 +125,7 @@ def test_drain_is_not_stopped_by_a_key(word):
     ids=["ask", "kill"],
 )
 def test_step_that_an_error_came_between_is_still_due(monkeypatch, fails, now, step):
-    """Or nobody would be asked or killed any more, and the drain had no end."""
+    """Otherwise no process would be asked or killed any more, and the drain had no end."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     if fails == "_kill":
@@ -244,7 +244,7 @@ def test_time_of_a_drain_does_not_begin_at_any_other_time():
 
 
 def test_who_is_alone_with_its_child_goes_on():
-    """That there is nobody but the child is no end while it runs."""
+    """That only the child is there is not the end while it runs."""
     life = new()
     life.nobody_left()
 
@@ -262,7 +262,7 @@ def test_signals_go_to_those_that_remain():
 
 @pytest.mark.parametrize("how", [{"drain": 0.0}, {"may_drain": False}])
 def test_without_a_drain_the_child_takes_all_with_it(how):
-    """With -d 0, and where there is nobody to adopt, the end of the child is the end."""
+    """With -d 0, and without orphans to adopt, the end of the child is the end."""
     life = new(**how)
     life.child_died(0, 1.0)
 
@@ -295,7 +295,7 @@ def test_those_that_cannot_be_found_just_now_are_asked_again():
 
 
 def test_those_that_can_never_be_found_are_not_waited_for():
-    """Where /proc does not tell who is left there is nobody to drain."""
+    """If /proc does not show which processes are left, there is nothing to drain."""
     life = new(drain=5.0)
     life.child_died(0, 1.0)
     due(life, 1.0)
@@ -372,7 +372,7 @@ def test_look_comes_before_each_thing_that_it_is_for():
 
 
 def test_look_at_who_has_little_time_takes_half_of_it():
-    """Whoever is to be killed at once was asked a moment before that at least."""
+    """A process that is killed at once was asked at least a moment before that."""
     life = new(kill_after=0.1)
     life.receive(signal.SIGTERM, 1.0)
 
@@ -461,7 +461,7 @@ def test_time_ends_without_a_kill_after(explain_after):
 
 
 def test_time_ends_with_the_child():
-    """Who ended in time has not timed out, and in a drain there is no such clock."""
+    """A child that ended in time has not timed out, and a drain has no such clock."""
     life = new(timeout=5.0, drain=9.0)
     life.child_began(0.0)
     life.child_died(0, 4.0)

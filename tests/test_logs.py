@@ -102,7 +102,7 @@ LIMITS = ["XCPU", "XFSZ", "PIPE", "ALRM"]
 
 @pytest.mark.parametrize("word", [*FAULTS, *LIMITS, "USR1", "RTMIN+1"])
 def test_crash_is_told_by_default(run, word):
-    """A child that dies of anything but a plain stop is a warning, with what it used."""
+    """A child that is killed by anything but a plain stop is a warning, with what it used."""
     (event,) = run(command=["sh", "-c", f"ulimit -c 0; kill -{word} $$"]).events
 
     assert ("child_exited", "warning", f"SIG{word}") == tuple(
@@ -187,7 +187,7 @@ def test_stdout_stays_the_childs(run):
 
 
 def test_stalled_reader_delays_nothing(start, compiled):
-    """A full stderr pipe that nobody reads holds up neither forwards nor reaping nor the end."""
+    """A full stderr pipe that is not read holds up neither forwards nor reaping nor the end."""
     reader, writer = full_pipe()
     run = start(["-vv"], victim("listener", 5), stderr=writer)
     run.ready()
@@ -395,7 +395,7 @@ def test_stderr_that_cannot_be_written_is_survived(start, options, redirection):
 
 
 def test_nonblocking_stderr_loses_nothing(start):
-    """A descriptor that somebody made non-blocking is waited for, not given up."""
+    """A descriptor that another process made non-blocking is waited for, not given up."""
     reader, writer = full_pipe()
     os.set_blocking(writer, False)
     run = start(["-v"], victim("listener", 0), stderr=writer)
@@ -461,7 +461,7 @@ def test_thread_that_cannot_be_had_is_tried_again(run):
 
 
 def test_log_that_dies_is_not_waited_for(monkeypatch):
-    """A thread that ends by an error says that it has ended, so that nobody waits for it."""
+    """A thread that ends by an error says that it has ended, so that it is not waited for."""
 
     def die(*_arguments):
         raise MemoryError
@@ -476,7 +476,7 @@ def test_log_that_dies_is_not_waited_for(monkeypatch):
 
 @pytest.mark.parametrize("is_told", [True, False])
 def test_log_that_takes_all_memory_is_noticed(monkeypatch, is_told):
-    """Where too little is left after it was loaded, whoever keeps a reserve gets to know."""
+    """If too little memory is left after it was loaded, the holder of a reserve is told."""
     told = []
     monkeypatch.setattr(log, "start_new_thread", lambda _run, _arguments: None)
     monkeypatch.setattr(log, "ROOM", sys.maxsize // 2)
@@ -542,7 +542,7 @@ def test_backlog_is_bounded(monkeypatch):
 
 @pytest.mark.parametrize("where", ["loop", "event"])
 def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
-    """Who waits must be able to reap: a MemoryError frees the reserve, and events get fewer."""
+    """A waiting thread must be able to reap: a MemoryError frees the reserve, events get fewer."""
     monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     report = new_report(verbosity=3)
     reserved = len(report._reserve)
@@ -563,7 +563,7 @@ def test_memory_kept_for_the_loop_is_used_once_it_is_short(monkeypatch, where):
 
 @pytest.mark.parametrize(("verbosity", "told"), [(0, 0), (1, 1), (3, 1)])
 def test_shortage_of_memory_is_told_once(monkeypatch, verbosity, told):
-    """Who asked for more than warnings learns why there is no more of it."""
+    """A user who asked for more than warnings learns why there is no more of it."""
     monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     report = new_report(verbosity=verbosity)
     report.open()

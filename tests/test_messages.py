@@ -308,7 +308,7 @@ def test_console_has_the_message_alone(plain):
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize(("level", "event"), [(INFO, "drain_survivor"), (WARNING, "of"), (0, "?")])
 def test_event_without_a_sentence_has_its_keys(plain, level, event):
-    """Info, debug, and what nobody has put in words."""
+    """Info, debug, and events without a sentence."""
     (line,) = lines("console", (level, 0.0, event, {"pid": 7, "name": "a b"}), plain=plain)
 
     assert re.fullmatch(PREFIX + re.escape(event) + " +pid=7 name='a b'", line)

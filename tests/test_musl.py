@@ -36,7 +36,7 @@ def test_engines_number_has_the_engines_name(start, musl, namespace):
 
 
 def test_34_does_nothing_to_pid_1(start, musl):
-    """Nobody can wait for it, and the kernel drops it: the next signal is the first to arrive."""
+    """No process can wait for it, and the kernel drops it: the next signal arrives first."""
     run = start(["-v"], victim("listener"), wrap=musl)
     run.ready()
     run.send(34)
@@ -47,7 +47,7 @@ def test_34_does_nothing_to_pid_1(start, musl):
 
 
 def test_34_ends_pyinit_that_is_not_pid_1(start, musl):
-    """Nobody can block it, as with every other program that is linked to musl."""
+    """No program that is linked to musl can block it."""
     wrap = ["env", "--default-signal=RTMIN", *musl]  # what runs the tests may ignore it
     run = start(command=victim("listener"), wrap=wrap, namespace=False)
     child = run.ready()
@@ -68,7 +68,7 @@ def test_34_ends_pyinit_that_is_not_pid_1(start, musl):
     ids=["from", "to", "parent"],
 )  # fmt: skip
 def test_34_is_refused(run, musl, options, complaint):
-    """Who asks for the one signal that cannot be had is told so."""
+    """A user who asks for the one signal that is not available is told so."""
     result = run(options, wrap=musl)
 
     assert (1, "") == (result.code, result.out)

@@ -69,7 +69,7 @@ def test_orphans_are_reaped(start, old, namespace):
 
 @BOTH
 def test_what_the_child_left_may_finish(start, old, namespace):
-    """Off PID 1 it is found below pyinit and signalled by its pid, for want of pidfds."""
+    """When not PID 1, it is found below pyinit and signalled by its pid, without pidfds."""
     run = start(["-v"], [*PYTHON, "-c", LEAVES_ONE], wrap=old, namespace=namespace)
     result = run.finish()
 

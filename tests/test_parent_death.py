@@ -89,7 +89,7 @@ def test_parent_that_died_too_early_is_noticed(monkeypatch):
 
 
 def test_refusal_starts_nothing(run):
-    """Who asks for -p relies on it: where it cannot be had nothing is started, code 1."""
+    """-p must work if it is given: if it cannot, nothing is started, code 1."""
     wrap = refusing("prctl:error=EINVAL")
     result = run(["-p", "TERM"], ["echo", "started"], wrap=wrap, namespace=False)
 

@@ -1,6 +1,6 @@
 """What docs/gotchas.md says of other inits, seen on them as the distribution packages them.
 
-A version that has mended something fails its test here: then the page is to be changed. Where
+A version that has fixed something fails its test here: then the page is to be changed. Where
 pyinit stands in a list, it shows that the test would see the opposite, too.
 """
 
@@ -94,7 +94,7 @@ def test_closed_stdin(begin, init, code):
 
 
 def test_own_sigpipe(begin):
-    """A warning that nobody reads is a SIGPIPE for tini, which passes it on to the child."""
+    """A warning to a closed pipe is a SIGPIPE for tini, which forwards it to the child."""
     reader, writer = os.pipe()
     os.close(reader)
     script = "echo 'ready (pid: 2)'; read x; (true &); read x; exit 9"
@@ -107,7 +107,7 @@ def test_own_sigpipe(begin):
 
 
 def test_dumb_init_spins_and_sees_no_death():
-    """Each line that nobody reads is a SIGPIPE, which is told: SIGCHLD never comes to the front."""
+    """Each line to a closed pipe is a SIGPIPE, which is logged: SIGCHLD never has its turn."""
     reader, writer = os.pipe()
     os.close(reader)
     command = [*PYTHON, "-c", AS_C_PROGRAMS, tool("dumb-init"), "-v", "sh", "-c", "exit 3"]
@@ -133,7 +133,7 @@ def not_taken(pid: int) -> set[int]:
 
 
 def test_dumb_init_stalls_where_stderr_is_full(begin):
-    """With -v and a reader that does not read it forwards nothing, until somebody reads."""
+    """With -v and a reader that does not read, it forwards nothing until the pipe is read."""
     reader, writer = os.pipe()
     run = begin((*DUMB_INIT, "-v"), victim("listener"), stderr=writer)
     run.ready()
@@ -203,7 +203,7 @@ os.write(1, b"kept" if os.tcgetpgrp(0) == os.getpgrp() else b"taken")
     ids=lambda value: os.path.basename(value[0]) if isinstance(value, tuple) else value,
 )
 def test_background_job_and_the_foreground(init, foreground):
-    """Started in the background, two of them take the terminal from who has it."""
+    """Started in the background, two of them take the terminal from its owner."""
     master, slave = pty.openpty()
     command = [*PYTHON, "-c", BACKGROUND, tool(init[0]), *init[1:], "--", "true"]
     with subprocess.Popen(command, stdin=slave, stdout=subprocess.PIPE, text=True) as process:

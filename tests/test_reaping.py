@@ -116,7 +116,7 @@ for code in range(1, 31):
 
 
 def test_status_is_not_told_of_the_next_with_that_pid(run):
-    """Where looking at the dead is refused now and then each orphan is told once, as it ended."""
+    """If waitid is refused now and then, each orphan is logged once, as it ended."""
     strace = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=waitid:error=EPERM:when=1+3"]
     wrap = ["sh", "-c", '"$@"; exit $?', "-", *strace]
     result = run(["-w"], [*PYTHON, "-c", ONE_PID], wrap=wrap)
@@ -172,7 +172,7 @@ def printed_by(lines: str) -> str:
     ids=["child", "more", "nobody-dead", "no-children"],
 )
 def test_orphans_of_whom_nobody_asks_are_reaped(lines, left):
-    """They are reaped up to the child, up to so many, or until nobody is dead or there at all."""
+    """They are reaped up to the child, up to so many, or until no zombie or no process is left."""
     kill = "os.kill(child, 9) if child else None"
 
     assert str(getattr(processes, left)) == printed_by(f"{lines}\n{kill}")
@@ -188,7 +188,7 @@ def test_no_more_orphans_are_reaped_than_that(most, left):
 
 
 def test_child_is_left_a_zombie_by_who_reaps_orphans():
-    """Its status is still to be had, and so are the orphans: who asks next sees to both."""
+    """Its status is still there, and so are the orphans: the next call takes both."""
     lines = "dead(1); child = dead(2); reap(child)\n"
     lines += "print(known.status, processes.take(child) >> 8, processes.take_any()[1] >> 8)"
 
@@ -244,7 +244,7 @@ def test_status_is_not_lost_for_want_of_memory(tmp_path, monkeypatch):
     ids=["ECHILD", "looking-refused"],
 )
 def test_zombie_that_cannot_be_had_is_no_end(spoil):
-    """That one cannot be reaped neither means that nobody is left nor is tried without end."""
+    """If one cannot be reaped, this is neither the end nor tried for ever."""
     lines = "one = dead(1)\nprint(reap(1))"
 
     assert str(processes.CHILD_OR_NOBODY) == printed_by(f"{spoil}\n{lines}")
@@ -266,7 +266,7 @@ def test_status_is_known_before_the_zombie_is_taken(end):
 
 @pytest.mark.parametrize(("how", "status"), [("EXITED", 0x600), ("KILLED", 6), ("DUMPED", 0x86)])
 def test_status_tells_of_a_core(monkeypatch, how, status):
-    """As WCOREDUMP of wait(2) has it; whether there may be one is up to the machine."""
+    """As WCOREDUMP of wait(2); whether there may be a core dump depends on the machine."""
     told = os.waitid_result((7, 0, signal.SIGCHLD, 6, getattr(os, f"CLD_{how}")))
     monkeypatch.setattr(processes.posix, "waitid", lambda *_: told)
 
@@ -312,7 +312,7 @@ def test_who_is_alive_is_not_taken(call):
 
 
 def test_nobody_is_dead_where_looking_is_refused():
-    """Who is alive is not taken, and that is no error."""
+    """A running process is not taken, and that is no error."""
     lines = "one = alive(); print(processes.take_any()); os.kill(one, 9)"
 
     assert "None" == printed_by(lines)

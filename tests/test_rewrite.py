@@ -36,7 +36,7 @@ def signal_number(name):
 
 
 def test_0_drops_a_signal(start):
-    """What is rewritten to 0 reaches nobody, and is told at -v: the next signal is the first."""
+    """What is rewritten to 0 reaches no process, and is logged at -v: the next signal is first."""
     run = start(["-v", "-r", "HUP:0"], victim("listener"))
     run.ready()
     run.send(signal.SIGHUP)
@@ -105,7 +105,7 @@ def test_all_reaches_everyone(start, namespace, how):
 
 
 def test_all_reaches_the_child_although_the_package_breaks(start, sabotage):
-    """Off PID 1 the child is signalled where no module can be loaded that knows of the others."""
+    """When not PID 1, the child is signalled even if no module can be loaded for the others."""
     wrap = sabotage("import sys; sys.modules['pyinit.later.descendants'] = None\n")
     run = start(["-a"], victim("listener", 5), wrap=wrap, namespace=False)
     run.ready()
@@ -128,7 +128,7 @@ def test_without_all_the_child_alone_gets_it(start):
 
 @BOTH
 def test_all_reaches_the_child_once(start, namespace):
-    """With --all the child gets a signal once, also off PID 1, where it is signalled by itself."""
+    """With --all the child gets a signal once, also if it is signalled by itself (not PID 1)."""
     run = start(["-a"], victim("listener"), namespace=namespace)
     run.ready()
     seen = []

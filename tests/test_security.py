@@ -266,7 +266,7 @@ INSPECTED = re.compile(
 
 @pytest.mark.parametrize("option", [[], ["--json"]], ids=["page", "json"])
 def test_inspection_changes_nothing(start, tmp_path, option):
-    """`--inspect` runs nothing, signals nobody, only reads, and of memory one set of signals."""
+    """`--inspect` runs nothing, sends no signal, only reads, and of memory one set of signals."""
     run = start(command=victim("listener"))
     run.ready()
     assert until(lambda: "sigtimedwait" in Path(f"/proc/{run.init}/wchan").read_text())
@@ -314,7 +314,7 @@ while True:
 
 @pytest.mark.parametrize("missing", [[], ["-e", "inject=pidfd_open:error=ENOSYS"]])
 def test_nobody_beside_it_is_signalled(start, tmp_path, missing):
-    """Off PID 1, in a storm of orphans, with --all: each kill is for one that is below pyinit."""
+    """When not PID 1, in a storm of orphans, with --all: each kill is for a process below."""
     trace = tmp_path / "trace"
     calls = (
         "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal,rt_sigqueueinfo,getppid,exit_group"
@@ -376,7 +376,7 @@ LOOK = "open('/proc/1/environ').read(); open('/proc/1/mem', 'rb+').close(); prin
 
 
 def test_workload_of_the_same_user_is_as_strong(run):
-    """Who runs as pyinit does may read its environment and write its memory: it is no sandbox."""
+    """The user of pyinit may read its environment and write its memory: it is no sandbox."""
     assert (0, "both\n", "") == dataclasses.astuple(run(command=[*PYTHON, "-c", LOOK]))
 
 

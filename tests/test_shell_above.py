@@ -32,7 +32,7 @@ def test_shell_around_pyinit_is_told(below, text):
     run = below("dash", "-c", text)
     assert "ready" == run.line()
     event = run.event("shell_is_pid1")
-    run.send(signal.SIGTERM)  # it is dropped, as the warning has it
+    run.send(signal.SIGTERM)  # it is dropped, as the warning says
     run.close_stdin()
     run.finish()
 

@@ -1,4 +1,4 @@
-"""docs/signals.md tells of every signal, and of what the kernel does where nobody handles it."""
+"""docs/signals.md lists every signal, and what the kernel does with it without a handler."""
 
 import os
 import re

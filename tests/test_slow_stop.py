@@ -1,4 +1,4 @@
-"""A stop that takes its time says why, before whoever is above loses patience."""
+"""A slow stop says why, before the grace period of the process above is over."""
 
 import os
 import signal

@@ -255,7 +255,7 @@ def test_errors_in_one_frame(image):
         with told_if_wrong(memory, f"{seed} {field}"):
             answer = check(image, memory)
             if field == "frame_code":
-                # Nobody reads a coroutine's frame without its event loop, nor does its loop end.
+                # A coroutine's frame is only read by way of its event loop, nor does its loop end.
                 assert isinstance(answer, str) or answer.keys() < right.keys()
             for tid, stack in () if isinstance(answer, str) else answer.items():
                 if field == "frame_previous":

@@ -1,4 +1,4 @@
-"""Off PID 1 pyinit is a subreaper, through python-prctl or ctypes, and makes no noise about it."""
+"""When not PID 1, pyinit is a subreaper, through python-prctl or ctypes, without any message."""
 
 import re
 import subprocess

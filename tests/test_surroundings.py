@@ -49,7 +49,7 @@ def test_pyinit_survives(surrounding, programs):
 
 
 def test_what_fails_is_noticed(programs):
-    """An init that forwards nothing, or exits at once, or loses the code does not pass for one."""
+    """An init that forwards nothing, or exits at once, or loses the code is noticed."""
     shell = {
         "hangs": ["sh", "-c", '"$@" & while :; do wait; done', "-"],
         "code": ["sh", "-c", '"$@"; exit 3', "-"],

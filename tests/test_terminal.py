@@ -1,4 +1,4 @@
-"""On a terminal: job control, who is in the foreground, typed signals, hang-ups, colours."""
+"""On a terminal: job control, the foreground, typed signals, hang-ups, colours."""
 
 import fcntl
 import os
@@ -150,7 +150,7 @@ class Screen:
         self.ask(f"{line}\n", "\nready\r\n")
 
     def rest(self) -> str:
-        """Return what is written until nobody has the terminal open any more."""
+        """Return what is written until no process has the terminal open any more."""
         os.close(self.slave)
         self.slave = None
         self._screen.expect(pexpect.EOF)
@@ -186,7 +186,7 @@ def terminal():
 
 @pytest.fixture
 def strange():
-    """Make a terminal that is nobody's controlling terminal and return its descriptor."""
+    """Make a terminal that is no process's controlling terminal; return its descriptor."""
     master, slave = os.openpty()
     yield slave
     os.close(slave)
@@ -235,7 +235,7 @@ def test_shell_begins_without_complaint(terminal, kind):
 
 @every_start
 def test_shell_has_job_control(terminal, kind):
-    """A job stops at ^Z, may not read after bg, reads after fg and dies of ^C."""
+    """A job stops at ^Z, may not read after bg, reads after fg, and is killed by ^C."""
     run = terminal.start(kind, SHELL, env=os.environ | SHELL_ENVIRONMENT)
     terminal.ask("set -b\n", PROMPT)  # from now on a job that stops is told of at once
     terminal.job("cat")
@@ -273,7 +273,7 @@ def test_interrupt_key_ends_command(terminal, kind):
     assert 130 == run.finish().code
 
 
-# --- who leads the session hands the foreground over; a job shares it ---
+# --- the leader of the session hands the foreground over; a job shares it ---
 
 
 @pytest.mark.parametrize("redirections", REDIRECTIONS)
@@ -351,7 +351,7 @@ def test_rest_of_job_keeps_foreground_beside_a_group(terminal, prefix, redirecti
     shell = terminal.shell()
     line = shlex.join([*prefix, PYINIT, "-g", "--", *SLEEPER])
     terminal.ask(f"{line} {redirections}\n", "ready\r\n")
-    is_closed = redirections == ">&-"  # that is no pipe: nobody else is there
+    is_closed = redirections == ">&-"  # that is no pipe: there is no other process
     pyinit = children(shell.process.pid)[0]
     sleeper = descendants(pyinit)[-1]
 
@@ -419,7 +419,7 @@ def killed_by_job(then: str) -> list[str]:
     ],
 )
 def test_foreground_comes_back(terminal, command, code):
-    """Who ran pyinit in its own group, as a script does, may read again when the child has gone."""
+    """A script that ran pyinit in its own group may read again when the child has exited."""
     # The script is PID 1 here, not pyinit, so that a job that is left goes with it.
     script = '"$@" 2>/dev/null; echo "code=$?"; read x; echo "x=$x"'
     terminal.start("pid1-leader", command, script=script)
@@ -440,7 +440,7 @@ def test_foreground_is_left_alone_where_nobody_tells_whose_it_is(terminal):
 
 
 def test_foreground_is_had_beside_another_reader(terminal):
-    """That somebody else is reading from the terminal says that it is the foreground's."""
+    """Another process that reads from the terminal shows that it is in the foreground."""
     fault = "-P /dev/tty -e trace=read -e inject=read:error=EAGAIN"
     script = f'exec strace -qq -o /dev/null {fault} "$@"'
     run = terminal.start("pid1", SLEEPER, ["-g"], script=script)
@@ -535,7 +535,7 @@ def test_script_beside_a_background_command_hears_the_interrupt_key(terminal, in
 
 @beside(**NONE, pyinit=OURS["pyinit"], dumb_init=PEERS["dumb-init"])
 def test_python_prompt_goes_on_beside_a_popen(terminal, init):
-    """subprocess.Popen(["pyinit", ...], stdin=DEVNULL) does not stop who called it."""
+    """subprocess.Popen(["pyinit", ...], stdin=DEVNULL) does not stop its caller."""
     terminal.shell()
     terminal.ask(shlex.join([sys.executable, "-I", "-q"]) + "\n", ">>> ")
     how = "stdin=subprocess.DEVNULL, stdout=subprocess.PIPE"
@@ -680,7 +680,7 @@ def test_fg_right_before_it_stops_is_not_lost(terminal, sabotage):
 
 
 def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal):
-    """Where the child alone is stopped, as cpulimit does, nobody would continue pyinit."""
+    """If only the child is stopped, as by cpulimit, no shell would continue pyinit."""
     shell = terminal.shell()
     terminal.ask(shlex.join([PYINIT, "--", *SLEEPER]) + "; echo code=$?\n", "ready\r\n")
     child, pyinit = innermost(shell), only_child(shell.process.pid)
@@ -696,7 +696,7 @@ def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal):
 @pytest.mark.parametrize("script", ['exec "$@"', '"$@"; exit $?'], ids=["leader", "script"])
 @every_leader
 def test_suspend_key_does_nothing_without_a_shell(terminal, kind, script, options):
-    """Where nobody could continue it the child goes on, as without an init."""
+    """If no process could continue it, the child goes on, as without an init."""
     terminal.start(kind, ["cat"], options, script=script)
     terminal.ask("one\n", "one\r\none\r\n")
     terminal.type(SUSPEND)
@@ -705,7 +705,7 @@ def test_suspend_key_does_nothing_without_a_shell(terminal, kind, script, option
 
 @every_leader
 def test_stop_signal_that_was_sent_stops_the_child(terminal, kind):
-    """What somebody sends to pyinit stops the child until a SIGCONT is sent, terminal or not."""
+    """A stop signal sent to pyinit stops the child until a SIGCONT is sent, terminal or not."""
     run = terminal.start(kind, ["cat"])
     terminal.ask("one\n", "one\r\none\r\n")
     run.send(signal.SIGTSTP)
@@ -980,7 +980,7 @@ def hung_up(_descriptor):
     ],
 )
 def test_stop_is_followed_or_undone(stopped, how, done):
-    """A job stops as a whole; where nobody could continue the child pyinit does."""
+    """A job stops as a whole; if no process could continue the child, pyinit does."""
     assert done == stopped(**how)
 
 
@@ -1000,7 +1000,7 @@ def test_child_that_was_reaped_stops_nobody():
 
 
 def test_closed_stdout_is_no_pipe():
-    """Where 1 is closed nobody reads what a job with -g writes."""
+    """If 1 is closed, the output of a job with -g is not read."""
     reader, writer = os.pipe()
     os.close(reader)
     before = _is_pipe(writer)
@@ -1060,7 +1060,7 @@ def test_key_is_forwarded_to_child_off_the_terminal(terminal, kind, key):
 
 @every_start
 def test_key_reaches_those_that_remain(terminal, kind):
-    """^C while pyinit drains is forwarded: the terminal is not left to the dead child's group."""
+    """^C while pyinit drains is forwarded: the exited child's group does not keep the terminal."""
     command = ["sh", "-c", 'setsid "$@" & read line', "-", *victim("listener")]
     run = terminal.start(kind, command, stdout=subprocess.PIPE)
     run.ready()
@@ -1120,7 +1120,7 @@ def test_hang_up_is_forwarded(terminal, kind):
 @pytest.mark.parametrize("ending", ["", " &"], ids=["foreground", "background"])
 @every_prefix
 def test_hang_up_ends_jobs_of_shell(terminal, prefix, ending):
-    """With a shell's terminal go its jobs, be they a pyinit and its child: nobody stays."""
+    """With a shell's terminal go its jobs, even a pyinit and its child: no process stays."""
     shell = terminal.shell()
     terminal.type(shlex.join([*prefix, PYINIT, "--", *SLEEPER]) + ending + "\n")
     terminal.see("ready\r\n")

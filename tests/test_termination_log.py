@@ -77,7 +77,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_went_wrong_is_written(run, log, where, name):
-    """The file has how the child ended, and who had to be killed; whatever the verbosity is."""
+    """The file says how the child ended, and what had to be killed, at any verbosity."""
     options, script, words = WRONG[name]
     run(options, ["sh", "-c", script], wrap=[*where, "env", "PYINIT_VERBOSITY=0"])
 
@@ -92,7 +92,7 @@ def test_command_that_cannot_be_run_is_written(run, log, where):
 
 
 def test_who_asked_and_who_hung_is_written(start, log):
-    """Who asked for the stop from outside, the child that did not end, and where it hung."""
+    """The file says what asked for the stop from outside, what did not end, and where it hung."""
     run = start(["-k", "0.5", f"--termination-log={log}"], victim("listener"))
     run.ready()
     asked = run.stop(signal.SIGTERM)
@@ -128,7 +128,7 @@ WAITING = "trap : TERM; echo 'ready (pid: '$$')'; read line; read line; exit {}"
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_slow_stop_is_written_before_the_end(start, log, watched, where, code):
-    """Whoever asked may send SIGKILL, then it is all there is; else the last words replace it."""
+    """An engine may send SIGKILL, then it is all there is; otherwise the last words replace it."""
     command = ["sh", "-c", WAITING.format(code)]
     run = start(["--explain-after=0.1"], command, wrap=where, stdin=subprocess.PIPE)
     pid = run.ready()
@@ -320,7 +320,7 @@ def test_what_is_no_file_is_refused(run, tmp_path, name):
 
 
 def test_fifo_with_a_reader_is_refused(run, tmp_path):
-    """Somebody who reads changes nothing: it is not written to."""
+    """A reader changes nothing: the file is not written to."""
     path = tmp_path / "words"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -344,7 +344,7 @@ def read_only(path):
 
 @pytest.mark.parametrize("make", [link, os.mkfifo, read_only], ids=lambda make: make.__name__)
 def test_usual_file_that_is_none_is_passed_over(run, tmp_path, make):
-    """Nobody named it, so nothing is told."""
+    """It was not named, so nothing is logged."""
     folder = tmp_path / "dev"
     folder.mkdir()
     make(folder / "termination-log")
@@ -355,7 +355,7 @@ def test_usual_file_that_is_none_is_passed_over(run, tmp_path, make):
 
 
 def test_guest_leaves_no_words(run, log, mounted):
-    """Off PID 1 it may be what `kubectl exec` started: it writes where a file is named, only."""
+    """When not PID 1, pyinit may be started by `kubectl exec`: it writes only to a named file."""
     inner = f"{PYINIT} -- sh -c 'exit 3'; {PYINIT} --termination-log={log}.2 -- sh -c 'exit 4'; :"
     run([], ["sh", "-c", inner], wrap=mounted)
 

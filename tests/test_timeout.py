@@ -78,7 +78,7 @@ def test_late_command_that_ignores_it_is_killed(within, tool):
 
 @everywhere
 def test_late_command_that_is_killed_by_another_tells_so(within, tool):
-    """Whoever has sent the SIGKILL."""
+    """Whatever has sent the SIGKILL."""
     command = ["sh", "-c", "trap 'kill -KILL $$' TERM; while :; do :; done"]
 
     assert 128 + signal.SIGKILL == within(tool, "0.5", command)
@@ -318,7 +318,7 @@ def test_request_that_is_refused_is_told(start):
 
 
 def test_last_words_tell_of_the_limit(run, tmp_path):
-    """With where it was, as for one that had to be killed."""
+    """With its position, as for one that had to be killed."""
     log = tmp_path / "log"
     command = [*PYTHON, "-c", "import time\ntime.sleep(1000)"]
     run(["-t", "2.5", f"--termination-log={log}"], command, wrap=["env", "PYINIT_VERBOSITY=1"])

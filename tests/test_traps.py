@@ -88,7 +88,7 @@ def test_nothing_of_pyinits_own_is_where_a_standard_descriptor_was(run, closed):
 
 @pytest.mark.parametrize("disposition", ["default", "ignore"])
 def test_own_sigpipe_is_not_forwarded(start, disposition):
-    """Of a stderr that nobody reads init gets EPIPE and SIGPIPE; the workload sees neither."""
+    """Of a stderr without a reader, init gets EPIPE and SIGPIPE; the workload sees neither."""
     reader, writer = os.pipe()
     os.close(reader)
     wrap = ["env", f"--{disposition}-signal=PIPE"]
@@ -186,7 +186,7 @@ def test_child_dies_before_anything_else(run):
 
 
 def test_reaped_pid_is_not_signalled(tmp_path):
-    """Once the child is reaped its pid may be somebody else's: not one kill comes after that."""
+    """Once the child is reaped, its pid may be reused: not one kill comes after that."""
     log = tmp_path / "calls"
     strace = ["strace", "-qq", "-o", str(log), "-e", "trace=kill,wait4"]
     script = "for n in HUP USR1 USR2 WINCH RTMIN; do kill -$n $PPID; done; kill -KILL $$"
@@ -245,7 +245,7 @@ os._exit(init.run(("sh", "-c", "trap '' HUP; exit 8"), None, set()))
 
 
 def test_flood_does_not_starve_reaping():
-    """The lowest number comes first: SIGHUP for ever would hide SIGCHLD from who waits for it."""
+    """The lowest number comes first: SIGHUP for ever would hide SIGCHLD from the wait."""
     done = subprocess.run([*INSTALLED, FLOOD], check=False, capture_output=True)
 
     assert (True, b"") == (done.returncode in {8, 129}, done.stderr)
@@ -310,7 +310,7 @@ def test_orphan_that_cannot_be_had_at_once(start):
 
 @pytest.mark.parametrize("options", [[], ["-w"]], ids=["quiet", "told"])
 def test_zombies_that_cannot_be_had_at_once(run, options):
-    """Where wait4 takes nobody although somebody is dead, it is no end and costs no code."""
+    """If wait4 takes no process although there is a zombie, it is no end and loses no code."""
     command = ["sh", "-c", "(sh -c 'exit 6' &); exit 3"]
     wrap = refusing("wait4:retval=0:when=1..3")
 

@@ -17,7 +17,7 @@ from pyinit.later import proc, survivors
 from pyinit.report import Report
 from pyinit.settings import Settings
 
-LONG = ("-d", "1000")  # so that a test fails by its timeout where somebody is waited for
+LONG = ("-d", "1000")  # so that a test fails by its timeout if a process is waited for
 PROMPT = "PROMPT> "
 SHELL = {"HISTFILE": "", "INPUTRC": "/dev/null", "LC_ALL": "C", "PS1": PROMPT, "TERM": "dumb"}
 SUSPEND = "\x1a"
@@ -108,7 +108,7 @@ os.waitpid(pid, 0)
 
 @BOTH
 def test_suspended_editor_ends_without_its_shell(leave, terminal, namespace):
-    """The same where who leads the session sends nobody a hang-up, and waits for it."""
+    """The same if the leader of the session sends no hang-up, and waits for it."""
     redirections, screen = terminal
     leader = shlex.join([*PYTHON, "-c", JOB_AND_WAIT, *victim("editor")])
     run = leave(on_terminal(leader, redirections), namespace=namespace)
@@ -258,7 +258,7 @@ def test_nested_init_that_is_not_deaf_yet_is_looked_at_again(leave, gate, namesp
 
 
 def test_those_that_there_was_no_time_for_are_looked_at_again(monkeypatch):
-    """On a machine that is too slow to look at everybody at once."""
+    """On a machine that is too slow to look at all processes at once."""
     monkeypatch.setattr(survivors, "LOOKING_SECONDS", -1)
     found = survivors.Survivors(Report(Settings(("app",)), b""), 5.0)
     monkeypatch.setattr(
@@ -275,7 +275,7 @@ def cmdline(pid: int) -> bytes:
 
 
 def test_deaf_nested_init_is_told_of_at_the_deadline(leave):
-    """Where it was not killed before, for somebody ran below it, the reason is told as well."""
+    """If it was not killed before, because a process ran below it, the reason is logged as well."""
     below = "trap '' TERM; echo ready; while :; do sleep 100; done"
     run = leave(nested(["sh", "-c", f"sh -c {shlex.quote(below)}; :"]), options=["-d", "2"])
     assert "ready" == run.line()

@@ -45,7 +45,7 @@ DISPOSITIONS = {  # by what is written in the tables: the words of the subject
 
 
 class Subject:
-    """A process that does something with a signal, and who sends it from inside."""
+    """A process that does something with a signal, and the sender of it from inside."""
 
     def __init__(self, program: str, place: str, signum: int, words: tuple[str, ...]) -> None:
         self.signum = signum
@@ -240,7 +240,7 @@ def test_predictions_for_who_is_stopped_come_true(subject, disposition, record_p
 
 
 def test_predictions_for_an_orphaned_group_come_true(subject, record_property):
-    """Nobody would continue a process in an orphaned group, so no terminal stops it."""
+    """No process would continue one in an orphaned group, so no terminal stops it."""
     count = Count()
     for signum, inside in itertools.product(SOME, (True, False)):
         one = subject("alone", signum, ())

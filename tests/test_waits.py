@@ -1,4 +1,4 @@
-"""What a process waits for, told of real ones; who looks is an ancestor, as pyinit is."""
+"""What a process waits for, as seen by an ancestor, which pyinit is; with real processes."""
 
 import os
 import random

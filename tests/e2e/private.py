@@ -21,7 +21,7 @@ CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWPID = 1 << 17, 1 << 25, 1 <
 PR_SET_PDEATHSIG = 1
 PREFIX = "pyinit-e2e-"
 TEMPORARY = "/run/tmp"
-PATIENCE_SECONDS = 30  # of an interrupted run, to end by itself
+PATIENCE_SECONDS = 30  # for an interrupted run to end by itself
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -57,7 +57,7 @@ def keep_writes(directory: str) -> None:
 def join(group: str) -> None:
     """Put this process into a cgroup, which is made for it."""
     os.makedirs(group)
-    for name in ("cpuset.cpus", "cpuset.mems"):  # version 1: without them nobody may join
+    for name in ("cpuset.cpus", "cpuset.mems"):  # version 1: without them no process may join
         with contextlib.suppress(FileNotFoundError):
             with open(f"{os.path.dirname(group)}/{name}") as above:
                 value = above.read()
@@ -78,7 +78,7 @@ def enclose_cgroups(name: str) -> None:
         if kind == "cgroup":
             controllers = [word for word in options.split(",") if word not in {"rw", "relatime"}]
             mount("-t", kind, "-o", ",".join(controllers), kind, at)
-        elif len(found) == 1:  # beside version 1 nobody needs it, and crun 1.8 refuses both
+        elif len(found) == 1:  # with version 1 it is not needed, and crun 1.8 refuses both
             mount("-t", kind, kind, at)
             join(f"{at}/init")  # a group that has groups below may have no processes
 

@@ -34,7 +34,7 @@ class Seen:
         self.held: list[int] = []
 
     def look(self, awaited: str) -> None:
-        """Wait for a line, then keep in mind who is there."""
+        """Wait for a line, then note which processes there are."""
         read = []
         while awaited not in "".join(read[-1:]):
             read.append(self.process.stdout.readline())
@@ -108,7 +108,7 @@ def to_first(run: Seen) -> None:
 
 
 def to_command(run: Seen) -> None:
-    """End the command below pyinit, as whoever kills pytest does."""
+    """Kill the command under pyinit, as one does who kills pytest."""
     os.kill(children(run.init)[0], signal.SIGKILL)
 
 

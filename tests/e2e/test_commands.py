@@ -1,4 +1,4 @@
-"""`exec CONTAINER pyinit ... -- COMMAND`, as docs/commands.md has it, where no init runs."""
+"""`exec CONTAINER pyinit ... -- COMMAND`, as in docs/commands.md, in containers without an init."""
 
 import pytest
 from containers import mounted

@@ -13,7 +13,7 @@ TAKEN, DROPPED = "SIGTERM is taken: ", "SIGTERM is dropped, from inside and from
 
 
 def from_outside(container) -> str:
-    """Return the page for a container's first process as this machine has it."""
+    """Return the page for a container's first process, as on this machine."""
     command = [PYINIT, f"--inspect={container.pid}"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 

@@ -72,7 +72,7 @@ def test_deployment_lets_helpers_finish(play):
 
 
 def test_share_process_namespace(play):
-    """Off PID 1 it adopts and drains its own; its neighbour in the Pod gets no signal."""
+    """When not PID 1 it adopts and drains its own; its neighbour in the Pod gets no signal."""
     resource = unique(manifest("deployment"), "shared")
     pod = resource["spec"]["template"]["spec"]
     pod["shareProcessNamespace"] = True

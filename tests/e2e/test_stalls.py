@@ -1,4 +1,4 @@
-"""A log that nobody takes any more holds up neither signals nor the end."""
+"""A log that is not read any more holds up neither signals nor the end."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import socket
 import pytest
 from containers import mounted
 
-# Fill stderr until nobody has taken anything for a second; from then on note what comes.
+# Fill stderr until nothing was read for a second; from then on note what comes.
 FLOOD = """
 import os, select, signal
 notes = os.open("/notes/fifo", os.O_WRONLY)
@@ -47,7 +47,7 @@ def deaf_server():
 
 
 def check_forwarding(container, lines) -> None:
-    """Signals reach the child, and its end is not held up, while nobody takes the log."""
+    """Signals reach the child, and its end is not held up, while the log is not read."""
     first = container.pid
     assert "stalled\n" == lines.readline()
     for _ in range(100):

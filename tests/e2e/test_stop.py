@@ -1,4 +1,4 @@
-"""How a container is stopped: `stop` and `kill` of the engine, and what its patience does."""
+"""How a container is stopped: `stop` and `kill` of the engine, and its grace period."""
 
 import signal
 
@@ -23,7 +23,7 @@ def test_stop_with_time_to_spare(start):
 
 
 def test_stop_of_one_that_does_not_listen(start):
-    """The engine loses patience and kills all; pyinit has no say in it."""
+    """After its grace period the engine kills everything; pyinit can do nothing about it."""
     container = start(*UNWILLING)
     container.line("ready")
 
@@ -31,7 +31,7 @@ def test_stop_of_one_that_does_not_listen(start):
 
 
 def test_kill_after_comes_before_the_engine(start):
-    """With PYINIT_KILL_AFTER pyinit kills the child itself, and says whom."""
+    """With PYINIT_KILL_AFTER, pyinit kills the child itself, and logs its name."""
     container = start(*UNWILLING, kill_after=0.2)
     container.line("ready")
     code = container.stop()
@@ -66,7 +66,7 @@ def test_stop_signal_of_the_image(start):
 
 
 def test_sender_is_outside(start):
-    """Who asked to stop has no pid in the container, and the log says so."""
+    """The process that asked for the stop has no pid in the container, and the log says so."""
     container = start(*listener(0), options=WITH_VICTIMS, verbosity=2)
     container.line("ready")
     container.stop()

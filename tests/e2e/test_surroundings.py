@@ -65,7 +65,7 @@ def test_below_another_init(start):
 
 
 def test_pid_namespace_of_the_engine(start, sentinel):
-    """With --pid host it drains its own, and nobody beside it is hit."""
+    """With --pid host it drains its own processes, and no other gets a signal."""
     options = ["--pid=host", "--interactive", *WITH_PROGRAMS]
     container = start("/programs/helpers", 20, "finish", options=options, drain=20)
     container.line("ready")

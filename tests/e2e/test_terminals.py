@@ -61,7 +61,7 @@ def test_interrupt(converse):
 
 
 def test_interrupt_ends_a_child_that_does_not_care(converse):
-    """A child without a handler dies of ^C, and its code says so."""
+    """A child without a handler is killed by ^C, and its code says so."""
     talk = converse("sh", "-c", "echo ready; exec sleep infinity")
     talk.expect("ready")
     talk.sendcontrol("c")

@@ -38,7 +38,7 @@ def dist() -> Path:
 
 @pytest.fixture(scope="session")
 def pristine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the root file system once, by whichever worker comes first; nobody changes it."""
+    """Make the root file system once, in the first worker; it is not changed after that."""
     shared = tmp_path_factory.getbasetemp()
     shared = shared.parent if hasattr(request.config, "workerinput") else shared
     with (shared / "roots.lock").open("w") as lock:
