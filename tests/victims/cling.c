@@ -1,4 +1,4 @@
-/* Hold a process so that not even SIGKILL ends it, as a disk that does not answer would.
+/* Hold a process so that not even SIGKILL ends it, as a disk that does not respond would.
  *
  * Usage: cling PID
  *

@@ -1,4 +1,4 @@
-"""Be an editor: on SIGTERM set the terminal to rights, which stops who is in the background.
+"""Be an editor: on SIGTERM reset the terminal, which stops a process in the background.
 
 Usage: editor.py [hup]
 

@@ -2,14 +2,14 @@
  *
  * Usage: helpers COUNT WHAT [CODE]
  *
- * When all are ready it says so, and at the end of stdin it leaves with CODE; they remain. Asked
- * to go by SIGTERM they
+ * When all are ready it prints that, and at the end of stdin it exits with CODE; they stay. When
+ * SIGTERM asks them to stop, they
  *     finish    work for 100 ms more, then say `done`
- *     stopped   the same, but they are stopped until somebody lets them go on
- *     handover  fork who does the rest of the work, and leave
- *     ignore    do not
- *     escape    do not, and are never the same process for long; it gives up after 20 s, as
- *               what nobody stops must not go on for ever
+ *     stopped   the same, but they are stopped (SIGSTOP) until they are continued
+ *     handover  fork a process that does the rest of the work, and exit
+ *     ignore    do nothing
+ *     escape    do not exit, and fork a new process all the time; they give up after 20 s, so
+ *               that they end even if nothing stops them
  */
 #include <signal.h>
 #include <stdio.h>
@@ -60,7 +60,7 @@ static void helper(int ready)
     int signum;
 
     setsid();
-    signal(SIGHUP, SIG_IGN); /* of a group that is orphaned while it is stopped */
+    signal(SIGHUP, SIG_IGN); /* which a stopped group gets when it is orphaned */
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     sigprocmask(SIG_BLOCK, &term, NULL);
@@ -79,7 +79,7 @@ static void helper(int ready)
     if (is("handover")) {
         if (fork() > 0)
             _exit(0);
-        signal(SIGTERM, SIG_DFL); /* it is not to be asked again */
+        signal(SIGTERM, SIG_DFL); /* the next SIGTERM kills it */
         sigprocmask(SIG_UNBLOCK, &term, NULL);
     }
     finish();

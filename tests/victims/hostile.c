@@ -1,7 +1,7 @@
-/* Rewrite memory that another process reads, without a pause, and answer signals meanwhile.
+/* Rewrite memory that another process reads, without a pause, and answer signals at the same time.
  *
- * A library for hostile.py, which says where its interpreter has what a stack is read from. Once
- * it serves, no Python runs any more in this process. SIGUSR1 makes an orphan, which exits at once,
+ * A library for hostile.py, which says where in its interpreter a stack is read from. While it
+ * serves, no Python runs in this process. SIGUSR1 makes an orphan, which exits at once,
  * and is answered by a line; SIGUSR2 makes it exit 7; SIGTERM does nothing. All three are blocked.
  */
 #include <pthread.h>
@@ -20,7 +20,7 @@ static struct range *ranges;
 static int count;
 static uint64_t chance = 88172645463325252ULL;
 
-/* xorshift64, as Marsaglia has it */
+/* xorshift64 of Marsaglia */
 static uint64_t draw(void)
 {
 	chance ^= chance << 13;
@@ -36,7 +36,7 @@ static volatile uint64_t *any_word(void)
 	return &range->words[draw() % range->count];
 }
 
-/* One word at a time is wrong, for a moment: so readers get far. */
+/* Only one word at a time is wrong, and not for long, so that readers get far. */
 static void *garble(void *nothing)
 {
 	for (;;) {

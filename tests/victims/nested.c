@@ -1,9 +1,9 @@
-/* A chain of processes, each the parent of the next. Asked by SIGTERM each says so, waits for the
- * one below it, and leaves.
+/* A chain of processes, each the parent of the next. On SIGTERM each prints a line, waits for the
+ * one below it, and exits.
  *
  * Usage: nested DEPTH [CODE]
  *
- * When all are there the first says so, forks them off and leaves with CODE at the end of stdin.
+ * When all are there, the first prints that and forks them. It exits with CODE at the end of stdin.
  */
 #include <signal.h>
 #include <stdio.h>

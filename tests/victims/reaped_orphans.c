@@ -1,13 +1,13 @@
-/* Make orphans of PID 1 and end when it has reaped the last of them: reaped_orphans COUNT.
+/* Make orphans of PID 1 and exit when it has reaped the last of them: reaped_orphans COUNT.
  *
- * Nobody but its parent can wait for a zombie to be reaped, with one exception: the init of a PID
- * namespace cannot die before each process of that namespace has been reaped, by whomever
+ * Only its parent can notice that a zombie is reaped, with one exception: PID 1 of a PID namespace
+ * cannot end before every process of that namespace has been reaped, by any process
  * (zap_pid_ns_processes() in the kernel). So the orphans live in a namespace of their own:
  *
  *   PID 1            adopts the orphans, as their parent was a process of its own namespace
  *   +- this program  waits for last
- *      +- last       the init of the inner namespace; goes when the last orphan is dead
- *      +- parent     has its children in the inner namespace: the orphans; leaves them
+ *      +- last       PID 1 of the inner namespace; ends after the last orphan
+ *      +- parent     has its children, the orphans, in the inner namespace, and exits before them
  *
  * An orphan exits with its number % 256. If they are not reaped in time, SIGALRM kills the program.
  */
@@ -45,7 +45,7 @@ static pid_t fork_or_fail(void)
 	return pid;
 }
 
-/* Exit when all who hold the pipe's other end have gone. */
+/* Exit when no process holds the other end of the pipe any more. */
 static void be_last(const int held[2])
 {
 	char nothing;

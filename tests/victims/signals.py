@@ -1,4 +1,4 @@
-"""Do with signals what the words say, tell that it is ready, and wait.
+"""Do with signals what the words say, print that it is ready, and wait.
 
 Usage: signals.py [ignore|catch|block|await|pend:NAME]...
 """

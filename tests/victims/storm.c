@@ -10,7 +10,7 @@
 
 static void make_orphans(void)
 {
-	alarm(120); /* where nobody reaps this would take all the pids there are */
+	alarm(120); /* without an init that reaps, this would use up all pids */
 	for (;;) {
 		pid_t parent = fork();
 		if (parent == 0) {

@@ -1,4 +1,4 @@
-/* A process that does something with a signal, in a PID namespace of its own, and who sends it.
+/* A process that does something with a signal, in a PID namespace of its own, and the sender of it.
  *
  * subject PLACE SIGNUM WORD...
  *
@@ -15,7 +15,7 @@
  *	sent		the sender inside has sent the signal; it does so for a line on stdin
  *	killed N, stopped N, continued, exited N	what became of the subject
  *
- * 32 and 33 belong to the C library, which lets nobody touch them: hence the bare system calls.
+ * 32 and 33 belong to the C library, which refuses to set them: hence the bare system calls.
  */
 #define _GNU_SOURCE
 #include <linux/futex.h>
@@ -34,7 +34,7 @@
 
 #define BIT(n) (UINT64_C(1) << ((n) - 1))
 
-struct action { /* as the kernel has it: rt_sigaction(2) */
+struct action { /* that of the kernel: rt_sigaction(2) */
 	void (*handler)(int);
 	unsigned long flags;
 #ifdef __x86_64__
@@ -74,7 +74,7 @@ static void dispose(int number, void (*what)(int))
 {
 	struct action action;
 
-	signal(SIGUSR1, handler); /* what the C library adds is taken from here */
+	signal(SIGUSR1, handler); /* to get what the C library adds */
 	syscall(SYS_rt_sigaction, SIGUSR1, NULL, &action, 8);
 	signal(SIGUSR1, SIG_DFL);
 	action.handler = what;
@@ -118,8 +118,8 @@ static void begin_second(int is_blocked)
 	pthread_barrier_wait(&set_up);
 }
 
-/* Tell of the marker once all that came before it was attended to, by the second thread as well:
- * who returns from a system call has been given all that was pending.
+/* Print the marker once everything before it was handled, by the second thread as well: when a
+ * system call returns, its thread has got all pending signals.
  */
 static void wait_for_marks(void)
 {
@@ -169,8 +169,8 @@ static void *last(void *words)
 	return NULL;
 }
 
-/* The first thread ends by a bare system call, since pthread_exit(3) may change its mask. Then
- * pthread_join(3) need not hear of it (glibc 2.43): the kernel does, and wakes who waits.
+/* The first thread ends by a bare system call, because pthread_exit(3) may change its mask. Then
+ * pthread_join(3) may not notice it (glibc 2.43), but the kernel does, and wakes a waiting thread.
  */
 static void begin_last(char **words)
 {
@@ -198,7 +198,7 @@ static void be_subject(char **words)
 	if (has(words, "ended"))
 		syscall(SYS_exit, 0);
 	if (has(words, "awaited"))
-		change_mask(SIG_BLOCK, set); /* sigwait(3) wants them blocked */
+		change_mask(SIG_BLOCK, set); /* sigwait(3) needs them blocked */
 	tell("ready", -1);
 	if (has(words, "awaited"))
 		take(set);
@@ -237,7 +237,7 @@ static void be_init(const char *place, char **words)
 {
 	pid_t subject = 1;
 
-	setsid(); /* or it is nobody knows which, where the tests are in a namespace themselves */
+	setsid(); /* otherwise it is unknown if the tests run in a namespace themselves */
 	if (strcmp(place, "init")) {
 		subject = fork();
 		if (!subject) {

@@ -1,4 +1,4 @@
-"""Two workers of multiprocessing, begun in the way that is named; at SIGTERM they finish."""
+"""Two workers of multiprocessing, started by the method of that name; at SIGTERM they finish."""
 
 import multiprocessing
 import os

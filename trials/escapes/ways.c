@@ -1,8 +1,8 @@
-/* Ways to outlive a time limit: a command that leaves processes which do not go when asked.
+/* Ways to outlive a time limit: a command that leaves processes which do not exit when asked.
  *
  * Usage: ways WAY [FOLDER]
  *
- * When they all are in place it says `ready` and waits. A process that stays ignores every signal
+ * When all are in place it prints `ready` and waits. A process that stays ignores every signal
  * that it can. FOLDER is a cgroup (v2) to be frozen in, or where `helper` lies: this program with
  * the set-user-ID bit of root.
  */
@@ -40,7 +40,7 @@ static void die(const char *what)
     _exit(1);
 }
 
-/* Say that a process is in place. Nobody reads that later, so it must not block. */
+/* Report that a process is in place. Later this is not read, so it must not block. */
 static void in_place(void)
 {
     if (write(ready[1], "", 1) != 1)
@@ -112,7 +112,7 @@ static void nohup(void)
 
     start(nohup_child);
     close(ready[1]);
-    if (read(ready[0], &byte, 1) != 0) /* its exec closes the last one */
+    if (read(ready[0], &byte, 1) != 0) /* its exec closes the last copy */
         die("nohup");
 }
 
@@ -223,7 +223,7 @@ static void answering(void)
 
 static void answer(void)
 {
-    signal(SIGTERM, SIG_IGN); /* it shall not end before they have forked */
+    signal(SIGTERM, SIG_IGN); /* so that it does not end before they have forked */
     start(answering);
 }
 
@@ -261,7 +261,7 @@ static void vforking(void)
     be_deaf();
     if (vfork() == 0) {
         in_place();
-        for (;;) /* and its parent waits for its exec */
+        for (;;) /* and its parent waits for an exec */
             pause();
     }
     _exit(0);
@@ -277,7 +277,7 @@ static void adopt(void)
     for (int i = 0; i < 3; i++)
         waitpid(start(daemon_parent), NULL, 0);
     in_place();
-    for (;;) /* one anew for each that ends */
+    for (;;) /* a new one for each that ends */
         if (wait(NULL) > 0)
             waitpid(start(daemon_parent), NULL, 0);
 }
@@ -296,7 +296,7 @@ static void changing_user(void)
 
 static void change_user(void) { start(changing_user); }
 
-/* The helper's own part: nobody without a privilege may signal it from here on. */
+/* The helper: from here on, only a privileged process may signal it. */
 static void as_root(const char *descriptor)
 {
     if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0)
@@ -415,7 +415,7 @@ static void hide(void)
 
 static void hidden(void) { start(hide); }
 
-/* Two that watch each other: where one ends the other starts it anew. */
+/* Two that watch each other: if one ends, the other starts it again. */
 static void guard(int mine, int theirs)
 {
     for (;;) {
@@ -453,7 +453,7 @@ static void first_guard(void)
     if (pipe(pipes) != 0)
         die("pipe");
     close(pipes[1]);
-    guard(dup(0), pipes[0]); /* the other has ended, it looks */
+    guard(dup(0), pipes[0]); /* the other one seems to have ended */
 }
 
 static void guards(void)
@@ -495,7 +495,7 @@ static void grow(int depth)
     for (int i = 0; depth > 0 && i < BRANCHES; i++)
         branch(depth - 1);
     while (depth > 0)
-        if (wait(NULL) > 0) /* one anew for each that ends */
+        if (wait(NULL) > 0) /* a new one for each that ends */
             branch(depth - 1);
     stay();
 }
@@ -504,16 +504,16 @@ static void root_of_tree(void) { grow(DEPTH); }
 
 static void tree(void) { start(root_of_tree); }
 
-/* As many as a semaphore lets: where one ends its place is free, and another one forks for it. */
+/* As many as a semaphore permits: if one ends, its place is free, and another one forks. */
 static int places;
 
 static void multiply(void)
 {
     struct sembuf take = {0, -1, 0}, give = {0, 1, 0};
-    struct sembuf inherit[] = {{0, 1, 0}, {0, -1, SEM_UNDO}}; /* until its end, whatever that is */
+    struct sembuf inherit[] = {{0, 1, 0}, {0, -1, SEM_UNDO}}; /* until it ends, in any way */
 
     be_deaf();
-    signal(SIGCHLD, SIG_IGN); /* nobody is waited for */
+    signal(SIGCHLD, SIG_IGN); /* no child is waited for */
     for (;;) {
         if (semop(places, inherit, 2) != 0)
             _exit(1);
@@ -570,7 +570,7 @@ static void thousand(void)
 static const struct {
     const char *name;
     void (*run)(void);
-    int count; /* how many say that they are in place */
+    int count; /* how many report that they are in place */
 } WAYS[] = {
     {"job", job, 1},
     {"session", session, 1},

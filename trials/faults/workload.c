@@ -1,9 +1,9 @@
-/* The workload of the faults: it leaves marks in a folder, whatever else is refused to it.
+/* The workload of the faults: it writes marks to a folder, whatever else fails.
  *
  * Usage: workload FOLDER MILLISECONDS
  *
  * It marks that it runs, leaves an orphan that ends at once and a helper in a session of its own
- * that marks when it gets SIGTERM, lets the time pass, sends SIGUSR1 to its parent, marks when that
+ * that marks when it gets SIGTERM, waits for the time, sends SIGUSR1 to its parent, marks when that
  * comes back, and exits with 7. Nothing waits for longer than a few seconds. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,7 +28,7 @@ static int wait_for(int signum, long milliseconds) {
     sigemptyset(&set);
     if (signum) sigaddset(&set, signum);
     int received;
-    do received = sigtimedwait(&set, NULL, &left); /* a tracer interrupts for what is ignored, too */
+    do received = sigtimedwait(&set, NULL, &left); /* a tracer also interrupts for ignored signals */
     while (received < 0 && errno == EINTR);
     return received == signum;
 }
@@ -49,7 +49,7 @@ static void leave_helper(void) {
         setsid();
         mark("helper");
         close(ready[0]);
-        close(ready[1]); /* ready: SIGTERM is blocked, it will be kept */
+        close(ready[1]); /* ready: SIGTERM is blocked, so it stays pending */
         if (wait_for(SIGTERM, 3000)) mark("asked");
         _exit(0);
     }

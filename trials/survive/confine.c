@@ -1,4 +1,4 @@
-/* Run a command below a seccomp filter: confine default|old-eperm|old-enosys COMMAND [ARG...]
+/* Run a command with a seccomp filter: confine default|old-eperm|old-enosys COMMAND [ARG...]
 
    default refuses with EPERM what Docker's default profile does not allow, and clone3 with ENOSYS,
    as it does, so that the C library falls back to clone. The old ones refuse besides, with EPERM or

@@ -1,11 +1,10 @@
 /* The workload of make survive: guest CODE [ANYTHING...]
 
-   It needs nothing of what a hostile surrounding takes away: it is static, opens no file, and talks
-   on a descriptor that it was given. It tells `ready SUM`, SUM being that of all its words after
-   CODE and of its environment, and then each signal that it gets as `got N`, but for
-   SIGCHLD and SIGCONT. At SIGUSR1 it makes
-   orphans first. At SIGTERM it leaves with CODE. Where that is negative it leaves somebody behind
-   who does not go; where it is 0 it does not go itself. */
+   It needs nothing that a hostile surrounding may take away: it is static, opens no file, and writes
+   to a descriptor that it was given. It writes `ready SUM`, with a sum of its words after CODE and of
+   its environment, and then `got N` for each signal that it gets, except SIGCHLD and SIGCONT. At
+   SIGUSR1 it makes orphans first. At SIGTERM it exits with CODE. If CODE is negative, it leaves a process behind
+   that does not exit; if it is 0, it does not exit itself. */
 
 #define _GNU_SOURCE
 #include <signal.h>
@@ -36,7 +35,7 @@ static void say(const char *what, unsigned long long value) {
         _exit(99);
 }
 
-/* Their parent is dead before anybody waits for them. Where fork is refused there are none. */
+/* Their parent has exited before they do. If fork fails, there are none. */
 static void make_orphans(void) {
     pid_t parent = fork();
     if (parent == 0) {
