@@ -3,7 +3,7 @@
  *
  * Usage: nested DEPTH [CODE]
  *
- * When all are there, the first prints that and forks them. It exits with CODE at the end of stdin.
+ * When all are there, the first prints that and forks them; it exits with CODE at the end of stdin.
  */
 #include <signal.h>
 #include <stdio.h>

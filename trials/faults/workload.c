@@ -28,7 +28,7 @@ static int wait_for(int signum, long milliseconds) {
     sigemptyset(&set);
     if (signum) sigaddset(&set, signum);
     int received;
-    do received = sigtimedwait(&set, NULL, &left); /* a tracer also interrupts for ignored signals */
+    do received = sigtimedwait(&set, NULL, &left); /* a tracer interrupts for ignored ones */
     while (received < 0 && errno == EINTR);
     return received == signum;
 }
