@@ -552,7 +552,7 @@ CASES = {
         (
             model.LOST,
             "the load failed with code 52: the program exited without serving it",
-            [],
+            ["let the program finish its requests before it exits"],
         ),
     ),
     "lost-the-load-that-waits": (
@@ -561,7 +561,7 @@ CASES = {
         (
             model.LOST,
             "the load was still waiting for an answer after the program had exited",
-            [],
+            ["let the program finish its requests before it exits"],
         ),
     ),
     "lost-by-the-second-signal": (

@@ -79,7 +79,7 @@ def test_wrong_words_are_noticed():
     }
     wrong = {
         "verdict": {"verdict": FAILED},
-        "untidy is told by code 0": {"exit_code": 0},
+        "untidy has exit code 0": {"exit_code": 0},
         "cause": {"cause": "the program left a PID file behind: /tmp/other.pid"},
         "advice": {"advice": []},
         "leak": {"leaks": [{"kind": "socket", "name": "/tmp/server.pid", "counts": True}]},

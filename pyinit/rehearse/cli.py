@@ -43,7 +43,7 @@ ready when all of its processes have been asleep for half a second.
 """
 EPILOG = """
 Exit code: 0 if the stop was graceful, 1 if it was not, 2 if it could not be rehearsed, 130 on ^C.
-With --beside the first run decides.
+With --beside, the first run decides.
 """
 
 
@@ -152,8 +152,8 @@ def parser() -> argparse.ArgumentParser:
         "--after",
         type=SECONDS,
         metavar="SECONDS",
-        help="stop it this long after its start; with --ready-when, --ready-port or --load, this "
-        "long after it is ready",
+        help="stop the command this long after its start; with --ready-when, --ready-port or "
+        "--load, this long after it is ready",
     )
     add("--during-boot", action="store_true", help="stop it as soon as it runs, before it is ready")
     add("--twice", action="store_true", help="send the stop signal again half a second later")
@@ -161,8 +161,8 @@ def parser() -> argparse.ArgumentParser:
         "--load",
         default="",
         metavar="COMMAND",
-        help="a shell command, such as curl, that uses the program during the stop; it must exit "
-        "with 0",
+        help="a shell command, such as curl, that uses the program during the stop; work is lost "
+        "if it does not exit with 0",
     )
     add(
         "--expect",
@@ -174,7 +174,7 @@ def parser() -> argparse.ArgumentParser:
         "--beside",
         default="",
         metavar="LIST",
-        help=f"rehearse it under other inits as well, separated by commas: {', '.join(KNOWN)}",
+        help=f"rehearse it under these inits as well, separated by commas: {', '.join(KNOWN)}",
     )
     for name, what in FILES.items():
         add(f"--{name}", default="", metavar="FILE", help=f"write {what} to FILE")

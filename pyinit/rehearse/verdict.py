@@ -268,6 +268,8 @@ def _more_advice(run: Run) -> list[str]:
         for process in run.processes
     ):
         advice.append("use a longer drain (pyinit -d SECONDS) and a grace period longer than that")
+    if run.verdict == model.LOST and run.load is not None and run.load.code != 0 and not run.advice:
+        advice.append("let the program finish its requests before it exits")
     if any(process.fate == model.KILLED_WITH_PID1 for process in run.processes):
         advice.append('set ENTRYPOINT ["pyinit", "--"] in the Dockerfile')
     if run.verdict == model.UNTIDY:
