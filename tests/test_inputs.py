@@ -47,7 +47,7 @@ def test_outcome_that_may_be(word, code, out, err):
         ("other words", 7, b"started 1\0./marker\0X=1\0X=2\0no\0", b""),
         ("another environment", 7, b"started 2\0./marker\0a\nb\0X=2\0no\0", b""),
         ("another code", 1, STARTED, b""),
-        ("no event", 7, STARTED, b"Traceback (most recent call last):\n"),
+        ("not an event", 7, STARTED, b"Traceback (most recent call last):\n"),
         ("not printable", 7, STARTED, b"\x1b[31m\n"),
         ("has no end", 7, STARTED, b"{}"),
         ("not one line", 1, b"", b"pyinit: a\nb\n"),
@@ -58,8 +58,8 @@ def test_outcome_that_may_be(word, code, out, err):
         ("too long", 1, b"", b"pyinit: " + b"x" * 1000 + b"\n"),
         ("no event fits exec_failed", 127, b"", b""),
         ("no event fits exec_failed", 127, b"", b"07:00:01 [warning] something else\n"),
-        ("no outcome", 0, b"", b""),
-        ("no outcome", 139, b"", b""),
+        ("not a permitted outcome", 0, b"", b""),
+        ("not a permitted outcome", 139, b"", b""),
     ],
 )  # fmt: skip
 def test_outcome_that_may_not_be(complaint, code, out, err):
