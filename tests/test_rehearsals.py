@@ -20,12 +20,12 @@ CHOSEN = [
     for name in (
         "SIGTERM is lost while it boots",
         "a second SIGTERM is fatal",
-        "a handler with a mistake in it",
+        "a handler with a bug",
         "a shell: its trap runs only after its command",
         "a daemon left behind, which ignores SIGTERM",
-        "a helper under tini, which leaves with its child",
-        "a server that drops the request in hand",
-        "a hook of `atexit` that takes its time",
+        "a helper under tini, which exits with its child",
+        "a server that drops a request in progress",
+        "a slow `atexit` hook",
         "System V shared memory",
         "POSIX shared memory",
         "a PID file",
@@ -42,7 +42,7 @@ CHOSEN = [
 AS_NOBODY = [
     NAMES["a PID file"],
     NAMES["POSIX shared memory"],
-    NAMES["a server that drops the request in hand"],
+    NAMES["a server that drops a request in progress"],
     NAMES["a job with helpers that end when asked"],
 ]
 by_name = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

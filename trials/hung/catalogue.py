@@ -96,13 +96,13 @@ def _request(_run: Run, folder: Path) -> None:
 CONNECTIONS: list[http.client.HTTPConnection] = []  # open until the end
 
 PYTHON_PROGRAMS = (
-    _python("a lock that nobody releases", "lock.py", GOES_ON, "futex"),
+    _python("a lock that no thread releases", "lock.py", GOES_ON, "futex"),
     _python("`queue.get()` of an empty queue", "queue_get.py", GOES_ON, "futex"),
     _python("`socket.recv()` without a timeout", "socket_recv.py", GOES_ON, r"127\.0\.0\.1:7432"),
     _python("an HTTP client, over IPv6", "http_client.py", GOES_ON, r"\[::1\]:7480"),
     _python("`accept()` in a loop with a flag", "accept.py", GOES_ON, r"listens on 127.0.0.1:7433"),
     _python("`time.sleep()`, and the exception swallowed", "retry_loop.py", GOES_ON, "sleep"),
-    _python("a thread that is no daemon, at exit", "thread_at_exit.py", "non-daemon thread"),
+    _python("a non-daemon thread, at exit", "thread_at_exit.py", "non-daemon thread"),
     _python("`Thread.join()`", "thread_join.py", "waits for .*thread"),
     _python("a `ThreadPoolExecutor` at exit", "executor_at_exit.py", "waits for .*thread"),
     _python("an `atexit` hook", "atexit_hook.py", "atexit hook"),
@@ -125,7 +125,7 @@ PYTHON_PROGRAMS = (
         "pool_at_exit.py",
         "waits for .*threads, and its child",
     ),
-    _python("a handler that wants a lock", "handler_deadlock.py", IN_HANDLER),
+    _python("a handler that waits for a lock", "handler_deadlock.py", IN_HANDLER),
     _python("a handler: `server.shutdown()`", "handler_shutdown.py", IN_HANDLER),
     _python("a handler that prints, to a full pipe", "handler_prints.py", IN_HANDLER, "write on a"),
     replace(_python("`input()`", "input.py", GOES_ON, "read on a pipe"), is_talking=True),
@@ -145,7 +145,7 @@ PYTHON_PROGRAMS = (
 )
 OTHER_PROGRAMS = (
     Program(
-        "`subprocess.wait()` for one that ignores SIGTERM",
+        "`subprocess.wait()` for a child that ignores SIGTERM",
         ("PYTHON", "SOURCES/subprocess_wait.py"),
         r"waits for sh \(pid 3\).* ignores SIGTERM",
         waits=r"wait4 for sh \(pid 3\)",
@@ -210,13 +210,13 @@ OTHER_PROGRAMS = (
         is_talking=True,
     ),
     Program(
-        "one that ignores SIGTERM",
+        "a program that ignores SIGTERM",
         ("sh", "-c", 'trap "" TERM; echo ready; exec sleep infinity'),
         f"{CHILD} ignores SIGTERM",
         waits="nanosleep|pause",
     ),
     Program(
-        "one that blocks SIGTERM",
+        "a program that blocks SIGTERM",
         ("env", "--block-signal=TERM", "sh", "-c", "echo ready; exec sleep infinity"),
         f"{CHILD} blocks SIGTERM",
         waits="nanosleep|pause",
@@ -228,7 +228,7 @@ OTHER_PROGRAMS = (
         during=_stopped,
     ),
     Program(
-        "one that a stopped debugger traces",
+        "a program that a stopped debugger traces",
         ("sh", "-c", "echo ready; exec sleep infinity"),
         f"{CHILD} is traced",
         during=_held_by_tracer,

@@ -57,7 +57,7 @@ FAULTS = (
         options=(*READY, "--during-boot"),
     ),
     Case(
-        "made for ^C: it handles SIGINT alone",
+        "made for ^C: it handles only SIGINT",
         _python("only_sigint.py"),
         KILLED,
         "ignores SIGTERM",
@@ -87,7 +87,7 @@ FAULTS = (
         grace=5,
     ),
     Case(
-        "a handler with a mistake in it",
+        "a handler with a bug",
         _python("handler_raises.py"),
         FAILED,
         r"\b1\b",
@@ -100,7 +100,7 @@ FAULTS = (
         options=(*READY, "--expect", "143"),
     ),
     Case(
-        "a handler that wants a lock",
+        "a handler that waits for a lock",
         ("PYTHON", "HUNG/handler_deadlock.py"),
         KILLED,
         "signal handler .*not returned",
@@ -112,14 +112,14 @@ FAULTS = (
         "signal handler .*not returned.*slow_handler.py",
     ),
     Case(
-        "a hook of `atexit` that takes its time",
+        "a slow `atexit` hook",
         _python("slow_atexit.py", "3.5"),
         SLOW,
         "of the grace period of 6 s: .*atexit hook .*slow_atexit.py",
         grace=6,
     ),
     Case(
-        "a thread that is no daemon",
+        "a non-daemon thread",
         ("PYTHON", "HUNG/thread_at_exit.py"),
         KILLED,
         "non-daemon thread",
@@ -131,13 +131,13 @@ FAULTS = (
         r"event loop awaits at .*swallows_cancellation.py",
     ),
     Case(
-        "a pool of processes that is waited for",
+        "a pool of processes that the parent waits for",
         _python("pool_not_closed.py"),
         KILLED,
         r"waits for .*thread|waits for python",
     ),
     Case(
-        "`subprocess.run`, SIGTERM not passed on",
+        "`subprocess.run`, SIGTERM not forwarded",
         _python("subprocess_run.py"),
         KILLED,
         rf"waits for sleep \(pid \d+\).*{NOT_GOT}",
@@ -169,7 +169,7 @@ FAULTS = (
         rf"sh \(pid 2\) waits for .*(tail|cat) .*{NOT_GOT}",
     ),
     Case(
-        "a script that starts its worker anew for ever",
+        "a script that restarts its worker for ever",
         _sh("trap 'kill $!' TERM; echo ready; while :; do sleep infinity & wait; done"),
         KILLED,
         r"sh \(pid 2\) (waits for sleep|has a handler for SIGTERM)",
@@ -180,7 +180,7 @@ FAULTS = (
         left="sleep",
     ),
     Case(
-        "`tail -f` at the end of a script, before it a server in the background",
+        "`tail -f` at the end of a script, after a server in the background",
         _sh("(trap 'exit 0' TERM; echo ready; sleep infinity & wait) & tail -f /dev/null; :"),
         left="sh",
     ),
@@ -194,7 +194,7 @@ FAULTS = (
         r"sleep \(pid \d+\).*ignores SIGTERM|ignores SIGTERM.*sleep \(pid",
     ),
     Case(
-        "a helper under tini, which leaves with its child",
+        "a helper under tini, which exits with its child",
         ("tini", "--", *_sh("(echo ready; exec sleep infinity) & exec tail -f /dev/null")),
         LOST,
         r"sleep \(pid \d+\) got SIGKILL from the kernel",
@@ -243,14 +243,14 @@ FAULTS = (
         grace=5,
     ),
     Case(
-        "a server that drops the request in hand",
+        "a server that drops a request in progress",
         _python("server.py", "PORT", "2", "leaves"),
         LOST,
         "the load failed",
         options=(*ON_PORT, *CLIENT),
     ),
     Case(
-        "a server that never answers the request in hand",
+        "a server that never answers a request in progress",
         _python("server.py", "PORT", "60", "finishes"),
         KILLED,
         r"waits for a thread .*server.py",
