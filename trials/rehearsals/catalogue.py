@@ -253,7 +253,7 @@ FAULTS = (
         "a server that never answers a request in progress",
         _python("server.py", "PORT", "60", "finishes"),
         KILLED,
-        r"waits for a thread .*server.py",
+        r"waits for .*thread.*server.py",
         options=(*ON_PORT, *CLIENT),
     ),
     Case(
