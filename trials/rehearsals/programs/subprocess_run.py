@@ -4,5 +4,4 @@ import signal
 import subprocess
 
 signal.signal(signal.SIGTERM, lambda *_: print("after this job", flush=True))
-print("ready", flush=True)
-subprocess.run(["sleep", "infinity"])
+subprocess.run(["sh", "-c", "echo ready; exec sleep infinity"])
