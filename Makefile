@@ -62,11 +62,12 @@ help:
 	@echo 'make coverage           print which lines and branches no test runs; fails below 100 %'
 	@echo 'make mutants            change the code that kills, and check that a test fails; ARGS="lifecycle processes"'
 	@echo 'make lint               run the linters'
+	@echo 'make site               build the pages as a web site, into site/; fails on a broken link'
 	@echo 'make clean              remove everything that the other targets made'
 	@echo 'With PYTHON=python3.12, each of them uses that interpreter (default: python3).'
 	@echo 'As root, they install missing Debian packages; everything else goes into .venv.'
 
-run check lint dist: packages = run
+run check lint dist site: packages = run
 lab: packages = lab
 bench: packages = bench
 chaos faults soak inputs survive: packages = test
@@ -81,7 +82,7 @@ hung: packages = hung
 rehearsals pictures: packages = rehearsals
 escapes: packages = escapes
 PREPARED := run lab bench chaos faults soak inputs survive hung rehearsals pictures escapes programs musl arm64 core test \
-    test-under-pyinit e2e dist installs check lint
+    test-under-pyinit e2e dist installs check lint site
 $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
 	@$(MAKE) --no-print-directory do-$@
@@ -149,6 +150,9 @@ do-installs: $(VENV)/installed-installs
 	$(VENV)/bin/python scripts/dist.py
 	$(PYTEST) --timeout 300 tests/installs $(ARGS) # the first test makes a root file system
 
+do-site: $(VENV)/installed-site
+	$(VENV)/bin/python scripts/website/make_site.py
+
 do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -176,7 +180,7 @@ $(VENV)/installed-%: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf .venv dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: help elsewhere coverage mutants clean do-coverage do-mutants $(PREPARED) $(PREPARED:%=do-%)
