@@ -61,7 +61,7 @@ help:
 	@echo 'make arm64              check pyinit on arm64, in an emulator; as root'
 	@echo 'make coverage           print which lines and branches no test runs; fails below 100 %'
 	@echo 'make mutants            change the code that kills, and check that a test fails; ARGS="lifecycle processes"'
-	@echo 'make lint               run the linters'
+	@echo 'make lint               run the linters, of code, workflows and prose'
 	@echo 'make site               build the pages as a web site, into site/; fails on a broken link'
 	@echo 'make clean              remove everything that the other targets made'
 	@echo 'With PYTHON=python3.12, each of them uses that interpreter (default: python3).'
@@ -161,6 +161,8 @@ do-lint: $(VENV)/installed-lint
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec examples/web/compose.yaml
+	$(VENV)/bin/codespell
+	$(VENV)/bin/python scripts/prose.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
