@@ -98,7 +98,7 @@ def test_sections_of_the_navigation_are_those_of_the_list(tree):
     )
     (tree / "docs/README.md").write_text(
         "# List\n[home](../README.md)\n## To read\n- [why](why.md): and\n  [how](how.md)\n"
-        "## To try\n- [labs](labs/README.md)\n- [code](../code/)\n## Empty\nNothing.\n"
+        "## To try\nHere are [labs](labs/README.md), [code](../code/).\n## Empty\n[why](why.md)\n"
     )
     labs = {"Labs": ["docs/labs/README.md", "docs/labs/b.md", "docs/labs/a.md"]}
 

@@ -130,12 +130,14 @@ class Pages:
 def navigation(tree: Path) -> list[object]:
     """Return the navigation of the site: a section for each heading of docs/README.md."""
     sections: list[tuple[str, list[object]]] = []
+    listed: set[Path] = set()
     for line in (tree / LIST).read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
             sections.append((line.removeprefix("## "), []))
-        elif line.startswith(("- ", "  ")):
-            linked = (target(LIST, link) for link in LINK.findall(line))
-            sections[-1][1].extend(entry(tree, page) for page in linked if page.suffix == ".md")
+        for page in (target(LIST, link) for link in LINK.findall(line)):
+            if sections and page.suffix == ".md" and page not in listed:
+                listed.add(page)
+                sections[-1][1].append(entry(tree, page))
     return [
         {"Home": "README.md"},
         {"Documentation": str(LIST)},
