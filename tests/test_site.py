@@ -1,6 +1,7 @@
 """Links and anchors of all pages lead somewhere, and the site shows each page (`make site`)."""
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -62,6 +63,17 @@ def tree(tmp_path):
 def docs(tree):
     """Return the pages of which a site is made, still without a page."""
     return make_site.Pages(tree, tree / "copies")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the folder with the site, where `make site` has installed what makes it."""
+    pytest.importorskip("mkdocs", reason="only `make site` installs it")
+    folder = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(make_site, "SITE", folder)
+        make_site.main()
+    return folder
 
 
 @pytest.mark.parametrize("page", ALL, ids=str)
@@ -155,3 +167,28 @@ def test_list_after_a_paragraph_stays_a_list():
     expected = page.replace("So:\n- one", "So:\n\n- one").replace("   - inner", "    - inner")
 
     assert expected == make_site.lists(page)
+
+
+def test_search_finds_a_term(site):
+    """The index has its places, and the copy for the file system is the same."""
+    text = (site / "search/search_index.json").read_text()
+    places = json.loads(text)["docs"]
+    found = {at["location"] for at in places if "drain" in f"{at['title']} {at['text']}".lower()}
+
+    assert {"docs/usage.html#-d", "docs/glossary.html#drain"} <= found
+    assert f"var __index = {text}" == (site / "search/search_index.js").read_text()
+
+
+def test_site_loads_nothing_from_elsewhere(site):
+    """Only links that a reader follows lead out of it."""
+    pages = {str(page.relative_to(site)): page.read_text() for page in site.rglob("*.html")}
+    loaded = re.compile(r"""<(?!a\b)[^>]*(?:src|href)=["']?(?:https?:)?//[^>]*>""")
+
+    assert {"index.html", "docs/index.html", "docs/usage.html", "testkit/index.html"} <= {*pages}
+    assert [] == [(name, tag) for name, text in pages.items() for tag in loaded.findall(text)]
+
+
+def test_chinese_pages_say_so(site):
+    """Browsers choose fonts, and readers voices, by the language."""
+    assert '<html lang="zh-CN"' in (site / "docs/tutorial.zh-CN.html").read_text()
+    assert '<html lang="en"' in (site / "docs/tutorial.html").read_text()
