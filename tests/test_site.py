@@ -147,7 +147,7 @@ def test_link_to_a_folder_leads_to_a_list_of_its_files(tree, docs):
         "[code](../code/README.md) [told](told/README.md)\n"
         == (docs.folder / "docs/page.md").read_text()
     )
-    assert "- [Dockerfile](Dockerfile.md)\n" in (docs.folder / "code/README.md").read_text()
+    assert "- [`Dockerfile`](Dockerfile.md)\n" in (docs.folder / "code/README.md").read_text()
     assert "~~~~~~ dockerfile\nFROM scratch\n" in (docs.folder / "code/Dockerfile.md").read_text()
 
 

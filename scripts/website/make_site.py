@@ -116,10 +116,10 @@ class Pages:
             page = path / "README.md"
             files = sorted(file for file in (self.tree / path).iterdir() if file.is_file())
             names = [file.name for file in files]
-            shown = "".join(f"- [{name}]({self._source(path / name).name})\n" for name in names)
+            shown = "".join(f"- [`{name}`]({self._source(path / name).name})\n" for name in names)
         if page not in self.sources:
             self.sources.add(page)
-            self._write(page, f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n{shown}")
+            self._write(page, f"---\nsearch:\n  exclude: true\n---\n\n# `{path}`\n\n{shown}")
         return page
 
     def _write(self, page: Path, text: str) -> None:
