@@ -184,7 +184,9 @@ def test_site_loads_nothing_from_elsewhere(site):
     pages = {str(page.relative_to(site)): page.read_text() for page in site.rglob("*.html")}
     loaded = re.compile(r"""<(?!a\b)[^>]*(?:src|href)=["']?(?:https?:)?//[^>]*>""")
 
-    assert {"index.html", "docs/index.html", "docs/usage.html", "testkit/index.html"} <= {*pages}
+    assert {"index.html", "docs/index.html", "docs/usage.html", "examples/web/index.html"} <= {
+        *pages
+    }
     assert [] == [(name, tag) for name, text in pages.items() for tag in loaded.findall(text)]
 
 

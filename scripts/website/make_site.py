@@ -119,7 +119,8 @@ class Pages:
             shown = "".join(f"- [`{name}`]({self._source(path / name).name})\n" for name in names)
         if page not in self.sources:
             self.sources.add(page)
-            self._write(page, f"---\nsearch:\n  exclude: true\n---\n\n# `{path}`\n\n{shown}")
+            head = f"---\ntitle: {path}\nsearch:\n  exclude: true\n---\n\n"
+            self._write(page, f"{head}# `{path}`\n\n{shown}")
         return page
 
     def _write(self, page: Path, text: str) -> None:
