@@ -44,6 +44,15 @@ def broken(tree: Path, page: Path) -> list[str]:
     return found
 
 
+def bold_stars(text: str) -> list[str]:
+    """Return what is meant to be bold, but shown with its stars by a forge.
+
+    CommonMark ends bold text only where no letter follows, or no punctuation is before the stars.
+    """
+    found = re.findall(r"\*\*[^\s*](?:[^*\n]*\S)?\*\*.?", FENCED.sub("", text))
+    return [bold for bold in found if not bold[-4].isalnum() and bold[-1].isalnum()]
+
+
 def flat(navigation: object) -> list[str]:
     """Return the pages of a navigation."""
     if isinstance(navigation, str):
@@ -95,6 +104,20 @@ def test_broken_links_are_noticed(tree):
 
     expected = ["nothing.md", "#nothing", "page.md#nothing", "../nothing", "#twice-2", "#13no"]
     assert expected == broken(tree, page)
+
+
+@pytest.mark.parametrize("page", ALL, ids=str)
+def test_bold_text_is_bold_on_a_forge(page):
+    """In Chinese no space follows a sentence: there the stop goes behind the stars."""
+    assert [] == bold_stars((ROOT_DIRECTORY / page).read_text())
+
+
+def test_stars_are_noticed():
+    """A letter, punctuation and two stars are one thing in each order but one."""
+    good = "**宽限期**。从 **A stop.** Then **`-k`**, and\n**end.**\n```text\n**宽。**从\n```\n"
+
+    assert [] == bold_stars(good)
+    assert ["**宽限期。**从", "**`-k`**s"] == bold_stars("**宽限期。**从\n**`-k`**s")
 
 
 def test_each_page_is_in_the_navigation_once():
