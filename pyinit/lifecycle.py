@@ -33,7 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyinit.settings import Settings
 
-    Step = tuple[int, int, tuple[int, ...]]  # why, to whom, which signals in which order
+    Step = tuple[int, int, tuple[int, ...]]  # why, to which processes, which signals in order
 
 RUNNING, DRAINING, DONE = range(3)
 CHILD, GROUP, EVERYONE = range(3)

@@ -35,7 +35,7 @@ RULES = {
     r"utili[sz](?:e|es|ed|ing)": '"use"',
     r"lest|whence|thence|thereof|albeit": "a plainer word",
     r"obviously|needless to say|it goes without saying|please note": "nothing: leave it out",
-    r"([a-z]+)(?: +|\n)\1": "the word once",
+    r"(?-i:([a-z]+)(?: +|\n)\1)": "the word once",
 }
 PEOPLE = (
     "administrator|anyone|author|attacker|colleague|developer|engineer|maintainer|no one|operator|"
@@ -44,7 +44,7 @@ PEOPLE = (
 # Right all the same: people, the user called nobody, the MIT license, what is said twice.
 RIGHT = re.compile(
     rf"\b(?:(?:{PEOPLE})s?,? who|(?:as|or|user) nobody|persons to whom"
-    r"|that that|had had|proc proc)\b",
+    r"|that that|had had|proc proc|wait(?:s|ed|ing)? for one)\b",
     re.IGNORECASE,
 )
 CODE = re.compile(r"^```.*?^```$|<!--.*?-->|(`+)(?!`).*?(?<!`)\1(?!`)", re.MULTILINE | re.DOTALL)

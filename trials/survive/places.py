@@ -79,7 +79,7 @@ def _many_descriptors(stage: Stage) -> None:
 STREAMS = (
     Surrounding("stdin, stdout, stderr closed, in all combinations", _closed()),
     Surrounding(
-        "stderr is a full pipe that nobody reads",
+        "stderr is a full pipe that no process reads",
         tuple(
             Case(
                 name="blocking" if blocking else "not blocking",
@@ -162,7 +162,7 @@ FILES = (
 )
 
 USERS = (
-    Surrounding("a user that nobody knows", (Case(prefix=as_user(f"--reuid={UID}"), root=True),)),
+    Surrounding("a user that is in no list", (Case(prefix=as_user(f"--reuid={UID}"), root=True),)),
     Surrounding(
         "real and effective user differ, /proc/self is another's",
         (
