@@ -37,7 +37,7 @@ done
 init=$(pgrep --parent "$outside")
 processes=$("${enter[@]}" --target "$init" ps -e -o pid,ppid,stat,comm)
 zombies=$(awk '$3 ~ /^Z/' <<<"$processes" | wc -l)
-printf '\n# The processes inside, after pyinit has reaped the orphans. A zombie would have the state Z.\n'
+printf '\n# The processes inside: pyinit has reaped the orphans. A zombie would show as Z.\n'
 printf '$ %s --target %s ps -e -o pid,ppid,stat,comm\n' "${enter[*]}" "$init"
 printf '%s\nzombies: %s\n' "$processes" "$zombies"
 
