@@ -8,9 +8,9 @@ from pathlib import Path
 from testkit.running import Result
 
 FILES = Path("/run/e2e")  # what prepare.py makes; in memory, see private.py
-BASE, APP, BUILDKIT_APP, SHORT_APP, WEB, TINI_APP = (
+BASE, APP, BUILDKIT_APP, SHORT_APP, WEB, FIRST, TINI_APP = (
     "python:3.12-slim", "localhost/app", "localhost/app-buildkit", "localhost/short",
-    "localhost/web", "localhost/tini",
+    "localhost/web", "localhost/first", "localhost/tini",
 )  # fmt: skip
 APP_USER = 10001
 TINI = "/usr/bin/tini-static"

@@ -14,6 +14,7 @@ from testkit.programs import ROOT_DIRECTORY, VICTIMS, compile_c
 
 EXAMPLE = ROOT_DIRECTORY / "Dockerfile.example"
 WEB_EXAMPLE = ROOT_DIRECTORY / "examples" / "web"
+FIRST_EXAMPLE = ROOT_DIRECTORY / "examples" / "first"
 PAGE = ROOT_DIRECTORY / "docs" / "containers.md"
 SHORT, UV, COMPILER = re.findall(
     r"^```dockerfile\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
@@ -55,6 +56,16 @@ def web() -> Path:
     """Return a folder with the application of examples/."""
     shutil.copytree(WEB_EXAMPLE, FILES / "web", ignore=shutil.ignore_patterns("wheels"))
     return with_wheel(FILES / "web")
+
+
+def first() -> Path:
+    """Return a folder with the files of docs/tutorial.md, and the wheels that it has pip make."""
+    shutil.copytree(FIRST_EXAMPLE, FILES / "first", ignore=shutil.ignore_patterns("wheels"))
+    (wheel,) = WHEELS.glob("pyinit_container-*.whl")
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check")
+    wheels = ("--no-deps", "--wheel-dir", FILES / "first" / "wheels", wheel, "structlog")
+    subprocess.run([*pip, *wheels], check=True)
+    return FILES / "first"
 
 
 def project(folder: Path, dockerfile: str) -> Path:

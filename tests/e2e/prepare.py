@@ -18,7 +18,7 @@ sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))  # 
 
 import figures
 import images
-from engines import APP, BUILDKIT_APP, FILES, SHORT_APP, WEB, build, write_configuration
+from engines import APP, BUILDKIT_APP, FILES, FIRST, SHORT_APP, WEB, build, write_configuration
 
 DAEMON = (
     "dockerd", "--config-file", f"{FILES}/daemon.json", "--data-root", f"{FILES}/docker",
@@ -77,6 +77,8 @@ def main(command: list[str]) -> None:
     with step("the three lines and examples/web are built by BuildKit"):
         build(images.project(FILES / "short", images.SHORT), SHORT_APP, buildkit=True)
         build(images.web(), WEB, buildkit=True)
+    with step("examples/first is built by the classic builder"):
+        build(images.first(), FIRST)
     with step("podman, runc and crun have the image, too"):
         images.build_tini()
         images.give_to_podman()
