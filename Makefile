@@ -23,7 +23,7 @@ CORE := $(filter-out %_command_line.py %_lifecycle.py,$(QUICK)) $(patsubst %,tes
     inspect launcher logs parent_death security stacks subreaper terminal traps unheard verdicts) \
     tests/test_shutdown_races.py::test_asked_before_the_child_is_the_program
 CORE_ONES := $(QUICK_ONES) and not every_prediction and not docs/inspect and not docs/labs \
-    and not docs/maintainers/reliability
+    and not docs/maintainers/reliability and not docs/frameworks
 # With directories, whose time changes when a file in them is removed.
 SOURCES := pyproject.toml README.md LICENSE $(shell find pyinit launcher ! -path '*__pycache__*')
 
@@ -52,6 +52,8 @@ help:
 	@echo '                        as root; ARGS="--only celery" tries some, and only prints'
 	@echo 'make pictures           draw the pictures of docs/ from real stops and runs; as root;'
 	@echo '                        ARGS="--only run budget" draws these two'
+	@echo 'make frameworks         stop the programs of docs/frameworks, and write the table there;'
+	@echo '                        ARGS="--only celery" tries some, and only prints'
 	@echo 'make escapes            try which processes outlive a time limit, and write docs/escapes.md;'
 	@echo '                        as root; ARGS="--runs 5 --only relay" tries some, and only prints'
 	@echo 'make programs           stop real programs that are working, and print what happens to the work;'
@@ -80,8 +82,9 @@ arm64: packages = arm64
 programs: packages = programs
 hung: packages = hung
 rehearsals pictures: packages = rehearsals
+frameworks: packages = frameworks
 escapes: packages = escapes
-PREPARED := run lab bench chaos faults soak inputs survive hung rehearsals pictures escapes programs musl arm64 core test \
+PREPARED := run lab bench chaos faults soak inputs survive hung rehearsals pictures frameworks escapes programs musl arm64 core test \
     test-under-pyinit e2e dist installs check lint site
 $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
@@ -120,7 +123,7 @@ do-chaos do-faults do-soak do-inputs do-survive: do-%: $(VENV)/installed-test
 do-coverage do-mutants: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
-do-programs do-hung do-rehearsals do-pictures do-escapes: do-%: $(VENV)/installed-%
+do-programs do-hung do-rehearsals do-pictures do-frameworks do-escapes: do-%: $(VENV)/installed-%
 	$(VENV)/bin/python -m trials.$* $(ARGS)
 
 do-musl do-arm64: do-%: $(VENV)/installed-test

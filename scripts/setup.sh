@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the Debian or Ubuntu packages that a target of the Makefile needs and that are missing.
-# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung|rehearsals|escapes [PYTHON]
+# Usage: setup.sh run|lab|bench|core|test|e2e|elsewhere|installs|musl|arm64|programs|hung|rehearsals|frameworks|escapes [PYTHON]
 #
 # If nothing is missing, it prints nothing and needs neither root nor a network.
 set -eu
@@ -50,7 +50,7 @@ find_missing() {
             find_missing_beside
             ;;
         core) find_missing_for_core ;;
-        test | rehearsals) find_missing_for_test ;;
+        test | rehearsals | frameworks) find_missing_for_test ;;
         e2e) find_missing_for_e2e ;;
         elsewhere | installs | musl) find_missing_for_roots ;;
         arm64)
@@ -79,6 +79,7 @@ find_missing_for_core() {
 
 find_missing_for_test() {
     find_missing_for_core
+    program curl curl
     program faketime faketime
     program valgrind valgrind
     program nginx nginx-light

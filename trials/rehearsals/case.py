@@ -16,8 +16,8 @@ class Case:
     """A program, how it is stopped, and what the report must say.
 
     In its words, PYTHON is the interpreter with the packages, SOURCES and HUNG are the folders with
-    the programs of this trial and of `trials.hung`, FOLDER is an empty folder, PORT a free TCP
-    port, and PHP is php-fpm.
+    the programs of this trial and of `trials.hung`, FRAMEWORKS is examples/frameworks, NOTEBOOK has
+    a Jupyter server run a file, FOLDER is an empty folder, PORT a free TCP port, PHP is php-fpm.
 
     Attributes:
         name: its name in the table.

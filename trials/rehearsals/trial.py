@@ -19,6 +19,8 @@ from trials.rehearsals.case import SOURCES, Case
 
 REHEARSE = str(Path(PYINIT).with_name("pyinit-rehearse"))
 SECONDS = 180.0  # for a whole rehearsal
+FRAMEWORKS = ROOT_DIRECTORY / "examples" / "frameworks"
+NOTEBOOK = ROOT_DIRECTORY / "trials" / "programs" / "notebook.py"
 PATTERNS = ("cause", "advice", "leak", "left")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -32,7 +34,21 @@ class FailedError(Exception):
 
 
 def rehearse(case: Case, *, as_nobody: bool = False) -> dict[str, Any]:
-    """Rehearse a stop and return the run, as in the JSON report.
+    """Rehearse a stop under one init and return the run, as in the JSON report.
+
+    Args:
+        case: what to rehearse.
+        as_nobody: whether to do so as another user, which needs root.
+
+    Raises:
+        FailedError: it could not be rehearsed.
+    """
+    (run,) = rehearse_all(case, as_nobody=as_nobody)
+    return run
+
+
+def rehearse_all(case: Case, *, as_nobody: bool = False) -> list[dict[str, Any]]:
+    """Rehearse a stop and return a run for each init. The first one has the exit code.
 
     Args:
         case: what to rehearse.
@@ -64,9 +80,9 @@ def rehearse(case: Case, *, as_nobody: bool = False) -> dict[str, Any]:
             raise FailedError(case, "no end") from error
         if not seen.exists():
             raise FailedError(case, done.stderr or done.stdout)
-        (run,) = json.loads(seen.read_text())["runs"]
-    run["exit_code"] = done.returncode
-    return run  # type: ignore[no-any-return]
+        runs: list[dict[str, Any]] = json.loads(seen.read_text())["runs"]
+    runs[0]["exit_code"] = done.returncode
+    return runs
 
 
 def complaints(case: Case, run: dict[str, Any]) -> list[str]:
@@ -101,6 +117,8 @@ def _places(folder: Path) -> dict[str, str]:
     return {
         "PYTHON": sys.executable,
         "SOURCES": str(SOURCES),
+        "FRAMEWORKS": str(FRAMEWORKS),
+        "NOTEBOOK": str(NOTEBOOK),
         "HUNG": str(HUNG),
         "FOLDER": str(folder),
         "PORT": str(free_port()),
