@@ -11,9 +11,12 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 VENV := .venv/$(VERSION)
 # The default of newer versions of pip; without it, pip of Debian 12 prints a warning.
 PIP := PIP_USE_PEP517=1 $(VENV)/bin/pip --quiet --disable-pip-version-check
-PYTEST := $(VENV)/bin/pytest -n 2
+# Half of the time the tests wait, so two processors are busy with three of them at once.
+JOBS = 3
+PYTEST = $(VENV)/bin/pytest -n $(JOBS)
 USER_NAMESPACE := $(if $(filter-out 0,$(shell id -u)),--user --map-root-user)
 UNSHARE := unshare $(USER_NAMESPACE) --pid --fork --mount-proc
+UNDER_PYINIT = $(UNSHARE) $(VENV)/bin/pyinit --
 # Fast tests that need no more Debian packages than `make run`.
 QUICK := $(patsubst %,tests/test_%.py,command_line descendants exit_codes forwarding kill_after \
     lifecycle package reaping rewrite shell_above signals_page loop)
@@ -34,6 +37,7 @@ help:
 	@echo 'make test               run all tests; ARGS="-k reaping" is for pytest'
 	@echo 'make test-under-pyinit  the same, with pyinit as the init of the test run itself'
 	@echo 'make core               only the tests that depend on the version of Python and on the C library'
+	@echo 'make core-under-pyinit  the same, with pyinit as the init of the test run itself'
 	@echo 'make elsewhere          run the tests in another Debian, as root: SUITE=sid PYTHON=python3.15;'
 	@echo '                        WHAT=core, run or check runs that target there instead'
 	@echo 'make e2e                run the tests with real containers: Docker, podman, runc, crun; as root'
@@ -73,7 +77,7 @@ run check lint dist site: packages = run
 lab: packages = lab
 bench: packages = bench
 chaos faults soak inputs survive: packages = test
-core: packages = core
+core core-under-pyinit: packages = core
 test test-under-pyinit coverage mutants: packages = test
 e2e: packages = e2e
 installs: packages = installs
@@ -84,7 +88,7 @@ hung: packages = hung
 rehearsals pictures: packages = rehearsals
 frameworks: packages = frameworks
 escapes: packages = escapes
-PREPARED := run lab bench chaos faults soak inputs survive hung rehearsals pictures frameworks escapes programs musl arm64 core test \
+PREPARED := run lab bench chaos faults soak inputs survive hung rehearsals pictures frameworks escapes programs musl arm64 core core-under-pyinit test \
     test-under-pyinit e2e dist installs check lint site
 $(PREPARED):
 	@scripts/setup.sh $(packages) $(PYTHON)
@@ -132,14 +136,14 @@ do-musl do-arm64: do-%: $(VENV)/installed-test
 do-check: $(VENV)/installed-test do-lint
 	$(PYTEST) -q -k '$(QUICK_ONES)' $(QUICK) $(ARGS)
 
-do-core: $(VENV)/installed-test
-	$(PYTEST) -q -k '$(CORE_ONES)' $(CORE) $(ARGS)
+do-core do-core-under-pyinit: $(VENV)/installed-test
+	$(if $(filter %-under-pyinit,$@),$(UNDER_PYINIT)) $(PYTEST) -q -k '$(CORE_ONES)' $(CORE) $(ARGS)
 
 do-test: $(VENV)/installed-test
 	$(PYTEST) $(ARGS)
 
 do-test-under-pyinit: $(VENV)/installed-test
-	$(UNSHARE) $(VENV)/bin/pyinit -- $(PYTEST) $(ARGS)
+	$(UNDER_PYINIT) $(PYTEST) $(ARGS)
 
 # In namespaces of its own, with pyinit as their init, so that no process is left at the end.
 do-e2e: $(VENV)/installed-e2e
