@@ -168,6 +168,27 @@ def test_default_verbosity_loads_no_log_for_forwards(start):
     }
 
 
+UNUSED = ("asyncio", "better_exceptions", "colorama", "greenlet", "rich", "twisted", "zope")
+
+
+def test_log_leaves_out_what_structlog_would_load(tmp_path):
+    """What structlog loads if it is there, and pyinit does not use, stays out of PID 1."""
+    for name in {*UNUSED} - {"asyncio", "colorama"}:  # structlog needs that to be whole
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    lines = "import sys\n{}\nprint(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    def loaded(import_it):
+        code = lines.format(import_it)
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+        return {name.partition(".")[0] for name in done.stdout.split()}
+
+    assert {"asyncio", "rich"} <= loaded("import structlog")
+    assert not {*UNUSED} & loaded("import pyinit.later.lines")
+
+
 @pytest.mark.parametrize(
     "how",
     [[PYINIT], [sys.executable, "-m", "pyinit"], [sys.executable, "-P", "-m", "pyinit"]],

@@ -12,11 +12,15 @@ warnings.simplefilter("ignore")  # PYTHONWARNINGS=error is meant for the workloa
 # time, and loads OpenSSL, which may load more libraries because of the workload's OPENSSL_CONF.
 _nothing = type(sys)("asyncio")
 _nothing.__getattr__ = lambda _: object  # type: ignore[method-assign]
-sys.modules["asyncio"] = _nothing
+# It loads these as well, if the image has them, for tracebacks, colours on Windows and loggers that
+# pyinit does not use: rich alone doubles the time and the memory.
+_unused = dict.fromkeys(("better_exceptions", "colorama", "greenlet", "rich", "twisted", "zope"))
+sys.modules.update(_unused, asyncio=_nothing)  # type: ignore[arg-type]
 
 import structlog
 
-del sys.modules["asyncio"]
+for _name in ("asyncio", *_unused):
+    del sys.modules[_name]
 
 from pyinit.later.plain import LEVEL_NAMES, STDERR, clock, shown, unfolded
 
