@@ -16,7 +16,7 @@ def report(figures: Figures, machine: list[str]) -> dict[tuple[Path, str], str]:
         (PAGE, "bench summary"): f"\n{_lines(machine)}\n{summary(figures)}\n",
         (PAGE, "bench details"): (
             f"\n{tables.names(figures)}\n"
-            "The picture shows pyinit with the first Python in the list; the tables show all.\n\n"
+            "The picture shows pyinit with the first of the Pythons above; the tables show all.\n\n"
             f"![The figures below as bars and curves]({PAGE.with_suffix('.svg')})\n\n"
             + "\n".join(
                 f"### {heading}\n\n{sentence}\n\n{table}"

@@ -47,7 +47,7 @@ def _interpreter(figures: Figures) -> str:
     labels = dict.fromkeys(map(label_of, figures.inits("start")))
     return "".join(
         f"\nStart, memory and signals of pyinit are those with the Python of {label.capitalize()}, "
-        "the other rows those with the first Python in the list.\n"
+        "the other rows those with the first Python above.\n"
         for label in labels
         if label
     )

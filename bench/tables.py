@@ -171,7 +171,7 @@ TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] =
         "lost",
         "Signals that come too early",
         (
-            "How many SIGTERMs are lost that are sent this long after the exec of the init. "
+            "How many SIGTERMs are lost, by the time between the exec of the init and the SIGTERM. "
             "The kernel drops a signal for PID 1 until PID 1 has blocked or handled it, so each "
             "init has a blind window at its start."
         ),
@@ -181,8 +181,8 @@ TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] =
         "forward",
         "Forwarded signals",
         (
-            "The time from kill(2) to the answer of the workload: of half of the signals at most "
-            "p50, of 99 % at most p99."
+            "The time from kill(2) to the answer of the workload. Half of the signals took at most "
+            "p50, and 99 % at most p99."
         ),
         _forward,
     ),
@@ -190,8 +190,8 @@ TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] =
         "storm",
         "Orphans",
         (
-            "The CPU time of the init, in seconds, to reap so many orphans, and how many of them "
-            "stay zombies."
+            "The CPU time of the init, in seconds, to reap this number of orphans, and how many of "
+            "them stay zombies."
         ),
         _storm,
     ),
@@ -199,8 +199,8 @@ TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] =
         "finished",
         "Stop",
         (
-            "SIGTERM is sent to an init whose child leaves so many helpers behind. At SIGTERM each "
-            "of them works for a moment and then exits. The columns show how many finish, and "
+            "The init gets SIGTERM, and its child leaves this number of helpers behind. At SIGTERM "
+            "each helper works for a moment and then exits. The columns show how many finish, and "
             "how long after the last one the init exits."
         ),
         _stop,
@@ -220,8 +220,8 @@ TABLES: tuple[tuple[str, str, str, Callable[[Figures], dict[str, Cell]]], ...] =
         "Log",
         (
             "The time until the first line with `-v`, and how long signals take meanwhile. "
-            "pyinit loads structlog in a thread for that, and leaves out asyncio. A Python that "
-            "imports structlog loads all of it, and its time includes start and end."
+            "pyinit loads structlog in a thread, without asyncio. For comparison: the whole run of "
+            "a Python that imports all of structlog."
         ),
         _log,
     ),
