@@ -92,7 +92,7 @@ class Seen:
     def is_cut_short(self) -> bool:
         """Whether the log may lack its end, because pyinit has waited for its reader for too long.
 
-        docs/events.md, "What writing can never do".
+        docs/events.md, "What happens if stderr is slow".
         """
         if self.plan.wishes.verbosity == 0 or "drain_finished" in self.stderr:
             return False
