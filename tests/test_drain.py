@@ -129,7 +129,7 @@ def test_who_will_not_go_is_named_and_killed(leave, namespace):
     """One that ignores SIGTERM is named at the deadline and killed; the child's code is kept."""
     run = leave(["-d", "0.2"], 2, "ignore", code=7, namespace=namespace)
     result = end(run)
-    told = [(event["event"], event["level"], event["name"]) for event in result.events]
+    told = [(event["event"], event["level"], event.get("name")) for event in result.events]
 
     assert 7 == result.code
     assert [("drain_survivor", "warning", "helpers")] * 2 == told

@@ -102,7 +102,7 @@ def a_rewritten_signal(start):
 
 
 def a_kill(start):
-    run = start(["-k", "0.6"], victim("listener"))
+    run = start(["-k", "3"], victim("listener"))
     run.ready()
     return run.stop()
 
@@ -126,7 +126,7 @@ def a_leak(start):
 def a_kill_of_a_shell(start):
     """Its child runs no Python, and is below it."""
     command = ["sh", "-c", "trap : TERM; echo 'ready (pid: 2)'; sleep 1000; :"]
-    run = start(["-k", "0.6"], command)
+    run = start(["-k", "3"], command)
     run.ready()
     return run.stop()
 
