@@ -129,11 +129,14 @@ def test_who_will_not_go_is_named_and_killed(leave, namespace):
     """One that ignores SIGTERM is named at the deadline and killed; the child's code is kept."""
     run = leave(["-d", "0.2"], 2, "ignore", code=7, namespace=namespace)
     result = end(run)
-    told = [(event["event"], event["level"], event.get("name")) for event in result.events]
+    told = [(event["level"], event["name"]) for event in result.named("drain_survivor")]
+    # Where other work starves them, killed processes may need more than a second to end.
+    others = [event for event in result.events if event["event"] != "drain_survivor"]
 
     assert 7 == result.code
-    assert [("drain_survivor", "warning", "helpers")] * 2 == told
-    assert {"sleeping"} == {event["state"] for event in result.events}
+    assert [("warning", "helpers")] * 2 == told
+    assert [] == [event for event in others if event["event"] != "drain_finished"]
+    assert {"sleeping"} == {event["state"] for event in result.named("drain_survivor")}
     assert all(event["seconds"] > 0.1 for event in result.events)
 
 
