@@ -153,7 +153,7 @@ def _timed(name: str, prepare: Callable[[Stage], None], seconds: float = 0) -> t
 
 LATER = (
     Surrounding("stopped by SIGSTOP, and continued", (Case(during=_stopped),)),
-    Surrounding("traced by strace, and no more", (Case(during=_traced, root=True),)),
+    Surrounding("traced by strace, which then ends", (Case(during=_traced, root=True),)),
     Surrounding(
         "frozen by a cgroup, and thawed",
         (

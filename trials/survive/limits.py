@@ -80,7 +80,7 @@ def _real_time(ordeal: Ordeal) -> None:
 
 LIMITS = (
     Surrounding(
-        "RLIMIT_NPROC: not one process more",
+        "RLIMIT_NPROC: no process may start",
         (
             Case(
                 prefix=(*as_user(f"--reuid={ALONE}"), *limit(nproc=1)),
@@ -91,7 +91,7 @@ LIMITS = (
         ),
     ),
     Surrounding(
-        "RLIMIT_NPROC: the workload is the last",
+        "RLIMIT_NPROC: the workload is the last process that may start",
         (
             Case(
                 prefix=(*as_user(f"--reuid={ALONE}"), *limit(nproc=2)),
@@ -118,10 +118,10 @@ LIMITS = (
         ),
     ),
     Surrounding(
-        "memory runs out while the log waits", (Case(prepare=full_pipe, during=_flood, mute=True),)
+        "memory runs out while no process reads the log", (Case(prepare=full_pipe, during=_flood, mute=True),)
     ),
     Surrounding(
-        "seccomp: as Docker has it, and as it had it",
+        "seccomp: the filters of Docker, today's and older ones",
         tuple(
             # With EPERM for clone3 the C library has no threads, and so pyinit has no log.
             Case(name=name, prefix=("CONFINE", name), mute=name == "old-eperm")

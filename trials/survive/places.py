@@ -97,7 +97,7 @@ STREAMS = (
     ),
     Surrounding("stderr is open for reading only", (Case(mute=True, redirect="2</dev/null"),)),
     Surrounding("stdin, stderr: a terminal that hung up", (Case(mute=True, prepare=_hung_up),)),
-    Surrounding("stdin is a terminal, not that of the session", (Case(prepare=_terminal),)),
+    Surrounding("stdin is a terminal, but not the controlling one", (Case(prepare=_terminal),)),
     Surrounding("900 more descriptors are inherited", (Case(prepare=_many_descriptors),)),
 )
 
@@ -117,7 +117,7 @@ FILES = (
     ),
     Surrounding("read-only root file system", (Case(setup="mount -o remount,ro,bind /"),)),
     Surrounding(
-        "no /dev, or /dev/null is none",
+        "no /dev, or /dev/null is no device",
         (
             Case(name="no /dev", setup=f"{HIDE} /dev"),
             Case(
@@ -162,7 +162,7 @@ FILES = (
 )
 
 USERS = (
-    Surrounding("a user that is in no list", (Case(prefix=as_user(f"--reuid={UID}"), root=True),)),
+    Surrounding("a user that is not in /etc/passwd", (Case(prefix=as_user(f"--reuid={UID}"), root=True),)),
     Surrounding(
         "real and effective user differ, /proc/self is another's",
         (
@@ -171,7 +171,7 @@ USERS = (
         ),
     ),
     Surrounding(
-        "one more user namespace",
+        "a user namespace in the user namespace",
         (
             Case(name="root is mapped", prefix=("unshare", "--user", "--map-root-user")),
             Case(name="nobody is mapped", prefix=("unshare", "--user"), root=True),

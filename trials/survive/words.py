@@ -90,14 +90,14 @@ def _odd_name(stage: Stage) -> None:
 
 WORDS = (
     Surrounding(
-        "arguments: 128 KiB in one, bytes that are no text, none",
+        "arguments: one of 128 KiB, an empty one, bytes that are not text",
         (
             Case(name="long", words=("x" * 131_071,), exact=True),
             Case(name="bytes", words=(BYTES, "", "-v", "--"), exact=True),
         ),
     ),
     Surrounding(
-        "environment: empty, no PATH, no HOME, 1 MiB, no text",
+        "environment: empty, no PATH, no HOME, 1 MiB, bytes that are not text",
         (
             Case(name="empty", prepare=_only(), exact=True),
             Case(name="no PATH", prepare=_only(HOME="/", LANG="C.UTF-8"), exact=True),
@@ -108,7 +108,7 @@ WORDS = (
         ),
     ),
     Surrounding(
-        "locale: C, POSIX, none such, plain ASCII",
+        "locale: C, POSIX, one that does not exist, plain ASCII",
         tuple(
             Case(name=name, variables=variables, words=(BYTES,), exact=True)
             for name, variables in LOCALES.items()
@@ -129,7 +129,7 @@ WORDS = (
         ),
     ),
     Surrounding(
-        "Python's variables that end it",
+        "Python's variables that prevent its start",
         tuple(
             Case(name=name, variables={name: value}, refuses=None) for name, value in FATAL.items()
         ),
