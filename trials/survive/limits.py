@@ -118,7 +118,8 @@ LIMITS = (
         ),
     ),
     Surrounding(
-        "memory runs out while no process reads the log", (Case(prepare=full_pipe, during=_flood, mute=True),)
+        "memory runs out while no process reads the log",
+        (Case(prepare=full_pipe, during=_flood, mute=True),),
     ),
     Surrounding(
         "seccomp: the filters of Docker, today's and older ones",

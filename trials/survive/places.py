@@ -162,7 +162,9 @@ FILES = (
 )
 
 USERS = (
-    Surrounding("a user that is not in /etc/passwd", (Case(prefix=as_user(f"--reuid={UID}"), root=True),)),
+    Surrounding(
+        "a user that is not in /etc/passwd", (Case(prefix=as_user(f"--reuid={UID}"), root=True),)
+    ),
     Surrounding(
         "real and effective user differ, /proc/self is another's",
         (
