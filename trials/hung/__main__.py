@@ -29,18 +29,18 @@ def main() -> None:
         sys.exit("make hung: run it as root; it mounts a file system and traces processes")
     chosen = [program for program in PROGRAMS if words.only in program.name]
     began = time.monotonic()
-    said, beside, looks = [], [], []
+    said, beside, looks, tini = [], [], [], []
     for program in filter(_is_here, chosen):
         told = trial.attempt(program, python=words.python, after=words.after, look=True)
         is_right = trial.is_right(program, told.event)
-        tini = trial.said_by_tini(program, python=words.python, seconds=words.after)
+        tini.append(trial.said_by_tini(program, python=words.python, seconds=words.after))
         spied = [_short(each) for each in told.spied]
         looks.append((told.wall, told.cpu))
         said.append([program.name, _reason(told.event), "yes" if is_right else "**no**"])
         times = [f"{seconds * 1000:.0f}" for seconds in looks[-1]]
-        beside.append([program.name, *times, tini or "nothing", *spied])
-        print(*said[-1], *beside[-1][1:], sep=" | ", file=sys.stderr)
-    text = _report(said, beside, looks, time.monotonic() - began)
+        beside.append([program.name, *times, *spied])
+        print(*said[-1], tini[-1] or "nothing", *beside[-1][1:], sep=" | ", file=sys.stderr)
+    text = _report(said, beside, looks, tini.count(""), time.monotonic() - began)
     if words.only:
         print(text)
     else:
@@ -82,6 +82,7 @@ def _report(
     said: list[list[str]],
     beside: list[list[str]],
     looks: list[tuple[float, float]],
+    silent: int,
     seconds: float,
 ) -> str:
     right = sum(row[-1] == "yes" for row in said)
@@ -90,11 +91,12 @@ def _report(
 {table(("program", "`reason` in `stop_is_slow`", "right"), said)}
 {right} of {len(said)} are right. The longest look took {wall:.0f} ms, \
 and no look more than {cpu:.0f} ms of a processor.
+tini wrote nothing about {silent} of them.
 
 {
         table(
             (
-                *("program", "a look, ms", "processor, ms", "tini says", "`py-spy dump`"),
+                *("program", "a look, ms", "processor, ms", "`py-spy dump`"),
                 "`py-spy dump` with CAP_SYS_PTRACE",
             ),
             beside,
