@@ -362,7 +362,7 @@ def _steps(place: str, value: str) -> "tuple[tuple[int, float], ...]":
         seconds = _seconds(place, last, ", or steps, such as INT:5,TERM:5,KILL")
         return ((0, seconds),) if seconds else ()
     if ":" in last or _signal(place, last) != SIGKILL:
-        expected = "KILL as the last step: without it, the child may never exit"
+        expected = "KILL, without a time, as the last step: or else the child may never exit"
         raise _wrong(last, expected, place=place)
     return tuple(_step(place, word, is_first=not at) for at, word in enumerate(timed))
 
@@ -376,7 +376,7 @@ def _step(place: str, word: str, *, is_first: bool) -> tuple[int, float]:
     if not seconds:
         raise _wrong(word, "more than 0 seconds for a step", place=place)
     if signum == SIGKILL:
-        raise _wrong(word, "KILL only as the last step", place=place)
+        raise _wrong(word, "KILL only as the last step, without a time", place=place)
     return signum, seconds
 
 

@@ -90,7 +90,8 @@ first word that is not an option.
                  exit with CODE if the exit code would be 0, but the child left
                  processes behind; log their names (default: 0, do not look)
                  (PYINIT_LEFTOVERS)
-  -p SIGNAL      get SIGNAL when the parent process of pyinit exits
+  -p SIGNAL      get SIGNAL when the parent process of pyinit exits, and forward
+                 it
   -s             adopt orphans although pyinit is not PID 1 (be a subreaper);
                  pyinit does this without -s as well (PYINIT_SUBREAPER=1)
   -w             log a warning for each orphan that is reaped, with its name
@@ -118,7 +119,7 @@ signal is written TERM, SIGTERM, term, 15 or RTMIN+3.
 
 Exit code: the child's; 128+N if signal N killed it; 124 if the time of -t was
 over, 137 if that took SIGKILL; 127 if COMMAND is not found, 126 if it cannot be
-run; 1 if pyinit could not start. pyinit writes to stderr only.
+run; 1 if pyinit could not start. The log goes to stderr.
 
 In a Dockerfile:
   ENTRYPOINT ["pyinit", "--"]
