@@ -46,19 +46,25 @@ def _interpreter(figures: Figures) -> str:
     """Return which rows are those of a second interpreter, if there is one."""
     labels = dict.fromkeys(map(label_of, figures.inits("start")))
     return "".join(
-        f"\nStart, memory and signals of pyinit are those with the Python of {label.capitalize()}, "
-        "the other rows those with the first Python above.\n"
+        f'\nRows without "{_python(label)}" are those with the first Python above.\n'
         for label in labels
         if label
     )
 
 
+def _python(label: str) -> str:
+    """Return how a row says that it is about a second interpreter."""
+    return f"{label.capitalize()}'s Python"
+
+
 def _rows(figures: Figures) -> dict[str, Row]:
+    label = next(filter(None, map(label_of, figures.inits("start"))), "")
+    python = f" ({_python(label)})" if label else ""
     found: dict[str, Row] = {
-        "your program starts after": _ratio("start", "", NS_PER_MS, 1, "ms"),
-        "private memory": _ratio("Private_Dirty", "rest", KB_PER_MB, 2, "MB"),
-        "private memory, once pyinit has logged a line": _logged,
-        "a signal reaches your program after": _ratio("forward", "", NS_PER_US, 1, "µs"),
+        f"your program starts after{python}": _ratio("start", "", NS_PER_MS, 1, "ms"),
+        f"private memory{python}": _ratio("Private_Dirty", "rest", KB_PER_MB, 2, "MB"),
+        f"private memory, once pyinit has logged a line{python}": _logged,
+        f"a signal reaches your program after{python}": _ratio("forward", "", NS_PER_US, 1, "µs"),
     }
     for count in figures.places("storm")[-1:]:
         found[f"CPU time to reap {int(count):,} orphans"] = _ratio("storm", count, NS_PER_S, 2, "s")

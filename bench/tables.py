@@ -22,7 +22,7 @@ def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def goals(figures: Figures) -> str:
     """Return the table of all goals, with what was measured."""
     rows = [(goal.figure, goal.target, *verdict(goal, figures)) for goal in all_goals(figures)]
-    return table(("figure", "goal", "measured", ""), rows)
+    return table(("figure", "goal", "measured", "verdict"), rows)
 
 
 def instructions(figures: Figures) -> str:

@@ -316,9 +316,11 @@ def test_page_begins_with_a_table_beside_tini(write):
     rows = re.findall(r"^\| ([^|]+) \| (.*) \|$", summary, re.MULTILINE)
     found = {what: cells.split(" | ") for what, cells in rows}
 
-    assert ["-", "21.0 ms (21 x)", "1.0 ms", "-", "-"] == found["your program starts after"]
+    assert ["-", "21.0 ms (21 x)", "1.0 ms", "-", "-"] == found[
+        "your program starts after (Debian's Python)"
+    ]
     assert ["-", "1", "-", "-", "-"] == found["wake-ups in 60 s while nothing happens"]
-    assert "Start, memory and signals of pyinit are those with the Python of Debian" in summary
+    assert 'Rows without "Debian\'s Python" are those with the first Python above.' in summary
     assert "met |" not in summary + details
 
 
