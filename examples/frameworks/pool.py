@@ -8,29 +8,35 @@ import signal
 import sys
 import time
 from multiprocessing.shared_memory import SharedMemory
+from multiprocessing.synchronize import Barrier
 
 ITEMS = 1000
+WORKERS = 2
 
 
-class Asked:
-    """Whether SIGTERM has come."""
+class Worker:
+    """What a worker keeps: whether SIGTERM has come, and what the workers meet at."""
 
-    yes = False
+    is_asked = False
+    meeting: Barrier
 
 
-def begin() -> None:
+def begin(barrier: Barrier) -> None:
     """Have a worker note that SIGTERM came, and go on."""
-    signal.signal(signal.SIGTERM, lambda *_: setattr(Asked, "yes", True))
+    Worker.meeting = barrier
+    signal.signal(signal.SIGTERM, lambda *_: setattr(Worker, "is_asked", True))
 
 
 def work(number: int) -> None:
     """Take a second for an item, and exit after it if SIGTERM came."""
+    if number < WORKERS:
+        Worker.meeting.wait()  # until each worker has an item
     if number == 0:
         print("ready", flush=True)
     end = time.monotonic() + 1
     while time.monotonic() < end:
         time.sleep(0.01)
-    if Asked.yes:
+    if Worker.is_asked:
         print("item: done", flush=True)
         raise SystemExit
 
@@ -39,7 +45,8 @@ def main() -> None:
     """Have the workers do the items; with `handler`, SIGTERM raises SystemExit here."""
     memory = SharedMemory(create=True, size=1 << 20)
     try:
-        with multiprocessing.Pool(2, begin) as pool:
+        barrier = multiprocessing.Barrier(WORKERS)
+        with multiprocessing.Pool(WORKERS, begin, (barrier,)) as pool:
             if "handler" in sys.argv:
                 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             pool.map(work, range(ITEMS), chunksize=1)
