@@ -257,6 +257,42 @@ def test_nested_init_that_is_not_deaf_yet_is_looked_at_again(leave, gate, namesp
     assert killed["reason"].startswith("it is PID 1 of its own PID namespace")
 
 
+LEAVES_A_ZOMBIE = """
+import os, signal
+signal.signal(signal.SIGTERM, lambda *_: None)
+if os.fork() == 0:
+    os._exit(0)
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+print("left", flush=True)
+open({gate!r}).read()
+"""
+
+
+@BOTH
+def test_who_is_slow_to_die_is_killed_and_told_of_once(leave, tmp_path, namespace):
+    """An init exits after all in its namespace are reaped: more looks see that it is there yet."""
+    gates = [tmp_path / "begin", tmp_path / "reap"]
+    for each in gates:
+        os.mkfifo(each)
+    begin, reap = gates
+    init = "$(cat /proc/$!/task/$!/children)"
+    user = "" if ROOT else "--user --preserve-credentials "
+    enter = f"nsenter --target {init} {user}--pid"
+    holder = shlex.join([*PYTHON, "-c", LEAVES_A_ZOMBIE.format(gate=str(reap))])
+    dying = f"{{ {DEAF} & until {enter} true; do :; done; exec {enter} --no-fork {holder}; }}"
+    later = nested([*PYTHON, "-c", BEGINNING.format(gate=str(begin))])
+    run = leave(f"{dying} 2>/dev/null", later, namespace=namespace)
+    ready(run, "deaf", "left", "ready")
+    run.close_stdin()
+    names = [run.event("drain_survivor")["name"]]
+    begin.write_text("\n")
+    names.append(run.event("drain_survivor")["name"])  # this look has seen the other one, too
+    reap.write_text("\n")
+    names += [event["name"] for event in run.finish().named("drain_survivor")]
+
+    assert ("sleep", 2) == (names[0], len(names))
+
+
 def test_those_that_there_was_no_time_for_are_looked_at_again(monkeypatch):
     """On a machine that is too slow to look at all processes at once."""
     monkeypatch.setattr(survivors, "LOOKING_SECONDS", -1)

@@ -145,6 +145,8 @@ class Survivors:
         for pid, stat in found.items():
             if monotonic() > end:  # alive() may have ended early, too
                 return True
+            if pid in self._killed:  # an init exits after all in its namespace are reaped
+                continue
             is_deaf = _is_deaf(pid, stat, end)
             if is_deaf is None:
                 is_sure = False
