@@ -5,14 +5,13 @@ Without a library for tables: every image would have it, for a page that is rare
 """
 
 import json
-import os
 import re
 import textwrap
 from dataclasses import dataclass
 
 from pyinit.inspect import sentences
 from pyinit.inspect.sentences import MEANINGS
-from pyinit.later import signal_state
+from pyinit.later import plain, signal_state
 from pyinit.before import names, usage
 from pyinit.later.verdicts import (
     ALL,
@@ -80,7 +79,7 @@ def show(wish: "Inspection") -> int:
     children = signal_state.children(wish.pid)
     if wish.as_json:
         return usage.put(json.dumps(as_data(process, children)) + "\n")
-    return usage.put(page(process, children, is_coloured=_wants_colour()))
+    return usage.put(page(process, children, is_coloured=plain.wants_colour(usage.STDOUT)))
 
 
 def page(process: Process, children: list[int], *, is_coloured: bool) -> str:
@@ -286,8 +285,3 @@ def _named(some: set[int]) -> str:
 
 def _wrap(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
-
-
-def _wants_colour() -> bool:
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return os.isatty(usage.STDOUT) and not is_plain

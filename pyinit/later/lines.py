@@ -1,6 +1,5 @@
 """Turn events into lines with structlog. Only this module loads it."""
 
-import os
 import sys
 import warnings
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ import structlog
 for _name in ("asyncio", *_unused):
     del sys.modules[_name]
 
-from pyinit.later.plain import LEVEL_NAMES, STDERR, clock, shown, unfolded
+from pyinit.later.plain import LEVEL_NAMES, STDERR, clock, shown, unfolded, wants_colour
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,8 +94,7 @@ def _utc(seconds: float) -> str:
 
 
 def _console() -> "Processor":
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    colors = os.isatty(STDERR) and not is_plain
+    colors = wants_colour(STDERR)
     styles = structlog.dev.ConsoleRenderer.get_default_level_styles(colors)
     return structlog.dev.ConsoleRenderer(
         EVENT_WIDTH,  # by position: the name of the parameter depends on structlog's version

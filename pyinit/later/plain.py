@@ -3,6 +3,7 @@
 Loaded with the writer, before structlog: if that fails, it may be too late to load anything.
 """
 
+import os
 from time import gmtime, localtime, strftime
 
 TYPE_CHECKING = False
@@ -49,6 +50,15 @@ def _dump_console(event: "Event") -> str:
 def clock(seconds: float) -> str:
     """Return the local time, for a console."""
     return strftime("%H:%M:%S", localtime(seconds))
+
+
+def wants_colour(descriptor: int) -> bool:
+    """Tell whether a file is a terminal with colours, and the user has not refused them.
+
+    NO_COLOR is the convention of no-color.org, and TERM=dumb that of terminfo.
+    """
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return os.isatty(descriptor) and not is_plain
 
 
 def shown(value: "Any") -> "Any":  # noqa: ANN401 - keys have values of any type

@@ -17,6 +17,7 @@ from typing import NoReturn, TypeVar
 from pyinit import __version__
 from pyinit.before import names
 from pyinit.child import fill_holes
+from pyinit.later.plain import wants_colour
 from pyinit.rehearse.container import Container
 from pyinit.rehearse.inits import KNOWN, Init, called, split
 from pyinit.rehearse.errors import MissingLibraryError, NotRehearsedError
@@ -306,9 +307,8 @@ def _turn_off(descriptor: int) -> None:
 
 def _report(runs: list[Run], options: argparse.Namespace) -> None:
     """Print the report and write the files that were asked for."""
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     try:
-        _print(text.render(runs, colour=sys.stdout.isatty() and not is_plain))
+        _print(text.render(runs, colour=wants_colour(STDOUT)))
     finally:
         for name, path in _files(options).items():
             _write(name, path, import_module(f"pyinit.rehearse.reports.{name}").render(runs))
