@@ -96,20 +96,20 @@ def unseen(subject):
 
 
 CHILD = {"pid": 3, "parent": 2, "caught": ()}
-ENDS = ": raise an exception in the handler, or set a time limit there"
+ENDS = "; raise an exception in the handler, or set a time limit there"
 SENTENCES = {
     # 1. No signal gets to it.
     "traced": (
         explain(make(state="t", tracer=9, ignored=(SIGTERM,))),
         (
-            "python3 (pid 2) is traced by pid 9, which has stopped it: continue it there, or end "
+            "python3 (pid 2) is traced by pid 9, which has stopped it; continue it there, or end "
             "the tracer"
         ),
     ),
     "stopped": (
         explain(make(state="T", ignored=(SIGTERM,))),
         (
-            "python3 (pid 2) is stopped, so SIGTERM has no effect until it is continued: run "
+            "python3 (pid 2) is stopped, so SIGTERM has no effect until it is continued; run "
             "kill -CONT 2"
         ),
     ),
@@ -117,14 +117,14 @@ SENTENCES = {
         explain(make(state="T"), signum=SIGSTOP, came=SIGTERM),
         (
             "python3 (pid 2) is stopped: it got SIGSTOP in place of SIGTERM (-r), and SIGSTOP "
-            "does not end a process: use another signal with -r"
+            "does not end a process; use another signal with -r"
         ),
     ),
     "uninterruptible": (
         explain(make(state="D", wait=Wait("openat", "/mnt/x"), stack=[at(), MAIN])),
         (
             "python3 (pid 2) is in an uninterruptible wait (openat on /mnt/x), at /app/app.py:7 "
-            "work, so SIGTERM has no effect until that is over: check whether a disk or a file "
+            "work, so SIGTERM has no effect until that is over; check whether a disk or a file "
             "server does not respond"
         ),
     ),
@@ -140,47 +140,47 @@ SENTENCES = {
     ),
     "traced and not held: that is not the cause": (
         explain(make(tracer=9, caught=(), ignored=(SIGTERM,), name="app")),
-        "app (pid 2) ignores SIGTERM: add a handler for it, or send SIGINT instead (-r TERM:INT)",
+        "app (pid 2) ignores SIGTERM; add a handler for it, or send SIGINT instead (-r TERM:INT)",
     ),
     # 2. It does not hear the signal.
     "dropped": (
         explain(make(caught=(), is_init=True)),
         (
             "python3 (pid 2) is PID 1 of its own PID namespace and has no handler for SIGTERM, "
-            "so the kernel drops that signal: run it under its own init, or give it a handler"
+            "so the kernel drops that signal; run it under its own init, or give it a handler"
         ),
     ),
     "ignored": (
         explain(make(caught=(), ignored=(SIGTERM, SIGINT))),
         (
-            "python3 (pid 2) ignores SIGTERM: add a handler for it, or send SIGQUIT instead (-r "
+            "python3 (pid 2) ignores SIGTERM; add a handler for it, or send SIGQUIT instead (-r "
             "TERM:QUIT)"
         ),
     ),
     "ignored, and sent in place of another": (
         explain(make(caught=(), ignored=(SIGINT,)), signum=SIGINT, came=SIGTERM),
         (
-            "python3 (pid 2) ignores SIGINT: add a handler for it, or send SIGQUIT instead (-r "
+            "python3 (pid 2) ignores SIGINT; add a handler for it, or send SIGQUIT instead (-r "
             "TERM:QUIT)"
         ),
     ),
     "blocked": (
         explain(make(blocked=(SIGTERM,), pending=(SIGTERM,))),
         (
-            "python3 (pid 2) blocks SIGTERM: unblock it in the program, or send SIGINT instead "
+            "python3 (pid 2) blocks SIGTERM; unblock it in the program, or send SIGINT instead "
             "(-r TERM:INT)"
         ),
     ),
     "all that could be sent is ignored": (
         explain(make(caught=(), ignored=(SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1))),
         (
-            "python3 (pid 2) ignores SIGTERM: add a handler for it, or have pyinit kill it after "
+            "python3 (pid 2) ignores SIGTERM; add a handler for it, or have pyinit kill it after "
             "a time limit (-k SECONDS)"
         ),
     ),
     "an interactive shell": (
         explain(make(name="bash", caught=(), ignored=(SIGTERM,))),
-        "bash (pid 2) ignores SIGTERM: add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
+        "bash (pid 2) ignores SIGTERM; add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
     ),
     "deaf, and waits for one that is deaf for another reason": (
         explain(
@@ -194,8 +194,8 @@ SENTENCES = {
             make(**CHILD, name="sh", is_init=True),
         ),
         (
-            "unshare (pid 2) blocks SIGTERM and waits for sh (pid 3): sh (pid 3) is PID 1 of its "
-            "own PID namespace and has no handler for SIGTERM, so the kernel drops that signal: "
+            "unshare (pid 2) blocks SIGTERM and waits for sh (pid 3), which is PID 1 of its "
+            "own PID namespace and has no handler for SIGTERM, so the kernel drops that signal; "
             "run it under its own init, or give it a handler"
         ),
     ),
@@ -204,7 +204,7 @@ SENTENCES = {
             make(name="sh", caught=(), ignored=(SIGTERM,), wait=Wait("wait4", pid=3)),
             make(**CHILD, name="sleep", ignored=(SIGTERM,)),
         ),
-        "sh (pid 2) ignores SIGTERM: add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
+        "sh (pid 2) ignores SIGTERM; add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
     ),
     "one below that blocks it: whether it got one is not known": (
         explain(
@@ -212,14 +212,14 @@ SENTENCES = {
             make(pid=3, parent=2, name="app", blocked=(SIGTERM,)),
         ),
         (
-            "sh (pid 2) waits for app (pid 3): app (pid 3) blocks SIGTERM: unblock it in the "
+            "sh (pid 2) waits for app (pid 3), which blocks SIGTERM; unblock it in the "
             "program, or send it SIGINT instead"
         ),
     ),
     "sigwait has taken it": (
         explain(make(caught=(), blocked=(SIGTERM,), stack=[at(), MAIN])),
         (
-            "python3 (pid 2) got SIGTERM but continues at /app/app.py:7 work (futex): stop that, "
+            "python3 (pid 2) got SIGTERM but continues at /app/app.py:7 work (futex); stop that, "
             "or set a time limit there"
         ),
     ),
@@ -229,7 +229,7 @@ SENTENCES = {
             make(pid=3, parent=2, stack=[at(), MAIN]),
         ),
         (
-            "timeout (pid 2) waits for python3 (pid 3): python3 (pid 3) has a handler for "
+            "timeout (pid 2) waits for python3 (pid 3), which has a handler for "
             f"SIGTERM but continues at /app/app.py:7 work (futex){ENDS}"
         ),
     ),
@@ -239,7 +239,7 @@ SENTENCES = {
             make(pid=3, parent=2, name="sh", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "pyinit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: add a handler for "
+            "pyinit (pid 2) waits for sh (pid 3), which ignores SIGTERM; add a handler for "
             "it, or send it SIGHUP instead"
         ),
     ),
@@ -249,7 +249,7 @@ SENTENCES = {
             make(pid=3, parent=2, name="sh", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "catatonit (pid 2) waits for sh (pid 3): sh (pid 3) ignores SIGTERM: add a handler "
+            "catatonit (pid 2) waits for sh (pid 3), which ignores SIGTERM; add a handler "
             "for it, or send it SIGHUP instead"
         ),
     ),
@@ -257,7 +257,7 @@ SENTENCES = {
     "in a handler that is not Python's": (
         explain(make(name="app", blocked=(SIGTERM,), wait=Wait("pause"))),
         (
-            "a signal handler of app (pid 2) seems not to have returned (pause): in the handler, "
+            "a signal handler of app (pid 2) seems not to have returned (pause); in the handler, "
             "only set a flag or exit"
         ),
     ),
@@ -268,14 +268,14 @@ SENTENCES = {
         ),
         (
             "a signal handler of app (pid 2) seems not to have returned and waits for sleep (pid "
-            "3), which did not get SIGTERM: forward SIGTERM before waiting"
+            "3), which did not get SIGTERM; forward SIGTERM before waiting"
         ),
     ),
     "in its handler": (
         explain(make(stack=[JOIN, at(9, "stop", is_handler=True), at(), MAIN], threads=[[at()]])),
         (
             "a signal handler of python3 (pid 2) has not returned and is at /app/app.py:9 stop "
-            "(futex): in the handler, only set a flag or raise an exception"
+            "(futex); in the handler, only set a flag or raise an exception"
         ),
     ),
     "in its handler, and waits for a child": (
@@ -285,7 +285,7 @@ SENTENCES = {
         ),
         (
             "a signal handler of python3 (pid 2) has not returned and waits for app (pid 3), "
-            "which did not get SIGTERM: forward SIGTERM before waiting"
+            "which did not get SIGTERM; forward SIGTERM before waiting"
         ),
     ),
     # 4. It waits for another process.
@@ -293,7 +293,7 @@ SENTENCES = {
         explain(make(name="sh", wait=Wait("wait4", pid=0)), make(**CHILD, name="sleep")),
         (
             "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs a "
-            "trap only after its command has exited: begin the last command of the script with "
+            "trap only after its command has exited; begin the last command of the script with "
             "`exec`, or use -g so that both get SIGTERM"
         ),
     ),
@@ -304,8 +304,8 @@ SENTENCES = {
             make(pid=4, parent=2, name="two"),
         ),
         (
-            "app (pid 2) waits for one of its 2 children, one (pid 3): one (pid 3) is stopped, "
-            "so SIGTERM has no effect until it is continued: run kill -CONT 3"
+            "app (pid 2) waits for one of its 2 children, one (pid 3), which is stopped, "
+            "so SIGTERM has no effect until it is continued; run kill -CONT 3"
         ),
     ),
     "any of several": (
@@ -317,7 +317,7 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for one of its 3 children, sleep (pid 3) or flock (pid 4), which "
-            "did not get SIGTERM, and a shell runs a trap only after its command has exited: "
+            "did not get SIGTERM, and a shell runs a trap only after its command has exited; "
             "begin the last command of the script with `exec`, or use -g so that both get SIGTERM"
         ),
     ),
@@ -328,8 +328,8 @@ SENTENCES = {
             make(pid=4, parent=2, name="sleep", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "app (pid 2) waits for one of its 2 children, sleep (pid 4): sleep (pid 4) ignores "
-            "SIGTERM: add a handler for it, or send it SIGINT instead"
+            "app (pid 2) waits for one of its 2 children, sleep (pid 4), which ignores "
+            "SIGTERM; add a handler for it, or send it SIGINT instead"
         ),
     ),
     "another parent": (
@@ -340,7 +340,7 @@ SENTENCES = {
         ),
         (
             "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM, at /app/app.py:5 "
-            "work: make python3 (pid 2) forward it, or use -g so that both get SIGTERM"
+            "work; make python3 (pid 2) forward it, or use -g so that both get SIGTERM"
         ),
     ),
     "one below that is busy": (
@@ -349,8 +349,8 @@ SENTENCES = {
             make(pid=3, parent=2, stack=[at(), MAIN], wait=running()),
         ),
         (
-            "sh (pid 2) waits for python3 (pid 3): python3 (pid 3) did not get SIGTERM, or "
-            "continues after its handler, at /app/app.py:7 work: make its parent forward it, or "
+            "sh (pid 2) waits for python3 (pid 3), which did not get SIGTERM, or "
+            "continues after its handler, at /app/app.py:7 work; make its parent forward it, or "
             "use -g"
         ),
     ),
@@ -361,8 +361,8 @@ SENTENCES = {
             make(pid=4, parent=3, name="app", state="T"),
         ),
         (
-            "sh (pid 2) waits for sh (pid 3): sh (pid 3) waits for app (pid 4): app (pid 4) is "
-            "stopped, so SIGTERM has no effect until it is continued: run kill -CONT 4"
+            "sh (pid 2) waits for sh (pid 3), which waits for app (pid 4), which is "
+            "stopped, so SIGTERM has no effect until it is continued; run kill -CONT 4"
         ),
     ),
     "it is not known whether that got it": (
@@ -371,8 +371,8 @@ SENTENCES = {
             make(pid=3, parent=2, name="app", wait=Wait("epoll_wait", "a pipe")),
         ),
         (
-            "sh (pid 2) waits for app (pid 3): app (pid 3) did not get SIGTERM, or continues "
-            "after its handler (epoll_wait on a pipe): make its parent forward it, or use -g"
+            "sh (pid 2) waits for app (pid 3), which did not get SIGTERM, or continues "
+            "after its handler (epoll_wait on a pipe); make its parent forward it, or use -g"
         ),
     ),
     "one below that ignores it": (
@@ -381,7 +381,7 @@ SENTENCES = {
             make(pid=3, parent=2, name="app", caught=(), ignored=(SIGTERM,)),
         ),
         (
-            "sh (pid 2) waits for app (pid 3): app (pid 3) ignores SIGTERM: add a handler for "
+            "sh (pid 2) waits for app (pid 3), which ignores SIGTERM; add a handler for "
             "it, or send it SIGINT instead"
         ),
     ),
@@ -417,7 +417,7 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for one of its 2 children, sleep (pid 4), which did not get SIGTERM, "
-            "and a shell runs a trap only after its command has exited: begin the last command of "
+            "and a shell runs a trap only after its command has exited; begin the last command of "
             "the script with `exec`, or use -g so that both get SIGTERM"
         ),
     ),
@@ -429,7 +429,7 @@ SENTENCES = {
             ago=5,
         ),
         (
-            "sh (pid 2) waits for sh (pid 3): sh (pid 3) waits for sleep (pid 4), which started "
+            "sh (pid 2) waits for sh (pid 3), which waits for sleep (pid 4), which started "
             "after SIGTERM: sh (pid 3) did not get SIGTERM, or continued after its trap; make its "
             "parent forward it, or use -g"
         ),
@@ -461,7 +461,7 @@ SENTENCES = {
             ago=5,
         ),
         (
-            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM: make python3 (pid "
+            "python3 (pid 2) waits for app (pid 3), which did not get SIGTERM; make python3 (pid "
             "2) forward it, or use -g so that both get SIGTERM"
         ),
     ),
@@ -473,7 +473,7 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs a "
-            "trap only after its command has exited: begin the last command of the script with "
+            "trap only after its command has exited; begin the last command of the script with "
             "`exec`, or use -a so that both get SIGTERM"
         ),
     ),
@@ -486,7 +486,7 @@ SENTENCES = {
         ),
         (
             "sh (pid 2) waits for one of its 2 children, cleanup (pid 4), which did not get "
-            "SIGTERM, and which started when SIGTERM came: if the trap started it, end the trap "
+            "SIGTERM, and which started when SIGTERM came; if the trap started it, end the trap "
             "with exit; otherwise use -g so that both get SIGTERM"
         ),
     ),
@@ -506,7 +506,7 @@ SENTENCES = {
         explain(make(name="bash", wait=Wait("wait4", pid=0)), make(**CHILD, group=3, name="sleep")),
         (
             "bash (pid 2) waits for sleep (pid 3), which did not get SIGTERM, and a shell runs a "
-            "trap only after its command has exited: begin the last command of the script with "
+            "trap only after its command has exited; begin the last command of the script with "
             "`exec`, or use -a so that both get SIGTERM"
         ),
     ),
@@ -517,8 +517,8 @@ SENTENCES = {
             target=GROUP,
         ),
         (
-            "sh (pid 2) waits for app (pid 3): app (pid 3) has a handler for SIGTERM but "
-            "continues (epoll_wait): exit in the handler"
+            "sh (pid 2) waits for app (pid 3), which has a handler for SIGTERM but "
+            "continues (epoll_wait); exit in the handler"
         ),
     ),
     "-a, and it goes on": (
@@ -528,25 +528,25 @@ SENTENCES = {
             target=EVERYONE,
         ),
         (
-            "sh (pid 2) waits for app (pid 3): app (pid 3) has a handler for SIGTERM but "
-            "continues (epoll_wait): exit in the handler"
+            "sh (pid 2) waits for app (pid 3), which has a handler for SIGTERM but "
+            "continues (epoll_wait); exit in the handler"
         ),
     ),
     "no time to look at one below": (
         explain(make(name="sh", wait=Wait("wait4", pid=0)), unseen(make(**CHILD, name="app"))),
-        "sh (pid 2) waits for app (pid 3): app (pid 3) continues (futex)",
+        "sh (pid 2) waits for app (pid 3), which continues (futex)",
     ),
     "deaf, and no time to look at one below": (
         explain(
             make(name="sh", caught=(), ignored=(SIGTERM,), wait=Wait("wait4", pid=3)),
             unseen(make(**CHILD, name="app")),
         ),
-        "sh (pid 2) ignores SIGTERM: add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
+        "sh (pid 2) ignores SIGTERM; add a handler for it, or send SIGHUP instead (-r TERM:HUP)",
     ),
     "its only child, by the pid of another namespace": (
         explain(make(name="init", wait=Wait("wait4", pid=2)), make(**CHILD, name="app")),
         (
-            "init (pid 2) waits for app (pid 3), which did not get SIGTERM: make init (pid 2) "
+            "init (pid 2) waits for app (pid 3), which did not get SIGTERM; make init (pid 2) "
             "forward it, or use -g so that both get SIGTERM"
         ),
     ),
@@ -555,14 +555,14 @@ SENTENCES = {
         explain(make(stack=[SHUTDOWN], threads=[[at(), BOOTSTRAP]])),
         (
             "python3 (pid 2) has finished its main thread and waits for a non-daemon thread, "
-            "which is at /app/app.py:7 work: stop that thread, or make it a daemon thread"
+            "which is at /app/app.py:7 work; stop that thread, or make it a daemon thread"
         ),
     ),
     "one of several threads": (
         explain(make(stack=[SHUTDOWN], threads=[[at(3)], [BOOTSTRAP], [at(5)]])),
         (
             "python3 (pid 2) has finished its main thread and waits for a non-daemon thread, one "
-            "of 3, at /app/app.py:3 work, /app/app.py:5 work: stop that thread, or make it a "
+            "of 3, at /app/app.py:3 work, /app/app.py:5 work; stop that thread, or make it a "
             "daemon thread"
         ),
     ),
@@ -570,14 +570,14 @@ SENTENCES = {
         explain(make(stack=[SHUTDOWN], threads=[[at(3)]] * 9 + [[at(5)]])),
         (
             "python3 (pid 2) has finished its main thread and waits for a non-daemon thread, one "
-            "of 10, at /app/app.py:3 work, /app/app.py:5 work: stop that thread, or make it a "
+            "of 10, at /app/app.py:3 work, /app/app.py:5 work; stop that thread, or make it a "
             "daemon thread"
         ),
     ),
     "a thread that is joined": (
         explain(make(stack=[JOIN, at(), MAIN], threads=[[JOIN, at(3)], [at(5), BOOTSTRAP]])),
         (
-            "python3 (pid 2) waits for one of its own threads, which is at /app/app.py:5 work: "
+            "python3 (pid 2) waits for one of its own threads, which is at /app/app.py:5 work; "
             "end that thread first"
         ),
     ),
@@ -602,22 +602,22 @@ SENTENCES = {
     "awaits": (
         explain(make(stack=[at(is_awaiting=True), SELECT, MAIN], wait=Wait("epoll_wait"))),
         (
-            "python3 (pid 2) has a handler for SIGTERM but continues: its event loop awaits at "
-            "/app/app.py:7 work: cancel that task, or set a time limit there"
+            "python3 (pid 2) has a handler for SIGTERM but continues, because its event loop "
+            "awaits at /app/app.py:7 work; cancel that task, or set a time limit there"
         ),
     ),
     "holds up its loop": (
         explain(make(stack=[at(), HANDLE, MAIN], wait=Wait("clock_nanosleep"))),
         (
             "python3 (pid 2) blocks its event loop at /app/app.py:7 work (clock_nanosleep), and "
-            "the loop runs its signal handlers only after that: use await or a thread there"
+            "the loop runs its signal handlers only after that; use await or a thread there"
         ),
     ),
     "in C": (
         explain(make(stack=[at(is_deaf=True), MAIN], wait=running())),
         (
             "python3 (pid 2) is in a call into C that has not returned, at /app/app.py:7 work, "
-            "and Python runs its signal handler only after that: make it shorter"
+            "and Python runs its signal handler only after that; make it shorter"
         ),
     ),
     "in C, it or another thread": (
@@ -625,13 +625,13 @@ SENTENCES = {
         (
             "python3 (pid 2) is in a call into C that has not returned, at /app/app.py:7 work "
             "(futex), or another thread holds the GIL in such a call, which is at /app/app.py:3 "
-            "work, and Python runs its signal handler only after that: make it shorter"
+            "work, and Python runs its signal handler only after that; make it shorter"
         ),
     ),
     "busy": (
         explain(make(stack=[at(), MAIN], wait=running())),
         (
-            "python3 (pid 2) has a handler for SIGTERM but is busy at /app/app.py:7 work: raise "
+            "python3 (pid 2) has a handler for SIGTERM but is busy at /app/app.py:7 work; raise "
             "an exception in the handler, or check its flag there"
         ),
     ),
@@ -639,7 +639,7 @@ SENTENCES = {
         explain(make(stack=[at(3, "flush")])),
         (
             "python3 (pid 2) seems to be exiting, in an atexit hook or a destructor, at "
-            "/app/app.py:3 flush (futex): set a time limit there"
+            "/app/app.py:3 flush (futex); set a time limit there"
         ),
     ),
     "a stack that grows from elsewhere, in a program that is not python": (
@@ -664,9 +664,9 @@ SENTENCES = {
             )
         ),
         (
-            "python3 (pid 2) has a handler for SIGTERM but continues: its greenlets (gevent) "
-            "wait (epoll_wait on eventfd), at lines that pyinit cannot see: end them in the "
-            "signal handler"
+            "python3 (pid 2) has a handler for SIGTERM but continues, because its greenlets "
+            "(gevent) wait (epoll_wait on eventfd), at lines that pyinit cannot see; end them in "
+            "the signal handler"
         ),
     ),
     "a greenlet of gevent that does not wait": (
@@ -703,7 +703,7 @@ SENTENCES = {
         ),
         (
             "python3 (pid 2) has a handler for SIGTERM but continues at /app/app.py:7 work (read "
-            "on a pipe), and its child tail (pid 3) did not get SIGTERM: raise an exception in "
+            "on a pipe), and its child tail (pid 3) did not get SIGTERM; raise an exception in "
             "the handler, or forward SIGTERM to the child (-a)"
         ),
     ),
@@ -714,7 +714,7 @@ SENTENCES = {
         ),
         (
             "app (pid 2) continues (rt_sigtimedwait), and its child sleep (pid 3) did not get "
-            "SIGTERM: forward SIGTERM to the child (-g)"
+            "SIGTERM; forward SIGTERM to the child (-g)"
         ),
     ),
     "more children than are looked at": (
@@ -724,7 +724,7 @@ SENTENCES = {
         ),
         (
             "app (pid 2) has a handler for SIGTERM but continues (pause), and one of its 16 or "
-            "more children, python3 (pid 3), did not get SIGTERM: exit in the handler, or "
+            "more children, python3 (pid 3), did not get SIGTERM; exit in the handler, or "
             "forward SIGTERM to the child (-g)"
         ),
     ),
@@ -736,12 +736,12 @@ SENTENCES = {
         (
             "master (pid 2) has a handler for SIGTERM but continues (rt_sigsuspend), and its "
             "child does not exit: a signal handler of python3 (pid 3) has not returned and is at "
-            "/app/app.py:9 stop (futex): in the handler, only set a flag or raise an exception"
+            "/app/app.py:9 stop (futex); in the handler, only set a flag or raise an exception"
         ),
     ),
     "nothing is known but that it has a handler": (
         explain(make(name="app", wait=Wait())),
-        "app (pid 2) has a handler for SIGTERM but continues: exit in the handler",
+        "app (pid 2) has a handler for SIGTERM but continues; exit in the handler",
     ),
     "it takes signals by sigwait": (
         explain(make(name="app", caught=(), awaited=(SIGTERM,), wait=Wait("rt_sigtimedwait"))),
@@ -750,42 +750,42 @@ SENTENCES = {
     "it should have exited": (
         explain(make(name="app", caught=())),
         (
-            "app (pid 2) has no handler for SIGTERM but still runs: perhaps it handled only the "
+            "app (pid 2) has no handler for SIGTERM but still runs; perhaps it handled only the "
             "first SIGTERM, or did not get it"
         ),
     ),
     "it should have exited, and may have much memory to write": (
         explain(make(name="app", caught=()), signum=SIGQUIT),
         (
-            "app (pid 2) has no handler for SIGQUIT but still runs: perhaps it is writing a core "
+            "app (pid 2) has no handler for SIGQUIT but still runs; perhaps it is writing a core "
             "dump, or did not get SIGQUIT"
         ),
     ),
     "busy, in another language": (
         explain(make(name="node", wait=running())),
-        "node (pid 2) has a handler for SIGTERM but is busy: exit in the handler",
+        "node (pid 2) has a handler for SIGTERM but is busy; exit in the handler",
     ),
     "a JVM": (
         explain(make(name="java", wait=Wait("futex"))),
         (
-            "java (pid 2) has a handler for SIGTERM but continues (futex): a shutdown hook may "
-            "hang; run kill -QUIT 2 to print its stacks"
+            "java (pid 2) has a handler for SIGTERM but continues (futex); a shutdown hook may "
+            "hang, so run kill -QUIT 2 to print its stacks"
         ),
     ),
     "a shell whose trap comes back": (
         explain(make(name="bash", wait=Wait("openat", "/app/fifo"))),
         (
-            "bash (pid 2) has a handler for SIGTERM but continues (openat on /app/fifo): end the "
+            "bash (pid 2) has a handler for SIGTERM but continues (openat on /app/fifo); end the "
             "trap with exit"
         ),
     ),
     "another signal": (
         explain(make(name="app", caught=(SIGQUIT,)), signum=SIGQUIT),
-        "app (pid 2) has a handler for SIGQUIT but continues (futex): exit in the handler",
+        "app (pid 2) has a handler for SIGQUIT but continues (futex); exit in the handler",
     ),
     "its first thread alone has ended": (
         explain(make(name="app", state="Z", wait=Wait())),
-        "app (pid 2) has a handler for SIGTERM but continues: exit in the handler",
+        "app (pid 2) has a handler for SIGTERM but continues; exit in the handler",
     ),
     "it has ended": (
         explain(make(name="app", is_alive=False)),

@@ -448,12 +448,12 @@ CASES = {
     "killed-and-ignores": (
         [init(10.0, **BY_ENGINE), doing(child(**CHILD), IGNORES)],
         {},
-        (model.KILLED, "app (pid 2) ignores SIGTERM: handle it in the program", []),
+        (model.KILLED, "app (pid 2) ignores SIGTERM; handle it in the program", []),
     ),
     "killed-and-blocks": (
         [init(10.0, **BY_ENGINE), doing(child(**CHILD), BLOCKS)],
         {},
-        (model.KILLED, "app (pid 2) blocks SIGTERM: handle it in the program", []),
+        (model.KILLED, "app (pid 2) blocks SIGTERM; handle it in the program", []),
     ),
     "killed-and-handles": (
         [init(10.0, **BY_ENGINE), doing(child(**CHILD), HANDLES)],
@@ -461,7 +461,7 @@ CASES = {
         (
             model.KILLED,
             (
-                "app (pid 2) has a handler for SIGTERM, and was still running 10 s later: exit in "
+                "app (pid 2) has a handler for SIGTERM, and was still running 10 s later; exit in "
                 "the handler, or use a longer grace period if the program needs one"
             ),
             [],
@@ -479,7 +479,7 @@ CASES = {
             model.KILLED,
             (
                 "SIGTERM was lost: app (pid 2) still ignored it when it arrived, and set its "
-                "handler later: set the handler before anything else"
+                "handler later; set the handler before anything else"
             ),
             [],
         ),
@@ -491,7 +491,7 @@ CASES = {
             model.KILLED,
             (
                 "SIGTERM was lost: app (pid 1) still had no handler for it as PID 1 when it "
-                "arrived, and set its handler later: set the handler before anything else"
+                "arrived, and set its handler later; set the handler before anything else"
             ),
             [],
         ),
@@ -502,7 +502,7 @@ CASES = {
         (
             model.KILLED,
             (
-                "app (pid 1) is PID 1 and has no handler for SIGTERM, so the kernel drops it: run "
+                "app (pid 1) is PID 1 and has no handler for SIGTERM, so the kernel drops it; run "
                 "the command under an init, or handle the signal in the program"
             ),
             [],
@@ -571,7 +571,7 @@ CASES = {
             model.LOST,
             (
                 "the second SIGTERM killed app (pid 2) while its handler for the first one was "
-                "running: let the handler ignore further signals"
+                "running; let the handler ignore further signals"
             ),
             [],
         ),
@@ -729,7 +729,7 @@ CASES = {
         (
             model.FAILED,
             (
-                "the exit code after SIGTERM was 1, which means failure: exit with 0, or use "
+                "the exit code after SIGTERM was 1, which means failure; exit with 0, or use "
                 "--expect 1 if that code is right"
             ),
             [],

@@ -128,16 +128,16 @@ class _Case:
             tracers = {thread.tracer for thread in threads} - {0}
             by = f"by pid {min(tracers)}" if tracers else "by a process outside the container"
             held = f"{subject} is traced {by}, which has stopped it"
-            return f"{held}: continue it there, or end the tracer"
+            return f"{held}; continue it there, or end the tracer"
         if subject.state == "T" and self.signum in STOPPING and self.came not in STOPPING:
             came = names.name(self.came)
             return (
                 f"{subject} is stopped: it got {self.called} in place of {came} (-r), and "
-                f"{self.called} does not end a process: use another signal with -r"
+                f"{self.called} does not end a process; use another signal with -r"
             )
         if subject.state == "T":
             return (
-                f"{subject} is stopped, so {self.called} has no effect until it is continued: "
+                f"{subject} is stopped, so {self.called} has no effect until it is continued; "
                 f"run kill -CONT {subject.pid}"
             )
         if subject.state != "D":
@@ -150,7 +150,7 @@ class _Case:
         place = _in_brackets(subject) + _at_line(subject)
         return (
             f"{subject} is in an uninterruptible wait{place}, so {self.called} has no effect until "
-            "that is over: check whether a disk or a file server does not respond"
+            "that is over; check whether a disk or a file server does not respond"
         )
 
     def _of_disposition(self, subject: "Subject", links: int) -> str:
@@ -158,7 +158,7 @@ class _Case:
         if word == verdicts.DROPPED:
             return (
                 f"{subject} is PID 1 of its own PID namespace and has no handler for "
-                f"{self.called}, so the kernel drops that signal: run it under its own init, "
+                f"{self.called}, so the kernel drops that signal; run it under its own init, "
                 "or give it a handler"
             )
         if word not in {verdicts.IGNORED, verdicts.HELD} or self._has_taken(subject, word):
@@ -168,19 +168,19 @@ class _Case:
         waited = self._waited_for(subject) if links else None
         # A child mostly inherits this from its parent; or there was no time to look at the child.
         if waited is not None and _word(waited, self.signum) not in {word, ""}:
-            advice = f": use {self.option(waited)} so that it gets {self.called}, too"
+            advice = f"; use {self.option(waited)} so that it gets {self.called}, too"
             rest = self._awaited(subject, waited, links, advice)
             return f"{subject} {does} {self.called} and waits for {rest}"
         instead = _instead(subject, self.signum)
         if subject is not self.asked or self.is_left:
             other = f"SIG{instead}" if instead else "SIGKILL"
-            return f"{subject} {does} {self.called}: {handle}, or send it {other} instead"
+            return f"{subject} {does} {self.called}; {handle}, or send it {other} instead"
         rest = (
             f"send SIG{instead} instead (-r {names.name(self.came)[3:]}:{instead})"
             if instead
             else "have pyinit kill it after a time limit (-k SECONDS)"
         )
-        return f"{subject} {does} {self.called}: {handle}, or {rest}"
+        return f"{subject} {does} {self.called}; {handle}, or {rest}"
 
     def _has_taken(self, subject: "Subject", word: str) -> bool:
         """Tell whether a process has got the signal, although another would not reach it now."""
@@ -201,10 +201,10 @@ class _Case:
         called = f"a signal handler of {subject} has not returned"
         waited = self._waited_for(subject) if links else None
         if waited is not None:
-            rest = self._awaited(subject, waited, links, f": forward {self.called} before waiting")
+            rest = self._awaited(subject, waited, links, f"; forward {self.called} before waiting")
             return f"{called} and waits for {rest}"
         return (
-            f"{called} and is at {telling(handler)}{_in_brackets(subject)}: "
+            f"{called} and is at {telling(handler)}{_in_brackets(subject)}; "
             "in the handler, only set a flag or raise an exception"
         )
 
@@ -217,24 +217,24 @@ class _Case:
         called = f"a signal handler of {subject} seems not to have returned"
         waited = self._waited_for(subject) if links else None
         if waited is not None:
-            rest = self._awaited(subject, waited, links, f": forward {self.called} before waiting")
+            rest = self._awaited(subject, waited, links, f"; forward {self.called} before waiting")
             return f"{called} and waits for {rest}"
-        return f"{called}{_in_brackets(subject)}: in the handler, only set a flag or exit"
+        return f"{called}{_in_brackets(subject)}; in the handler, only set a flag or exit"
 
     def _of_others(self, subject: "Subject", links: int) -> str:
         waited = self._waited_for(subject) if links else None
         if waited is None:
             return ""
         option = self.option(waited)
-        advice = f": make {subject} forward it, or use {option} so that both get {self.called}"
+        advice = f"; make {subject} forward it, or use {option} so that both get {self.called}"
         if subject.name in SHELLS and _word(subject, self.signum) == verdicts.DELIVERED:
             advice = (
-                ", and a shell runs a trap only after its command has exited: begin the last "
+                ", and a shell runs a trap only after its command has exited; begin the last "
                 f"command of the script with `exec`, or use {option} so that both get {self.called}"
             )
             if self._is_of_that_tick(waited):
                 advice = (
-                    f", and which started when {self.called} came: if the trap started it, end the "
+                    f", and which started when {self.called} came; if the trap started it, end the "
                     f"trap with exit; otherwise use {option} so that both get {self.called}"
                 )
         rest = self._awaited(subject, waited, links, advice)
@@ -259,7 +259,7 @@ class _Case:
             is_any = count > 1 and not waited.main_stack and not self._is_of_that_tick(waited)
             named = self._any_of(subject, waited) if is_any else str(waited)
             return f"{which}{named}, which did not get {self.called}{_at_line(waited)}{advice}"
-        return f"{which}{waited}: {self.why(waited, links - 1)}"
+        return f"{which}{_which(waited, self.why(waited, links - 1))}"
 
     def _told(self, count: int) -> str:
         """Return a number of children in words: there may be more than were looked at."""
@@ -283,9 +283,9 @@ class _Case:
         where = _threads(subject)
         if any(_is_of_library(frame, ENDS) for frame in frames):
             awaits = f"has finished its main thread and waits for a non-daemon thread{where}"
-            advice = ": stop that thread, or make it a daemon thread"
+            advice = "; stop that thread, or make it a daemon thread"
         else:
-            awaits, advice = f"waits for one of its own threads{where}", ": end that thread first"
+            awaits, advice = f"waits for one of its own threads{where}", "; end that thread first"
         return f"{subject} {awaits}{self._child(subject, links) or advice}"
 
     def _of_loop(self, subject: "Subject", links: int) -> str:
@@ -293,21 +293,22 @@ class _Case:
         awaiting = [frame for frame in frames if frame.is_awaiting]
         if awaiting:
             return (
-                f"{self._hears(subject)} continues: its event loop awaits at {telling(awaiting)}"
-                f"{self._child(subject, links) or ': cancel that task, or set a time limit there'}"
+                f"{self._hears(subject)} continues, because its event loop awaits at "
+                f"{telling(awaiting)}"
+                f"{self._child(subject, links) or '; cancel that task, or set a time limit there'}"
             )
         if any(_is_of_library(frame, CALLS_BACK) for frame in frames):
             return (
                 f"{subject} blocks its event loop at {telling(frames)}{_in_brackets(subject)}, "
-                "and the loop runs its signal handlers only after that: use await or a thread there"
+                "and the loop runs its signal handlers only after that; use await or a thread there"
             )
         kept = next((IDLE[file] for file in IDLE if frames and file in frames[0].file), "")
         if not kept:
             return ""
         return (
-            f"{self._hears(subject)} continues: its {kept} wait{_in_brackets(subject)}, at lines "
-            "that pyinit cannot see"
-            f"{self._child(subject, links) or ': end them in the signal handler'}"
+            f"{self._hears(subject)} continues, because its {kept} wait{_in_brackets(subject)}, "
+            "at lines that pyinit cannot see"
+            f"{self._child(subject, links) or '; end them in the signal handler'}"
         )
 
     def _of_line(self, subject: "Subject", links: int) -> str:
@@ -318,30 +319,30 @@ class _Case:
         if _is_at_end(subject):
             return (
                 f"{subject} seems to be exiting, in an atexit hook or a destructor, "
-                f"at {at}{child or ': set a time limit there'}"
+                f"at {at}{child or '; set a time limit there'}"
             )
         if _word(subject, self.signum) == verdicts.KILLS:
             runs = f"{subject} has no handler for {self.called} but still runs{child}"
             if verdicts.default_action(self.signum) == verdicts.CORE:
-                return f"{runs}: perhaps it is writing a core dump, or did not get {self.called}"
-            return f"{runs}: perhaps it handled only the first {self.called}, or did not get it"
+                return f"{runs}; perhaps it is writing a core dump, or did not get {self.called}"
+            return f"{runs}; perhaps it handled only the first {self.called}, or did not get it"
         # pyinit cannot see which signals its parent sent to it.
         if not self._was_asked(subject) and subject.process is not None:
             at = f", at {at}" if frames else _in_brackets(subject)
             return (
                 f"{subject} did not get {self.called}, or continues after its handler{at}"
-                f"{child or f': make its parent forward it, or use {self.option(subject)}'}"
+                f"{child or f'; make its parent forward it, or use {self.option(subject)}'}"
             )
-        ends = ": raise an exception in the handler" if frames else self._without_lines(subject)
-        child = self._child(subject, links, f"{ends}, or forward" if ends else ": forward")
+        ends = "; raise an exception in the handler" if frames else self._without_lines(subject)
+        child = self._child(subject, links, f"{ends}, or forward" if ends else "; forward")
         if frames and subject.wait.is_running:
             does = f"is busy at {at}"
-            advice = ": raise an exception in the handler, or check its flag there"
+            advice = "; raise an exception in the handler, or check its flag there"
         elif frames:
             does = f"continues at {at}"
-            advice = ": raise an exception in the handler, or set a time limit there"
+            advice = "; raise an exception in the handler, or set a time limit there"
             if _word(subject, self.signum) == verdicts.HELD:  # sigwait(3) took it
-                advice = ": stop that, or set a time limit there"
+                advice = "; stop that, or set a time limit there"
         elif subject.wait.is_running:
             does, advice = "is busy", self._without_lines(subject)
         else:
@@ -355,9 +356,10 @@ class _Case:
         if _word(subject, self.signum) not in {verdicts.DELIVERED, verdicts.HELD}:
             return ""
         if subject.name == "java":  # its handler waits for the hooks; SIGQUIT does not stop a JVM
-            return f": a shutdown hook may hang; run kill -QUIT {subject.pid} to print its stacks"
+            dump = f"run kill -QUIT {subject.pid} to print its stacks"
+            return f"; a shutdown hook may hang, so {dump}"
         is_shell = subject.name in SHELLS
-        return ": end the trap with exit" if is_shell else ": exit in the handler"
+        return "; end the trap with exit" if is_shell else "; exit in the handler"
 
     def _hears(self, subject: "Subject") -> str:
         """Return the beginning of a sentence: whether the process has got the signal, if known."""
@@ -372,7 +374,7 @@ class _Case:
         is_in = f"{subject} is in a call into C that has not returned, at {at}"
         if any(tid != subject.pid for tid in subject.stacks):
             is_in = f"{is_in}, or another thread holds the GIL in such a call{_threads(subject)}"
-        return f"{is_in}, and Python runs its signal handler only after that: make it shorter"
+        return f"{is_in}, and Python runs its signal handler only after that; make it shorter"
 
     def _child(self, subject: "Subject", links: int, advice: str = "") -> str:
         """Return what to say of a child of a process that continues; empty if there is none.
@@ -461,6 +463,12 @@ class _Case:
         return (
             subject.state not in {"T", "t", "D"} and _word(subject, self.signum) == verdicts.KILLS
         )
+
+
+def _which(subject: "Subject", reason: str) -> str:
+    """Return a process with what a sentence says about it, as a relative clause if that is so."""
+    rest = reason.removeprefix(f"{subject} ")
+    return f"{subject}: {reason}" if rest == reason else f"{subject}, which {rest}"
 
 
 def _word(subject: "Subject", signum: int) -> str:

@@ -116,21 +116,21 @@ def _why(run: Run, plan: Plan, child: Seen) -> str:
     if then in {"ignores", ""} and now == "handles" and (then or run.init == NONE):
         lost = "ignored it" if then else "had no handler for it as PID 1"
         return (
-            f"{signal} was lost: {name} still {lost} when it arrived, and set its handler later: "
+            f"{signal} was lost: {name} still {lost} when it arrived, and set its handler later; "
             "set the handler before anything else"
         )
     if child.process.reason:
         return child.process.reason
     if run.init == NONE and now == "":
         return (
-            f"{name} is PID 1 and has no handler for {signal}, so the kernel drops it: run "
+            f"{name} is PID 1 and has no handler for {signal}, so the kernel drops it; run "
             "the command under an init, or handle the signal in the program"
         )
     if now in {"ignores", "blocks"}:
-        return f"{name} {now} {signal}: handle it in the program"
+        return f"{name} {now} {signal}; handle it in the program"
     if now == "handles":
         return (
-            f"{name} has a handler for {signal}, and was still running {run.grace:g} s later: exit "
+            f"{name} has a handler for {signal}, and was still running {run.grace:g} s later; exit "
             "in the handler, or use a longer grace period if the program needs one"
         )
     return ""
@@ -145,7 +145,7 @@ def _lost(run: Run, plan: Plan, everybody: list[Seen]) -> str:
     if child is not None and _is_cut_short(run, plan, child):
         return (
             f"the second {run.signal} killed {called(child.process.name, child.process.pid)} while "
-            "its handler for the first one was running: let the handler ignore further signals"
+            "its handler for the first one was running; let the handler ignore further signals"
         )
     for fate, find in (
         (model.KILLED_BY_INIT, _killed_by_init),
@@ -224,7 +224,7 @@ def _failed(run: Run, plan: Plan, everybody: list[Seen]) -> str:
     if code in {0, *(CODE_OF_SIGNAL + signum for signum in signums)}:
         return ""
     return (
-        f"the exit code after {run.signal} was {code}, which means failure: exit with 0, or use "
+        f"the exit code after {run.signal} was {code}, which means failure; exit with 0, or use "
         f"--expect {code} if that code is right"
     )
 
