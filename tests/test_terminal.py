@@ -528,8 +528,12 @@ def test_script_reads_beside_a_background_command(terminal, init):
 def test_script_beside_a_background_command_hears_the_interrupt_key(terminal, init):
     """`sh -c 'init app & sleep 12'` hears ^C."""
     terminal.shell()
-    script = f"trap 'echo heard; read x' INT; {shlex.join([*init, *WAITER])} & read x"
+    # Not in `read` itself: a trap that comes right before its system call waits for a line.
+    command = shlex.join(["sh", "-c", "read x; echo $x; exec sleep 100"])
+    background = shlex.join([*init, *WAITER])
+    script = f"trap 'echo heard; read x' INT; {background} & {command}"
     terminal.ask(shlex.join(["dash", "-c", script]) + "\n", "ready\r\n")
+    terminal.ask("word\n", "\nword\r\n")
     terminal.ask(INTERRUPT, "heard\r\n")
 
 
