@@ -66,6 +66,26 @@ def sabotage(tmp_path):
     return prepare
 
 
+PATIENT = """
+from pyinit import lifecycle
+from pyinit.later import survivors
+lifecycle.LAST_SECONDS, survivors.NAMING_SECONDS = {last}, {naming}
+"""
+
+
+@pytest.fixture
+def patient(sabotage):
+    """Return what gives pyinit the time to name processes, and those that it kills to end.
+
+    Where other work starves them, both may take longer than pyinit usually waits.
+    """
+
+    def prepare(*, last: float = 60.0, naming: float = 60.0) -> list[str]:
+        return sabotage(PATIENT.format(last=last, naming=naming))
+
+    return prepare
+
+
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory):
     """Return the path of a victim written in C."""

@@ -115,12 +115,11 @@ def test_guest_is_no_leftover(start):
 
 
 @BOTH
-def test_leftover_that_has_to_be_killed_is_marked(start, namespace):
+def test_leftover_that_has_to_be_killed_is_marked(start, patient, namespace):
     """It ignored the SIGTERM of the drain."""
     script = "trap '' TERM; sh -c 'echo ready; exec sleep 1000 >/dev/null' & read x; exit 0"
-    run = start(
-        [*LEAK, "-d", "0.2"], ["sh", "-c", script], namespace=namespace, stdin=subprocess.PIPE
-    )
+    how = {"wrap": patient(), "namespace": namespace, "stdin": subprocess.PIPE}
+    run = start([*LEAK, "-d", "0.2"], ["sh", "-c", script], **how)
     assert "ready" == run.line()
     run.close_stdin()
     result = run.finish()
