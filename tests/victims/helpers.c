@@ -7,7 +7,7 @@
  *     finish    work for 100 ms more, then say `done`
  *     stopped   the same, but they are stopped (SIGSTOP) until they are continued
  *     handover  fork a process that does the rest of the work, and exit
- *     ignore    do nothing
+ *     ignore    do nothing, and are not even woken
  *     escape    do not exit, and fork a new process all the time; they give up after 20 s, so
  *               that they end even if nothing stops them
  */
@@ -66,6 +66,8 @@ static void helper(int ready)
     sigprocmask(SIG_BLOCK, &term, NULL);
     if (is("ignore") || is("escape"))
         signal(SIGTERM, SIG_IGN);
+    if (is("ignore"))
+        sigprocmask(SIG_UNBLOCK, &term, NULL);
     if (write(ready, "", 1) != 1)
         _exit(1);
     close(ready);
@@ -74,7 +76,9 @@ static void helper(int ready)
         escape();
     if (is("stopped"))
         raise(SIGSTOP);
-    while (sigwait(&term, &signum) != 0 || is("ignore"))
+    while (is("ignore"))
+        pause();
+    while (sigwait(&term, &signum) != 0)
         ;
     if (is("handover")) {
         if (fork() > 0)
