@@ -196,6 +196,7 @@ def send_to(pid, descriptor, signum):
     sent.append((int(signum), names[pid]))
     send(pid, descriptor, signum)
 processes.send_to = send_to
+descendants.CHASING_SECONDS = descendants.DESCENDING_SECONDS = 60
 %s
 try:
     descendants.send((9,), 0)
@@ -269,9 +270,10 @@ def test_list_of_children_that_is_no_list(monkeypatch):
     assert [] == proc.children(1)
 
 
-def test_own_child_is_sent_to_once(family):
+def test_own_child_is_sent_to_once(monkeypatch, family):
     """The chase skips processes that have got the signal, and those that are left out."""
     parent, child = family
+    monkeypatch.setattr(descendants, "CHASING_SECONDS", 60)
     sending = descendants.Sending(ASKING, parent)
     sending._chase()
     assert parent not in sending._pids

@@ -330,6 +330,7 @@ def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below):
     everybody = {pid: proc.stat(pid) for pid in (child, listener)}
     seen = iter([{child: everybody[child]}, everybody, everybody])
     monkeypatch.setattr(proc, "stats", lambda: next(seen))
+    monkeypatch.setattr(descendants, "WALKING_SECONDS", 60)
     descendants.send((signal.SIGCONT,), child=0)
 
     assert signal.SIGCONT == first_signal(below)
@@ -342,6 +343,7 @@ def test_whose_parent_ends_while_it_is_looked_for_is_asked(monkeypatch, below):
     after.parent = os.getpid()
     seen = iter([{listener: before}, {listener: after}, {listener: after}])
     monkeypatch.setattr(proc, "stats", lambda: next(seen))
+    monkeypatch.setattr(descendants, "WALKING_SECONDS", 60)
     descendants.send((signal.SIGCONT,), child=0)
 
     assert signal.SIGCONT == first_signal(below)
@@ -354,6 +356,7 @@ def test_who_is_born_later_is_passed_over(monkeypatch, below):
     seen = iter([{child: everybody[child]}, everybody, everybody])
     monkeypatch.setattr(proc, "stats", lambda: next(seen))
     monkeypatch.setattr(descendants, "_now", lambda: (everybody[listener].birth - 1, 0))
+    monkeypatch.setattr(descendants, "WALKING_SECONDS", 60)
     descendants.send((signal.SIGCONT,), child=0)
 
     assert signal.SIGRTMAX == first_signal(below)
