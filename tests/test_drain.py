@@ -501,10 +501,12 @@ def test_walk_needs_few_descriptors(chain, descriptors):
 
 SLOW_FIRST_LOOK = """
 from time import monotonic
-from pyinit.later import proc
+from pyinit import lifecycle
+from pyinit.later import proc, survivors
+lifecycle.LAST_SECONDS = survivors.NAMING_SECONDS = 60
 look = proc.stats
 def slow_look():
-    proc.stats, end = look, monotonic() + 1.5
+    proc.stats, end = look, monotonic() + 1
     while monotonic() < end:
         pass
     return look()
@@ -515,10 +517,11 @@ proc.stats = slow_look
 def test_time_begins_when_they_were_asked(leave, sabotage):
     """Helpers that are found late, among very many processes, have all of their time still."""
     how = {"namespace": False, "wrap": sabotage(SLOW_FIRST_LOOK)}
-    run = leave(["-d", "1"], 2, "finish", code=7, **how)
-    result = end(run)
+    result = end(leave(["-d", "0.5"], 2, "ignore", code=7, **how))
+    killed = result.named("drain_survivor")
 
-    assert (7, "done\ndone\n", "") == (result.code, result.out, result.err)
+    assert (7, 2) == (result.code, len(killed))
+    assert all(event["seconds"] >= 0.5 for event in killed)
 
 
 FAULTS = [
