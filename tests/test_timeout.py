@@ -32,6 +32,17 @@ def code_of(result) -> int:
     return 128 - result.code if result.code < 0 else result.code
 
 
+def blocking(signum) -> list[str]:
+    """Return what has a command inherit a blocked signal, which is pending if it comes early."""
+    return ["env", f"--block-signal={signum}"]
+
+
+def asked(act: str, signum: int = signal.SIGTERM) -> list[str]:
+    """Return a command that waits for a blocked signal, however late it begins, and then acts."""
+    lines = f"import os, signal; signal.sigwait([{int(signum)}]); os.write(1, b'asked\\n'); {act}"
+    return [*PYTHON, "-c", lines]
+
+
 @pytest.fixture
 def within(launch):
     """Run a command with a time limit to its end; return the code that a shell would tell."""
@@ -62,8 +73,8 @@ def test_late_command_is_asked_to_stop(within, tool, seconds):
 @pytest.mark.parametrize("code", [0, 7, 137])
 def test_what_a_late_command_leaves_with_does_not_count(launch, tool, code):
     """Also 0, and a code as of a SIGKILL."""
-    script = f"trap 'echo asked; exit {code}' TERM; while :; do :; done"
-    result = launch(limited(tool, "0.5", ["sh", "-c", script]), namespace=False).finish()
+    line = [*blocking("TERM"), *limited(tool, "0.1", asked(f"os._exit({code})"))]
+    result = launch(line, namespace=False).finish()
 
     assert (TOO_LATE, "asked\n") == (code_of(result), result.out)
 
@@ -71,17 +82,17 @@ def test_what_a_late_command_leaves_with_does_not_count(launch, tool, code):
 @everywhere
 def test_late_command_that_ignores_it_is_killed(within, tool):
     """Then the code is that of SIGKILL."""
-    command = ["sh", "-c", "trap '' TERM; exec sleep 1000"]
+    wrap = blocking("TERM")
 
-    assert 128 + signal.SIGKILL == within(tool, "0.2", command, kill_after="0.2")
+    assert 128 + signal.SIGKILL == within(tool, "0.2", kill_after="0.2", wrap=wrap)
 
 
 @everywhere
 def test_late_command_that_is_killed_by_another_tells_so(within, tool):
     """Whatever has sent the SIGKILL."""
-    command = ["sh", "-c", "trap 'kill -KILL $$' TERM; while :; do :; done"]
+    command = asked("os.kill(os.getpid(), signal.SIGKILL)")
 
-    assert 128 + signal.SIGKILL == within(tool, "0.5", command)
+    assert 128 + signal.SIGKILL == within(tool, "0.1", command, wrap=blocking("TERM"))
 
 
 @everywhere
@@ -189,14 +200,31 @@ def test_limits_nest(within, outer, inner, first, second):
 
 DAEMON = ["sh", "-c", "setsid sh -c 'echo \"ready (pid: $$)\"; exec sleep 1000' & wait"]
 
+# The same, and what asks it to stop is pending until the other process is ready.
+BEGIN = """
+import os, signal
+reader, writer = os.pipe()
+is_daemon = os.fork() == 0
+if is_daemon:
+    os.setsid()
+    print(f"ready (pid: {os.getpid()})", flush=True)
+    os.write(writer, b"x")
+os.read(reader, 1 - is_daemon)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+while True:
+    signal.pause()
+"""
+DAEMON_FIRST = [*PYTHON, "-c", BEGIN]
+
 
 def test_process_that_left_the_group_outlives_timeout(launch):
     """It is out of reach there, and goes on."""
-    run = launch(limited("timeout", "0.5", DAEMON), namespace=False, stderr=subprocess.DEVNULL)
+    run = launch(limited("timeout", "1000", DAEMON), namespace=False, stderr=subprocess.DEVNULL)
     pid = run.ready()
+    run.send(signal.SIGALRM)  # as its clock does
     assert TOO_LATE == run.process.wait()
     try:
-        assert "S" == state(pid)
+        assert until(lambda: state(pid) == "S")
     finally:
         os.kill(pid, signal.SIGKILL)
     run.finish()
@@ -205,7 +233,7 @@ def test_process_that_left_the_group_outlives_timeout(launch):
 @BOTH
 def test_process_that_left_the_group_does_not_outlive_pyinit(start, namespace):
     """The drain ends it: its end of the pipe is closed."""
-    run = start(["-t", "0.5"], DAEMON, namespace=namespace)
+    run = start(["-t", "0.1"], DAEMON_FIRST, wrap=blocking("TERM"), namespace=namespace)
     run.ready()
 
     assert TOO_LATE == run.finish().code
@@ -258,8 +286,8 @@ def test_what_it_was_doing_is_told(start, namespace, how):
 )
 def test_request_goes_where_signals_go(start, options, signum, target, namespace):
     """Through -r, the first step of -k, -g and -a, as a SIGTERM that came in."""
-    script = f"trap 'echo asked; exit 3' {int(signum)}; while :; do :; done"
-    result = start(["-t", "0.5", *options], ["sh", "-c", script], namespace=namespace).finish()
+    how = {"wrap": blocking(int(signum)), "namespace": namespace}
+    result = start(["-t", "0.1", *options], asked("os._exit(3)", signum), **how).finish()
     (event,) = result.named("timed_out")
 
     assert (TOO_LATE, "asked\n") == (result.code, result.out)
@@ -331,9 +359,10 @@ def test_last_words_tell_of_the_limit(run, tmp_path):
 
 def test_drain_begins_where_the_limit_ended_the_command(start):
     """What it left has the time of -d, and the limit does not count for it."""
-    script = "trap '' TERM; (trap 'exit 3' INT; read x; echo done) <&3 & exec sleep 1000"
-    command = ["bash", "-c", f"exec 3<&0; trap '' TERM; {script}"]
-    run = start(["-t", "0.2", "-k", "0.2"], command, stdin=subprocess.PIPE)
+    # It begins before pyinit: the child may not have the time to begin another process.
+    script = "exec 3<&0; trap '' TERM; (read x; echo done) <&3 & exec \"$@\" 3<&-"
+    wrap = ["sh", "-c", script, "-"]
+    run = start(["-t", "0.2", "-k", "0.2"], LONG, wrap=wrap, stdin=subprocess.PIPE)
     assert run.event("child_exited")["signal"] == "SIGKILL"
     run.close_stdin()
     result = run.finish()
