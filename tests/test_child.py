@@ -138,10 +138,9 @@ def test_descriptors_belong_to_the_child(run, tmp_path):
     """Every inherited descriptor arrives open, and pyinit adds none."""
     with (tmp_path / "kept").open("w") as kept:
         listed = run(command=["ls", "/proc/self/fd"], pass_fds=[kept.fileno()]).out.split()
-        # `ls` itself opens the directory that it lists.
         opened = {"0", "1", "2", str(kept.fileno())}
-        assert opened == set(listed[:-1]) | {str(kept.fileno())}
-        assert len(opened) + 1 == len(listed)
+        assert opened <= set(listed)
+        assert len(opened) + 1 == len(listed)  # `ls` itself opens the directory that it lists
 
 
 def test_stdin_and_stdout_are_the_childs(start):
