@@ -32,13 +32,17 @@ KINDS = ("bits", "words", "boundaries", "missing", "swapped", "noise", "torn", "
 
 
 def until_asleep(pid: int) -> None:
-    """Wait until all threads of a process wait for something: its run time stands still."""
+    """Wait until all threads of a process wait for something: its run time stands still.
+
+    The states are read between two looks at the run times. Else one thread could wake another up
+    that was seen asleep, and be seen asleep itself.
+    """
     before = None
     while True:
         tasks = sorted(os.listdir(f"/proc/{pid}/task"))
         try:
-            now = [Path(f"/proc/{pid}/task/{tid}/schedstat").read_text() for tid in tasks]
             stats = [Path(f"/proc/{pid}/task/{tid}/stat").read_text() for tid in tasks]
+            now = [Path(f"/proc/{pid}/task/{tid}/schedstat").read_text() for tid in tasks]
         except (FileNotFoundError, ProcessLookupError):  # a thread has ended
             continue
         if now == before and {stat.rpartition(")")[2].split()[0] for stat in stats} == {"S"}:
