@@ -6,6 +6,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -171,6 +172,41 @@ def test_words_of_the_program_are_not_replaced(log):
     words.leave([])
 
     assert "two\nmine\n" == log.read_text()
+
+
+def test_slow_stop_does_not_replace_the_last_words(log):
+    """A thread that gets no processor until the end has nothing more to say."""
+    words = last_words.LastWords(str(log), 0.0, SimpleNamespace(kept=[], not_kept=0))
+    words.leave([("the last", [])])
+    words._leave_early([("late", [])])
+
+    assert "the last\n" == log.read_text()
+
+
+def test_last_words_wait_for_earlier_ones(log, monkeypatch):
+    """Where these end must be known to replace them."""
+    real, written, going_on = last_words.put, threading.Event(), threading.Event()
+
+    def put(*how):
+        written.set()
+        assert going_on.wait(30)
+        return real(*how)
+
+    monkeypatch.setattr(last_words, "EARLY_SECONDS", 30)
+    monkeypatch.setattr(last_words, "put", put)
+    words = last_words.LastWords(str(log), 0.0, SimpleNamespace(kept=[], not_kept=0))
+    early = threading.Thread(target=words._leave_early, args=([("early", [])],))
+    early.start()
+    assert written.wait(30)
+    monkeypatch.setattr(last_words, "put", real)
+    last = threading.Thread(target=words.leave, args=([("the last", [])],))
+    last.start()
+    assert "" == log.read_text()
+    going_on.set()
+    last.join()
+    early.join()
+
+    assert "the last\n" == log.read_text()
 
 
 def test_slow_stop_that_cannot_be_written_is_passed_over(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ writes before the end, because the engine may end it with SIGKILL.
 
 import os
 import stat
-from _thread import start_new_thread
+from _thread import allocate_lock, start_new_thread
 from errno import EINVAL
 from time import monotonic, time
 
@@ -31,6 +31,7 @@ MOST = 4096  # bytes that a kubelet reads
 HOW = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 MODE = 0o644
 CLOCK_STEP = 0.01  # seconds that time stamps of files may lag behind the clock
+EARLY_SECONDS = 1.0  # at the end, for a thread that still writes
 OUT_OF_MEMORY = "out of memory, according to the cgroup"
 
 
@@ -95,6 +96,8 @@ class LastWords:
         self._child_began = child_began
         self._report = report
         self._own = (0, 0)
+        self._is_over = False
+        self._writes = allocate_lock()
 
     def leave_soon(self, words: "list[Part]") -> None:
         """Write that a stop is slow, in a thread, because the disk may be slow, too.
@@ -106,12 +109,17 @@ class LastWords:
 
     def _leave_early(self, words: "list[Part]") -> None:
         try:
-            self._put(words)
+            with self._writes:
+                if not self._is_over:  # else they would replace the last words
+                    self._put(words)
         except BaseException:  # noqa: BLE001 - the write at the end reports errors
             pass
 
     def leave(self, words: "list[Part]") -> None:
         """Write the last words in place of earlier ones; log an error only for a named file.
+
+        A thread that writes earlier ones gets some time to finish, because where it has written
+        must be known. One that has not begun will not write.
 
         Args:
             words: what comes before the warnings; see :func:`request` and :func:`ending`.
@@ -120,6 +128,9 @@ class LastWords:
         words += [trouble(name, keys) for name, keys in report.kept]
         if report.not_kept:
             words.append((f"{report.not_kept} more had to be killed.", []))
+        self._is_over = True
+        if self._writes.acquire(timeout=EARLY_SECONDS):
+            self._writes.release()
         try:
             self._put(words)
         except OSError as error:
