@@ -70,7 +70,7 @@ WRONG = {
     ),
     "drain": (
         ["-d0.1"],
-        "trap '' TERM; sleep infinity &",
+        "trap '' TERM; sleep infinity & until grep -qx sleep /proc/$!/comm; do :; done",
         r"sh .* exited with code 0 after .*\nsleep \(pid \d+\) had not exited after \d+\.\d s .*",
     ),
 }
@@ -433,7 +433,8 @@ def test_names_break_no_line(run, log, tmp_path):
     """What a process is called cannot forge a line."""
     program = tmp_path / "a\nb\x1b[2J"
     shutil.copy(shutil.which("sleep"), program)
-    command = ["sh", "-c", "trap '' TERM; \"$0\" infinity & exit 3", str(program)]
+    script = """trap '' TERM; "$0" infinity & while grep -qx sh /proc/$!/comm; do :; done; exit 3"""
+    command = ["sh", "-c", script, str(program)]
     run([f"--termination-log={log}", "-d", "0.2"], command)
 
     assert r"a\nb\x1b[2J (pid " in log.read_text().splitlines()[1]
