@@ -10,10 +10,10 @@ import pytest
 
 from testkit.marks import BOTH
 from testkit.namespaces import UNSHARE_TIED
-from testkit.processes import only_child
+from testkit.processes import only_child, until
 from testkit.programs import PYTHON
 
-from pyinit.later import causes, slow_stop, stacks, survivors
+from pyinit.later import causes, proc, slow_stop, stacks, survivors
 from pyinit.later import look as looks
 from pyinit.later.proc import Stat
 from pyinit.later.stacks.frames import Frame
@@ -324,6 +324,8 @@ def test_those_below_are_looked_at(look, monkeypatch):
     child = subprocess.Popen(["sleep", "60"])
     monkeypatch.setattr(slow_stop, "_below", lambda _: [child.pid])
     try:
+        # Popen returns when exec closes a pipe, before the process has its new name.
+        assert until(lambda: proc.name(child.pid) == "sleep")
         for seconds in (60, -1):
             (below,) = look([os.getpid()], seconds).keys(os.getpid())["below"]
             assert (child.pid, "sleep") == (below["pid"], below["name"])
