@@ -253,8 +253,9 @@ def test_files_are_only_read(launcher, tmp_path, which):
     assert [] == [line for line in made if re.match(CHANGES, line)]
     assert [] == [line for line in made if re.match(r"(socket|connect|bind|send|recv)", line)]
     killed = {found[1] for line in made if (found := re.match(r"kill\((-?\d+)", line))}
-    assert {"1", "2", "-1"} == killed  # itself, that the loop wakes up
-    assert {"SIGCHLD"} == {re.split(r"\W+", line)[3] for line in made if "kill(1" in line}
+    # A look wakes the loop up, by a signal to itself, unless pyinit has exited before it is over.
+    assert {"2", "-1"} == killed - {"1"}
+    assert {"SIGCHLD"} >= {re.split(r"\W+", line)[3] for line in made if "kill(1" in line}
     assert [] == [line for line in made if re.match(r"tg?kill|pidfd_send", line)]
 
 
