@@ -1,5 +1,6 @@
 """Fixtures: start pyinit and leave nothing behind."""
 
+import os
 import signal
 import sys
 import tempfile
@@ -18,6 +19,9 @@ from testkit.running import Result, Run, command_line
 for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(signum) == signal.SIG_IGN:
         signal.signal(signum, signal.SIG_DFL)
+
+
+os.umask(0o022)  # some tests look at the modes of files
 
 
 @pytest.fixture
