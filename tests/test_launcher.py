@@ -130,11 +130,13 @@ def test_it_is_called_pyinit(either):
 
 def test_signals_are_blocked_before_python_boots(launcher, tmp_path):
     """env blocks all signals, and execs the interpreter with them blocked."""
-    trace = tmp_path / "trace"
-    options = ["-f", "-qq", "-o", str(trace), "-e", "trace=rt_sigprocmask,execve"]
+    # In a file for each process: unshare(1) may change its own mask at the same time.
+    options = ["-ff", "-qq", "-o", str(tmp_path / "trace"), "-e", "trace=rt_sigprocmask,execve"]
     command = ["strace", *options, *UNSHARE, launcher, "--", "true"]
     subprocess.run(command, check=True, capture_output=True)
-    lines = trace.read_text().splitlines()
+    traces = [path.read_text() for path in tmp_path.glob("trace.*")]
+    (trace,) = (trace for trace in traces if f'execve("{launcher}"' in trace)
+    lines = trace.splitlines()
     begun, booted = (
         next(n for n, line in enumerate(lines) if re.search(rf"execve\({word}.*= 0", line))
         for word in (f'"{launcher}"', f'"{os.path.realpath(sys.executable)}"')
