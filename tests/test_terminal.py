@@ -645,7 +645,9 @@ def test_background_job_that_reads_is_stopped(terminal, init):
 def test_script_around_it_is_suspended(terminal, init):
     """^Z stops a script with all that it runs, and fg continues them."""
     shell = terminal.shell()
-    terminal.ask(bash(shlex.join([*init, "cat"]) + "; :") + "\n", "\r\n")
+    # The shell lets go of the terminal, which echoes then, after the end of the line.
+    script = f"echo ready; {shlex.join([*init, 'cat'])}; :"
+    terminal.ask(bash(script) + "\n", "\nready\r\n")
     terminal.ask("one\n", "one\r\none\r\n")
     terminal.suspend(shell)
     terminal.ask("fg\n", ":'\r\n")
@@ -675,7 +677,7 @@ def test_fg_right_before_it_stops_is_not_lost(terminal, sabotage):
     """A script stops at once, and its shell may continue the job before pyinit stops itself."""
     shell = terminal.shell()
     command = [*sabotage(LOOKS_LATE), PYINIT, "--", "cat"]
-    terminal.ask(bash(shlex.join(command) + "; :") + "\n", "\r\n")
+    terminal.ask(bash(f"echo ready; {shlex.join(command)}; :") + "\n", "\nready\r\n")
     terminal.ask("one\n", "one\r\none\r\n")
     terminal.suspend(shell)
     terminal.ask("fg\n", ":'\r\n")
