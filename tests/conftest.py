@@ -1,5 +1,6 @@
 """Fixtures: start pyinit and leave nothing behind."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -20,6 +21,13 @@ for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(signum) == signal.SIG_IGN:
         signal.signal(signum, signal.SIG_DFL)
 
+with contextlib.suppress(ImportError):  # the tests of containers and of installing do not need it
+    from hypothesis import HealthCheck
+    from hypothesis import settings as hypothesis
+
+    # The machine may be busy.
+    hypothesis.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    hypothesis.load_profile("busy")
 
 os.umask(0o022)  # some tests look at the modes of files
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyinit.later import causes
@@ -832,7 +832,6 @@ SUBJECTS = st.builds(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(SUBJECTS, st.lists(SUBJECTS, max_size=6))
 def test_whatever_was_seen_there_is_a_sentence(subject, others):
     """It begins with what it is about, and names no line that was not seen."""

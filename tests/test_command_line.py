@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from testkit.programs import PYINIT, ROOT_DIRECTORY
@@ -499,7 +499,6 @@ VARIABLE = st.sampled_from(
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.lists(ANY_WORD | OPTION), st.dictionaries(VARIABLE, st.text()))
 def test_any_words_are_settings_a_page_or_one_sentence(words, environment):
     """Any command line gives settings with a command, a page, or one printable line."""

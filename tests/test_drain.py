@@ -324,13 +324,14 @@ def test_reused_pid_is_not_hit(monkeypatch, below, changed):
     assert (signal.SIGCONT if changed == "nothing" else signal.SIGRTMAX) == first_signal(below)
 
 
-def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below):
-    """The walk is repeated: one that was there before, and was not seen, is asked as well."""
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_who_was_missed_is_asked_by_the_next_walk(monkeypatch, below, seconds):
+    """The walk is repeated, even if it took too long: one that was not seen is asked as well."""
     child, listener = below.pids
     everybody = {pid: proc.stat(pid) for pid in (child, listener)}
     seen = iter([{child: everybody[child]}, everybody, everybody])
     monkeypatch.setattr(proc, "stats", lambda: next(seen))
-    monkeypatch.setattr(descendants, "WALKING_SECONDS", 60)
+    monkeypatch.setattr(descendants, "WALKING_SECONDS", seconds)
     descendants.send((signal.SIGCONT,), child=0)
 
     assert signal.SIGCONT == first_signal(below)
@@ -393,6 +394,21 @@ def test_who_cannot_die_is_left(leave, cling, patient, namespace):
     assert (event["killed"], event["left"]) in {(1, 1), (0, 2)}
     holder.communicate()
     assert 7 == run.finish().code
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(-1, None), (60, 0)])
+def test_who_was_not_found_in_time_may_be_left(monkeypatch, seconds, left):
+    """After SIGKILL none may be found because there was no time: then it is unknown who is left."""
+    told = []
+    monkeypatch.setattr(left_behind, "NAMING_SECONDS", seconds)
+    monkeypatch.setattr(left_behind, "alive", lambda _seconds: ())
+    monkeypatch.setattr(left_behind, "pids", lambda: [2])
+    monkeypatch.setattr(Report, "tell", lambda _self, _level, *told_of: told.append(told_of))
+    found = Survivors(Report(Settings(("app",)), b""), 5.0)
+    found.gave_up = True
+    found.finished()
+
+    assert [("drain_finished", left)] == [(event, number) for event, _, _, number, _ in told]
 
 
 def test_without_proc_it_drains_the_same(leave, patient):

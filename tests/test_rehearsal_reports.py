@@ -552,7 +552,7 @@ RUNS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(RUNS)
 def test_whatever_was_seen_can_be_told(runs):
     """Text has at most 80 columns, and XML is well-formed."""

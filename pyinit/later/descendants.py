@@ -72,8 +72,9 @@ def send(signums: tuple[int, ...], child: int) -> None:
         refusal = _send_to_child(signums, child) if child else None
         sending = Sending(signums, besides=child)
         end = monotonic() + WALKING_SECONDS
-        while sending.walk() and monotonic() < end:
-            pass
+        is_growing = sending.walk()
+        while is_growing:  # twice at least, however long the first walk took
+            is_growing = sending.walk() and monotonic() < end
     if refusal is not None:
         raise refusal
     if sending.refused:

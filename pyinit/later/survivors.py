@@ -177,8 +177,10 @@ class Survivors:
 
     def finished(self) -> None:
         """Log how the drain ended; /proc may hide the processes that are left (hidepid)."""
+        end = monotonic() + NAMING_SECONDS
         left = {pid for pid, _ in alive(NAMING_SECONDS)} if self.gave_up else set()
-        is_hidden = self.gave_up and not pids()
+        # Where none was found, there may not have been enough time.
+        is_hidden = self.gave_up and not left and (monotonic() > end or not pids())
         finished = None if self._known is None else len(self._known - self._killed - left)
         number = None if is_hidden else len(left)
         level = WARNING if left or is_hidden else INFO
