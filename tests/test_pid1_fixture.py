@@ -85,7 +85,7 @@ def test_stop(pid1):
     stop = pid1(STUBBORN, **SHORT).stop()
     assert stop.graceful
 def test_load(pid1):
-    pid1(APP, ready_when="ready", load="exit 7").stop()
+    pid1(APP, ready_when="ready", load="exit 7", after=90).stop()
 """)
     text = result.stdout.str()
 

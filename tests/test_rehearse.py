@@ -31,6 +31,7 @@ GRACEFUL, NOT_GRACEFUL, NOT_REHEARSED, INTERRUPTED = 0, 1, 2, 130
 AS_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 READY = ("--ready-when", "ready", "--grace", "20")  # more than it needs, even on a busy machine
 SHORT = ("--ready-when", "ready", "--grace", "0.3")  # for stops that end in SIGKILL
+NO_STOP = (*READY, "--after", "90")  # for what comes before the stop
 
 # It exits at once, with code 0, on the signal that it is given.
 POLITE = """
@@ -266,7 +267,7 @@ def test_load_that_is_lost(rehearse, tmp_path):
 
 def test_load_that_is_killed_counts_as_in_a_shell(rehearse):
     """128 and the number of the signal."""
-    done = rehearse([*READY, "--load", "kill -9 $$"], shell("echo ready; exec sleep 99"))
+    done = rehearse([*NO_STOP, "--load", "kill -9 $$"], shell("echo ready; exec sleep 99"))
 
     assert NOT_REHEARSED == done.code
     assert "the load failed with code 137 before the stop" in done.line
@@ -274,7 +275,7 @@ def test_load_that_is_killed_counts_as_in_a_shell(rehearse):
 
 def test_load_that_failed_before(rehearse):
     """Then the stop would show nothing."""
-    done = rehearse([*READY, "--load", "exit 9"], shell("echo ready; exec sleep 99"))
+    done = rehearse([*NO_STOP, "--load", "exit 9"], shell("echo ready; exec sleep 99"))
 
     assert (NOT_REHEARSED, []) == (done.code, done.runs)
     assert done.line.startswith(
