@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -200,29 +201,13 @@ def test_during_boot(rehearse):
     assert "sleep 99" in child["command"] or "exec sleep" in child["command"]
 
 
-TWICE = """
-import os, signal, sys
-left = [signal.SIGTERM, signal.SIGTERM]
-def count(*_):
-    left.pop()
-    os.write(1, b"asked\\n")  # print may be busy with the line before
-    if not left:
-        sys.exit()
-signal.signal(signal.SIGTERM, count)
-print("ready", flush=True)
-while True:
-    signal.pause()
-"""
-
-
 def test_twice(rehearse):
-    """The signal is sent a second time."""
-    done = rehearse([*READY, "--twice"], python(TWICE))
+    """The signal is sent a second time, half a second later."""
+    done = rehearse(["--ready-when=ready", "--grace=0.6", "--twice"], shell(IGNORING))
+    first, again, killed = done.run["processes"][0]["marks"]
 
-    assert GRACEFUL == done.code
-    assert ["ready", "asked", "asked"] == done.run["output"]
-    assert done.run["again"] >= 0.5
-    assert 2 == len(done.run["processes"][0]["marks"])
+    assert ["SIGTERM", "SIGTERM", "SIGKILL"] == [each["signal"] for each in (first, again, killed)]
+    assert done.run["again"] == again["at"] >= 0.5
 
 
 def test_expect(rehearse):
@@ -1087,10 +1072,53 @@ def test_error_of_its_own_is_told(contain):
     assert "" == state(one._stage.pid)
 
 
+TWICE = """
+import os, signal, sys
+left = [signal.SIGTERM, signal.SIGTERM]
+def count(*_):
+    left.pop()
+    os.write(1, b"asked\\n")  # print may be busy with the line before
+    if not left:
+        sys.exit()
+signal.signal(signal.SIGTERM, count)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def contain_twice(contain, monkeypatch):
+    """Start a container that is sent its second signal when the first one has arrived.
+
+    A signal that is sent while the one before is still pending is lost. The time between the two is
+    only for users.
+    """
+    usual = container.AGAIN_SECONDS
+    monkeypatch.setattr(container, "AGAIN_SECONDS", float("inf"))
+
+    def show(line) -> None:
+        if line == "asked":
+            monkeypatch.setattr(container, "AGAIN_SECONDS", usual)
+
+    return partial(contain, twice=True, show=show)
+
+
+def test_asked_twice(contain_twice):
+    """The second signal arrives as well."""
+    run = ready(contain_twice(python(TWICE))).stop()
+
+    assert run.is_graceful
+    assert ["ready", "asked", "asked"] == run.output
+    assert run.again >= 0.5
+    assert 2 == len(run.processes[0].marks)
+
+
 FATAL_THE_SECOND_TIME = """
-import signal
+import os, signal
 def take(*_):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.write(1, b"asked\\n")
     while True:
         signal.pause()
 signal.signal(signal.SIGTERM, take)
@@ -1100,10 +1128,10 @@ while True:
 """
 
 
-def test_second_signal_that_cuts_the_cleaning_short(contain, monkeypatch):
+def test_second_signal_that_cuts_the_cleaning_short(contain_twice, monkeypatch):
     """A handler that works only once is reported."""
     monkeypatch.setattr(verdict, "AT_ONCE", 60.0)  # for a busy machine
-    run = ready(contain(python(FATAL_THE_SECOND_TIME), twice=True)).stop()
+    run = ready(contain_twice(python(FATAL_THE_SECOND_TIME))).stop()
 
     assert model.LOST == run.verdict
     assert run.cause.startswith("the second SIGTERM killed python3")
