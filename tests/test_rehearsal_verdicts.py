@@ -207,6 +207,18 @@ def test_killed_with_pid1_only_after_the_child(name, ended, fate):
     assert fate == run.processes[-1].fate
 
 
+@pytest.mark.parametrize(
+    ("is_outlived", "fate"), [(False, model.KILLED_WITH_PID1), (True, model.KILLED_BY_ANOTHER)]
+)
+def test_killed_with_a_pid1_that_exits_slowly(is_outlived, fate):
+    """On a busy machine PID 1 is gone long after the processes that the kernel killed with it."""
+    killed = seen(2, "helper", status=KILL, ended=1.0)
+    killed.is_outlived = is_outlived
+    run = settled([init(3.0, 0, "none"), killed], init="none")
+
+    assert fate == run.processes[-1].fate
+
+
 def test_left_by_tini_where_the_kernel_tells_no_status():
     """Before Linux 6.15, a process that ended after the child was killed; one before was not."""
     everybody = [init(1.02, name="tini"), child(1.0), helper(1.01), seen(4, "early", 2, ended=0.9)]

@@ -15,6 +15,7 @@ STATES = {
     "Z": "zombie",
     "X": "dead",
 }
+EXITING = 0x4  # PF_EXITING of linux/sched.h, among the flags
 PLAIN = "_-./:+@[]"  # a name of these, letters and digits needs no quotes
 
 
@@ -29,6 +30,7 @@ class Stat:
         session: its session.
         has_terminal: whether it has a controlling terminal.
         threads: how many threads it has.
+        is_exiting: whether it exits or has exited, be it only on its way through the kernel.
         birth: when it started, in clock ticks since boot.
         ignored, caught: signals below 32 that it ignores, and those that it has handlers for, as
             bitmaps: bit N - 1 stands for signal N.
@@ -40,6 +42,7 @@ class Stat:
         "group",
         "has_terminal",
         "ignored",
+        "is_exiting",
         "name",
         "parent",
         "session",
@@ -59,6 +62,7 @@ class Stat:
         self.group = int(fields[2])
         self.session = int(fields[3])
         self.has_terminal = fields[4] != b"0"
+        self.is_exiting = bool(int(fields[6]) & EXITING)
         self.threads = int(fields[17])
         self.birth = int(fields[19])
         self.ignored = int(fields[30])

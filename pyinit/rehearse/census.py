@@ -69,12 +69,14 @@ class Seen:
         signals: what it does with signals, when it was last looked at closely.
         before: the same, one look earlier.
         is_program: whether it has run the command by exec, and is no longer a helper of ours.
+        is_outlived: whether PID 1 was not yet exiting when this process had ended.
     """
 
     __slots__ = (
         "before",
         "birth",
         "group",
+        "is_outlived",
         "is_program",
         "outer",
         "pidfd",
@@ -95,6 +97,7 @@ class Seen:
         self.group = 0
         self.signals = self.before = Signals()
         self.is_program = False
+        self.is_outlived = True
 
     @property
     def is_alive(self) -> bool:
@@ -204,6 +207,8 @@ class Census:
     def note_end(self, seen: Seen) -> None:
         """Note that a process has ended, as its pidfd says."""
         seen.process.ended = monotonic()
+        stat = None if self.init is None else proc.stat(self.init.outer)
+        seen.is_outlived = stat is not None and not stat.is_exiting
         self._ended[seen.outer] = seen.birth
         self.living.pop(seen.outer, None)
 

@@ -117,10 +117,11 @@ class _Story:
         if first is None or seen is self._init or self._drain is not None:
             return False
         child_ended = self._run.child_ended if self._run.init != NONE else None
-        # While PID 1 exits, the kernel waits for the processes that it kills, so they end first. An
-        # init exits as soon as its child has.
+        # While PID 1 exits, the kernel waits for the processes that it kills, so they end first, on
+        # a busy machine long before it. An init exits as soon as its child has.
         since = first - AT_ONCE if child_ended is None else child_ended
-        return ended >= since and seen.process.pid not in self._reaped
+        is_with = ended >= since or (child_ended is None and not seen.is_outlived)
+        return is_with and seen.process.pid not in self._reaped
 
     def _kills_more(self, ended: float) -> bool:
         """Tell whether pyinit killed more than it named: a group, all, or more than it lists."""
