@@ -51,10 +51,11 @@ FAULTS = (
     ),
     Case(
         "SIGTERM is lost while it boots",
-        _sh("trap '' TERM; sleep 1; trap 'exit 0' TERM; echo ready; sleep infinity & wait"),
+        _sh("trap '' TERM; echo boots; sleep 2; trap 'exit 0' TERM; sleep infinity & wait"),
         KILLED,
         r"SIGTERM was lost: sh \(pid 2\) still ignored it when it arrived",
-        options=(*READY, "--during-boot"),
+        options=("--ready-when", "boots"),
+        grace=5,
     ),
     Case(
         "made for ^C: it handles only SIGINT",
@@ -158,7 +159,7 @@ FAULTS = (
     ),
     Case(
         "a shell: its trap runs only after its command",
-        _sh("trap 'exit 0' TERM; echo ready; sleep infinity; :"),
+        _sh("trap 'exit 0' TERM; sh -c 'echo ready; exec sleep infinity'; :"),
         KILLED,
         rf"sh \(pid 2\) waits for sleep .*{NOT_GOT}",
     ),
@@ -192,14 +193,16 @@ FAULTS = (
         ),
         LOST,
         r"sleep \(pid \d+\).*ignores SIGTERM|ignores SIGTERM.*sleep \(pid",
+        grace=20,
     ),
     Case(
         "a helper under tini, which exits with its child",
-        ("tini", "--", *_sh("(echo ready; exec sleep infinity) & exec tail -f /dev/null")),
+        ("tini", "--", *_sh("sleep infinity & exec tail -f /dev/null")),
         LOST,
         r"sleep \(pid \d+\) got SIGKILL from the kernel",
         advice="pyinit",
         left="sleep",
+        options=(),
     ),
     Case(
         "a daemon in a session of its own under dumb-init",
@@ -244,7 +247,7 @@ FAULTS = (
     ),
     Case(
         "a server that drops a request in progress",
-        _python("server.py", "PORT", "2", "leaves"),
+        _python("server.py", "PORT", "60", "leaves"),
         LOST,
         "the load failed",
         options=(*ON_PORT, *CLIENT),
@@ -421,14 +424,21 @@ HEALTHY = (
     Case(
         "a job with helpers that end when asked",
         _sh("for n in 1 2 3 4 5; do (exec sleep infinity) & done; echo ready; wait"),
+        grace=20,
     ),
-    Case("`sleep infinity`, ready when all are asleep", ("sleep", "infinity"), options=()),
+    Case(
+        "`sleep infinity`, ready when all are asleep",
+        ("sleep", "infinity"),
+        options=(),
+        grace=20,
+    ),
     Case("processes that are asked to end, and waited for", _python("processes_end.py")),
-    Case("shared memory that a tracker removes", _python("tracked_memory.py")),
+    Case("shared memory that a tracker removes", _python("tracked_memory.py"), grace=20),
     Case("SIGTERM twice", _python("slow_handler.py", "1"), options=(*READY, "--twice"), grace=10),
     Case(
         "pyinit under tini",
         ("tini", "-s", "--", "pyinit", "--", *_sh("sleep infinity & echo ready; wait")),
+        grace=20,
     ),
 )
 CASES = (*FAULTS, *HEALTHY)
