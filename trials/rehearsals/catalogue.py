@@ -114,10 +114,10 @@ FAULTS = (
     ),
     Case(
         "a slow `atexit` hook",
-        _python("slow_atexit.py", "3.5"),
+        _python("slow_atexit.py", "6"),
         SLOW,
-        "of the grace period of 6 s: .*atexit hook .*slow_atexit.py",
-        grace=6,
+        "of the grace period of 9 s: .*atexit hook .*slow_atexit.py",
+        grace=9,
     ),
     Case(
         "a non-daemon thread",
@@ -355,9 +355,9 @@ HEALTHY = (
     Case("gunicorn, idle", _gunicorn("slow_page:application"), options=ON_PORT),
     Case(
         "gunicorn, with a request",
-        ("env", "SECONDS=1", *_gunicorn("slow_page:application")),
-        options=(*ON_PORT, *CLIENT),
-        grace=10,
+        ("env", "SECONDS=4", *_gunicorn("slow_page:application")),
+        options=(*ON_PORT, *CLIENT, "--after", "2"),  # it listens before it has a worker
+        grace=20,
     ),
     Case(
         "uvicorn, with a stream that ends",
