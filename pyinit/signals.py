@@ -82,6 +82,8 @@ def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
         from errno import EAGAIN  # both builtin
 
         raise OSError(EAGAIN, posix.strerror(EAGAIN))
+    if received is not None and received.si_signo not in _VALID:
+        return None  # CPython makes up one if the time ran out while SIGSTOP or a freezer held us
     return received
 
 

@@ -5,10 +5,13 @@
 
 import signal
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from testkit.marks import BOTH
 from testkit.programs import victim
+
+from pyinit import signals
 
 
 SOME = range(signal.SIGRTMIN, signal.SIGRTMIN + 8)
@@ -105,3 +108,12 @@ def test_those_left_behind_are_killed_although_the_clock_jumps(leave, clock, nam
     result = run.finish(timeout=30)
 
     assert (7, 1) == (result.code, len(result.named("drain_survivor")))
+
+
+@pytest.mark.parametrize(("number", "is_one"), [(-1023971592, False), (0, False), (10, True)])
+def test_signal_that_nobody_sent(monkeypatch, number, is_one):
+    """CPython returns whatever its memory holds if SIGSTOP comes and the time is over meanwhile."""
+    made_up = signal.struct_siginfo((number, 0, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(signals, "_signal", SimpleNamespace(sigtimedwait=lambda *_: made_up))
+
+    assert is_one == (signals.wait(0.0) is made_up)
