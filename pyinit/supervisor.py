@@ -233,11 +233,12 @@ class Supervisor:
             return False
         return self._orphan_level() > self.report.verbosity
 
-    def _wants_name(self, status: int) -> bool:
+    def _wants_name(self, pid: int, status: int) -> bool:
         if self._orphan_level() <= self.report.verbosity:
             return True
-        was_killed = posix.WIFSIGNALED(status) and posix.WTERMSIG(status) == signals.SIGKILL
-        return was_killed and not self._is_quiet()  # not of thousands that just exit
+        if self.survivors is None or not self.survivors.wants_name(pid):
+            return False
+        return posix.WIFSIGNALED(status) and posix.WTERMSIG(status) == signals.SIGKILL
 
     def _orphan_level(self) -> int:
         """Return the level at which orphans are logged: during a stop ``-v`` is enough."""
@@ -251,7 +252,7 @@ class Supervisor:
             self.lifecycle.child_died(status, monotonic())  # before an error can occur
             name, taken = None, self._take_child(status)
         else:
-            name = _name(pid) if self._wants_name(status) else None
+            name = _name(pid) if self._wants_name(pid, status) else None
             taken = processes.take(pid)
         if taken is not None:
             self._note_dead(pid, name, taken)

@@ -707,7 +707,7 @@ def test_who_is_hidden_is_left_all_the_same(monkeypatch):
 
 
 def test_each_one_is_told_once(monkeypatch):
-    """Names are read before SIGKILL and logged after it, even of those that are reaped by then."""
+    """Names are read before SIGKILL and logged after it, when most of them are reaped."""
     seen = proc.stat(os.getpid())
     monkeypatch.setattr(left_behind, "alive", lambda _: iter([(7, seen), (8, seen)]))
     report = Report(Settings(("true",), verbosity=WARNING), b"")
@@ -715,13 +715,16 @@ def test_each_one_is_told_once(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
     found = Survivors(report, 1.0)
     found.name_all(None)
+    wanted = [pid for pid in (7, 8, 9) if found.wants_name(pid)]
+    found.reaped(8, None, signal.SIGKILL)
     assert [] == report.backlog
-    found.reaped(8, "eight", signal.SIGKILL)
+    found.reaped(9, "nine", signal.SIGKILL)
     found.tell_named()
     found.tell_named()
     told = [(keys["pid"], keys["name"], keys["state"]) for _, _, _, keys in report.backlog]
 
-    assert [(8, "eight", "dead"), (7, seen.name, seen.in_words())] == told
+    assert [9] == wanted
+    assert [(9, "nine", "dead"), *((pid, seen.name, seen.in_words()) for pid in (7, 8))] == told
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,10 @@ class Remaining:
         """Tell it."""
         return self._kernel.wants_the_dead
 
+    def wants_name(self, _pid: int) -> bool:
+        """Tell it."""
+        return self._kernel.wants_the_dead
+
     def reaped(self, pid: int, _name: str | None, _status: int) -> None:
         """Keep it."""
         self._kernel.remaining.append(f"reaped {pid}")
@@ -747,13 +751,13 @@ def test_refused_kill_is_told_once(kernel):
 
 
 def test_survivors_are_named_once(kernel):
-    """When they are killed, and not each time that it is tried again, nor at the end."""
+    """Right before they are killed; they are told of when that is tried again."""
     made = to_kill(kernel)
     made.take_step()
     step_at(kernel, made, DRAIN + lifecycle.AGAIN_SECONDS)
     step_at(kernel, made, DRAIN + lifecycle.LAST_SECONDS - lifecycle.AGAIN_SECONDS)
 
-    assert (["named", "told"], [KILLED] * 3) == (kernel.remaining, kernel.signals)
+    assert (["named", "told", "told"], [KILLED] * 3) == (kernel.remaining, kernel.signals)
 
 
 @pytest.mark.parametrize("seconds", [0.5, lifecycle.LAST_SECONDS])

@@ -86,10 +86,9 @@ class Survivors:
         """
         if step == lifecycle.ASK:
             self.asked()
-        elif step == lifecycle.KILL:
+        elif step in {lifecycle.KILL_AGAIN, lifecycle.GIVE_UP}:
+            self.gave_up = step == lifecycle.GIVE_UP
             self.tell_named()
-        elif step == lifecycle.GIVE_UP:
-            self.gave_up = True
         return step == lifecycle.LOOK and self.look(terminal)
 
     def asked(self) -> None:
@@ -102,6 +101,10 @@ class Survivors:
         """Tell whether to record each process that exits: to count it, or after SIGKILL."""
         return self._known is not None or self._is_killing
 
+    def wants_name(self, pid: int) -> bool:
+        """Tell whether `reaped` needs the name of a process that SIGKILL has ended."""
+        return self._is_killing and pid not in self._killed
+
     def reaped(self, pid: int, name: str | None, status: int) -> None:
         """Record that ``pid`` has exited.
 
@@ -111,7 +114,7 @@ class Survivors:
         if self._known is not None:
             self._known.add(pid)
         was_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == SIGKILL
-        if self._is_killing and was_killed and pid not in self._killed:
+        if was_killed and self.wants_name(pid):
             self._tell_survivor(pid, name, proc.STATES["X"])
 
     def look(self, terminal: "Terminal | None") -> bool:
@@ -165,18 +168,23 @@ class Survivors:
         """
         self._is_killing = True
         self._peeked = look
-        self._named = [(pid, stat) for pid, stat in alive(NAMING_SECONDS)]
+        self._named = [each for each in alive(NAMING_SECONDS) if each[0] not in self._killed]
+        self._killed.update(pid for pid, _ in self._named)
         self._seconds_named = self._seconds()
 
     def tell_named(self) -> None:
-        """Log those that were named; this comes after SIGKILL, which does not wait for it."""
+        """Log those that were named.
+
+        SIGKILL does not wait for it, and it waits until most of them were reaped: the thread of the
+        log would take time from that.
+        """
         named, self._named = self._named, []
         for pid, stat in named:
-            if pid not in self._killed:
-                self._tell_survivor(pid, stat.name, stat.in_words(), self._seconds_named)
+            self._tell_survivor(pid, stat.name, stat.in_words(), self._seconds_named)
 
     def finished(self) -> None:
         """Log how the drain ended; /proc may hide the processes that are left (hidepid)."""
+        self.tell_named()
         end = monotonic() + NAMING_SECONDS
         left = {pid for pid, _ in alive(NAMING_SECONDS)} if self.gave_up else set()
         # Where none was found, there may not have been enough time.
