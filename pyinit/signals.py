@@ -41,6 +41,7 @@ NEVER_RECEIVED = OF_C_LIBRARY | {SIGKILL, SIGSTOP}
 UNKNOWN = -1  # as a sender's pid
 
 _VALID = tuple(_signal.valid_signals())  # without OF_C_LIBRARY
+_CODES = range(-64, 129)  # of siginfo: SI_ASYNCNL is -60, SI_KERNEL 128
 
 
 def block_all() -> "set[int]":
@@ -75,16 +76,27 @@ def wait(seconds: float | None) -> "_signal.struct_siginfo | None":
     """
     if seconds is None:
         return _signal.sigwaitinfo(_VALID)
-    end = monotonic() + seconds / 2  # half: the clocks may differ by nanoseconds
+    began = monotonic()
     received = _signal.sigtimedwait(_VALID, seconds)
-    if received is None and monotonic() < end:
+    took = monotonic() - began
+    if received is None and took < seconds / 2:  # half: the clocks may differ by nanoseconds
         import posix
         from errno import EAGAIN  # both builtin
 
         raise OSError(EAGAIN, posix.strerror(EAGAIN))
-    if received is not None and received.si_signo not in _VALID:
-        return None  # CPython makes up one if the time ran out while SIGSTOP or a freezer held us
+    if received is not None and 0 < seconds <= took and not _is_of_kernel(received):
+        return None
     return received
+
+
+def _is_of_kernel(received: "_signal.struct_siginfo") -> bool:
+    """Tell whether the kernel can have filled this in (sigaction(2)).
+
+    CPython returns what its memory happens to hold if SIGSTOP or a freezer (`docker pause`) holds
+    pyinit until the time is over: signal_sigtimedwait_impl() ends its loop after EINTR.
+    """
+    number, code, error, pid, *_ = received
+    return number in _VALID and code in _CODES and error == 0 <= pid
 
 
 def pending() -> "set[int]":

@@ -110,10 +110,22 @@ def test_those_left_behind_are_killed_although_the_clock_jumps(leave, clock, nam
     assert (7, 1) == (result.code, len(result.named("drain_survivor")))
 
 
-@pytest.mark.parametrize(("number", "is_one"), [(-1023971592, False), (0, False), (10, True)])
-def test_signal_that_nobody_sent(monkeypatch, number, is_one):
+@pytest.mark.parametrize(
+    ("info", "is_one"),
+    [
+        ((-1023971592, 0, 0, 0, 0, 0, 0), False),
+        ((0, 0, 0, 0, 0, 0, 0), False),
+        ((4, -1689568352, 0, -1685091664, 0, 0, 0), False),
+        ((4, 0, 0, -1685091664, 0, 0, 0), False),
+        ((4, 0, 32767, 9, 0, 0, 0), False),
+        ((15, 0, 0, 9, 0, 0, 0), True),  # by kill(2)
+        ((14, 128, 0, 0, 0, 0, 0), True),  # by alarm(2)
+    ],
+)
+@pytest.mark.parametrize(("seconds", "is_late"), [(1e-9, True), (0.0, False), (60.0, False)])
+def test_signal_that_nobody_sent(monkeypatch, info, is_one, seconds, is_late):
     """CPython returns whatever its memory holds if SIGSTOP comes and the time is over meanwhile."""
-    made_up = signal.struct_siginfo((number, 0, 0, 0, 0, 0, 0))
-    monkeypatch.setattr(signals, "_signal", SimpleNamespace(sigtimedwait=lambda *_: made_up))
+    received = signal.struct_siginfo(info)
+    monkeypatch.setattr(signals, "_signal", SimpleNamespace(sigtimedwait=lambda *_: received))
 
-    assert is_one == (signals.wait(0.0) is made_up)
+    assert (is_one or not is_late) == (signals.wait(seconds) is received)
