@@ -606,6 +606,7 @@ BIT = 1 << (signal.SIGTERM - 1)
         (Signals(caught=BIT), "handles"),
         (Signals(ignored=BIT), "ignores"),
         (Signals(blocked=BIT, caught=BIT), "blocks"),
+        (Signals(blocked=BIT, ignored=BIT), "ignores"),
         (Signals(caught=BIT >> 1, ignored=BIT << 1), ""),
     ],
     ids=str,

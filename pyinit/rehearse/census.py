@@ -50,9 +50,9 @@ class Signals(NamedTuple):
     def of(self, signum: int) -> str:
         """Return what it does with a signal: ``handles``, ``ignores``, ``blocks`` or ``""``."""
         bit = 1 << (signum - 1)
-        if self.blocked & bit:
-            return "blocks"
-        return "handles" if self.caught & bit else "ignores" if self.ignored & bit else ""
+        if self.ignored & bit:  # even if it is blocked, as in a shell that forks just now
+            return "ignores"
+        return "blocks" if self.blocked & bit else "handles" if self.caught & bit else ""
 
 
 class Seen:
