@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import importlib.util
 import platform
 import signal
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from bench.tables import table
 from testkit import pages
 from trials.frameworks import trial
-from trials.frameworks.catalogue import INITS, PAGES, Stop
+from trials.frameworks.catalogue import INITS, PAGES, TOO_LARGE, Stop
 from trials.rehearsals.trial import FailedError
 
 PAGE = Path("docs/frameworks/README.md")
@@ -33,6 +34,13 @@ def main() -> None:
         for stop in stops
         if words.only in f"{page}: {stop.case.name}"
     ]
+    needed = {stop.package for _, stop in chosen}.intersection(TOO_LARGE)
+    missing = [name for name in sorted(needed) if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(
+            f"make frameworks: {', '.join(missing)} is not installed, since it is large; run "
+            f"{sys.executable} -m pip install {' '.join(missing)}, or choose others with --only"
+        )
     with trial.broker(), ThreadPoolExecutor(JOBS) as pool:
         seen = list(pool.map(_try, [stop for _, stop in chosen]))
     rows = [_row(page, stop, runs) for (page, stop), (runs, _) in zip(chosen, seen, strict=True)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pyinit.rehearse.model import FAILED, GRACEFUL, KILLED, LOST
+from pyinit.rehearse.model import FAILED, GRACEFUL, KILLED, LOST, UNTIDY
 from trials.rehearsals.case import ON_PORT, Case
 
 # A helper of multiprocessing that has no work left, the resource tracker, exits a moment after its
@@ -15,6 +15,8 @@ FOUR_SECONDS = ("env", "SECONDS=4")
 LATER = ("--after", "2")  # for a program that listens before it can answer
 TASK_BEGAN = ("--ready-when", "task: began")
 TASK_DONE, ITEM_DONE = "task: done", "item: done"
+CHECKPOINT = "checkpoint written"
+TOO_LARGE = ("torch",)  # about 1 GB: whoever wants to try them installs it
 JUPYTER = (
     *("env", "JUPYTER_RUNTIME_DIR=FOLDER", "jupyter", "server", "--ServerApp.port=PORT"),
     *("--allow-root", "--no-browser", "--ServerApp.token="),
@@ -85,6 +87,10 @@ def _celery() -> tuple[str, ...]:
 
 def _pool(*words: str) -> tuple[str, ...]:
     return ("PYTHON", "FRAMEWORKS/pool.py", *words)
+
+
+def _loader(*words: str) -> tuple[str, ...]:
+    return ("PYTHON", "FRAMEWORKS/loader.py", *words)
 
 
 FASTAPI = (
@@ -349,6 +355,35 @@ POOLS = (
         ),
         TRACKED,
         ITEM_DONE,
+    ),
+    Stop("torch", Case("a DataLoader, no handler", _loader(), UNTIDY, grace=6), (LOST, KILLED)),
+    Stop(
+        "torch",
+        Case("a DataLoader, with a handler", _loader("handler"), grace=10),
+        work=CHECKPOINT,
+    ),
+    Stop(
+        "torch",
+        Case(
+            "a DataLoader, with a handler and `-g`",
+            (*GROUP, *_loader("handler")),
+            f"{UNTIDY}|{FAILED}",
+            grace=10,
+        ),
+        (),
+        CHECKPOINT,
+        (),
+    ),
+    Stop(
+        "torch",
+        Case(
+            "`torchrun`, 2 ranks with handlers",
+            ("torchrun", "--nproc-per-node", "2", "FRAMEWORKS/ranks.py"),
+            FAILED,
+            grace=10,
+        ),
+        (FAILED, FAILED),
+        CHECKPOINT,
     ),
 )
 PAGES = {
