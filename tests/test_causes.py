@@ -754,6 +754,17 @@ SENTENCES = {
             "first SIGTERM, or did not get it"
         ),
     ),
+    "it should have exited, and its child ignores it": (
+        explain(
+            make(name="app", caught=()),
+            make(pid=3, parent=2, name="sh", caught=(), ignored=(SIGTERM,)),
+        ),
+        (
+            "app (pid 2) has no handler for SIGTERM but still runs, and its child does not exit: "
+            "sh (pid 3) ignores SIGTERM; add a handler for it, or send it SIGHUP instead; perhaps "
+            "app (pid 2) handled only the first SIGTERM, or did not get it"
+        ),
+    ),
     "it should have exited, and may have much memory to write": (
         explain(make(name="app", caught=()), signum=SIGQUIT),
         (

@@ -322,10 +322,11 @@ class _Case:
                 f"at {at}{child or '; set a time limit there'}"
             )
         if _word(subject, self.signum) == verdicts.KILLS:
-            runs = f"{subject} has no handler for {self.called} but still runs{child}"
+            it = str(subject) if child else "it"
+            runs = f"{subject} has no handler for {self.called} but still runs{child}; perhaps {it}"
             if verdicts.default_action(self.signum) == verdicts.CORE:
-                return f"{runs}; perhaps it is writing a core dump, or did not get {self.called}"
-            return f"{runs}; perhaps it handled only the first {self.called}, or did not get it"
+                return f"{runs} is writing a core dump, or did not get {self.called}"
+            return f"{runs} handled only the first {self.called}, or did not get it"
         # pyinit cannot see which signals its parent sent to it.
         if not self._was_asked(subject) and subject.process is not None:
             at = f", at {at}" if frames else _in_brackets(subject)
