@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from pyinit.later import causes, proc, slow_stop, stacks, survivors
 from pyinit.later import look as looks
 from pyinit.later.proc import Stat
 from pyinit.later.stacks.frames import Frame
+from pyinit.report import Report
+from pyinit.settings import WARNING, Settings
 
 AT_ONCE = ("--explain-after", "0.5")
 # Long enough for the program to hang in its handler by then, even on a busy machine.
@@ -162,6 +165,27 @@ def test_earlier_look_is_asked_for_what_is_not_found_yet(monkeypatch):
     second.found[7] = {"reason": "now"}
 
     assert {"reason": "now"} == second.keys(7)
+
+
+def test_nothing_is_told_of_how_a_process_looks_after_it_was_killed(monkeypatch):
+    """A look that takes longer than it should meets a dying process, and would tell of that."""
+    monkeypatch.setattr(looks, "start_new_thread", lambda *_: None)
+    monkeypatch.setattr(survivors, "alive", lambda _: iter([(7, proc.stat(os.getpid()))]))
+    monkeypatch.setitem(sys.modules, "pyinit.later.writer", None)
+    report = Report(Settings(("true",), verbosity=WARNING), b"")
+    report.open()
+    first, second = (looks.Look(None, (0.0, 15, 15), 1.0, target=2, stacks=False) for _ in "12")
+    second.before = first
+    first.found[7] = {"reason": "before"}
+    found = survivors.Survivors(report, 1.0)
+    found.name_all(second)
+    first.found[7] = second.found[7] = second.found[8] = {"reason": "it has exited"}
+    found.reaped(8, "eight", signal.SIGKILL)
+    found.tell_named()
+
+    assert [(8, None), (7, "before")] == [
+        (keys["pid"], keys.get("reason")) for _, _, _, keys in report.backlog
+    ]
 
 
 def test_stacks_can_be_turned_off(start, hanging):

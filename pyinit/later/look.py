@@ -62,15 +62,22 @@ class Look:
         self.found: dict[int, Keys] = {}
         self.is_over = False
         self.before: Look | None = None
+        self._kept: dict[int, Keys] | None = None
         sys.setswitchinterval(SWITCH_SECONDS)
         start_new_thread(self._run, ())
 
     def keys(self, pid: int) -> "Keys":
         """Return the keys of a process for an event; none if it was not looked at."""
-        found = self.found.get(pid)
+        found = (self.found if self._kept is None else self._kept).get(pid)
         if found is None and self.before is not None:
             return self.before.keys(pid)
         return found or {}
+
+    def keep(self) -> None:
+        """Keep what was found by now: the processes get SIGKILL, and the thread may still look."""
+        self._kept = dict(self.found)
+        if self.before is not None:
+            self.before.keep()
 
     def _run(self) -> None:
         try:

@@ -171,6 +171,8 @@ class Survivors:
         self._named = [each for each in alive(NAMING_SECONDS) if each[0] not in self._killed]
         self._killed.update(pid for pid, _ in self._named)
         self._seconds_named = self._seconds()
+        if look is not None:
+            look.keep()
 
     def tell_named(self) -> None:
         """Log those that were named.
