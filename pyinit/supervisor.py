@@ -269,9 +269,12 @@ class Supervisor:
             self.child.status = status
             self._note_child()
             return
+        level = self._orphan_level()
         if self.survivors is not None:
+            if level <= self.report.verbosity:
+                self.survivors.tell_named()  # that it is killed, before that it was reaped
             self.survivors.reaped(pid, name, status)
-        self.report.tell(self._orphan_level(), "orphan_reaped", pid, name, status)
+        self.report.tell(level, "orphan_reaped", pid, name, status)
 
     def _note_child(self) -> None:
         """Note that the child is reaped, if it is: its status from then counts."""

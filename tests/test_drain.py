@@ -431,6 +431,17 @@ def test_foreign_proc_is_not_believed(leave, patient):
     assert (None, "dead") == (event["name"], event["state"])
 
 
+@BOTH
+@pytest.mark.parametrize("option", ["-v", "-w"])
+def test_who_is_killed_is_told_before_that_it_was_reaped(leave, option, namespace):
+    """Else the log would say of a process that is gone that pyinit kills it."""
+    result = end(leave([option, "-d", "0.2"], 3, "ignore", namespace=namespace))
+    names = [event["event"] for event in result.events]
+    told = [name for name in names if name in {"drain_survivor", "orphan_reaped"}]
+
+    assert ["drain_survivor"] * 3 + ["orphan_reaped"] * 3 == told
+
+
 def test_drain_can_be_followed(leave):
     """-v logs how many processes remain, when each exits, and how it ended."""
     result = end(leave(["-v"], 3, "finish"))

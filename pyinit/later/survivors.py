@@ -178,7 +178,7 @@ class Survivors:
         """Log those that were named.
 
         SIGKILL does not wait for it, and it waits until most of them were reaped: the thread of the
-        log would take time from that.
+        log would take time from that. If orphans are logged, it comes before the first of these.
         """
         named, self._named = self._named, []
         for pid, stat in named:
