@@ -8,7 +8,8 @@ import pytest
 
 from testkit.programs import ROOT_DIRECTORY, VICTIMS, victim
 
-from pyinit.later import messages
+from pyinit import lifecycle
+from pyinit.later import events, messages
 from pyinit.later import writer as log
 from pyinit.later.plain import plain_emitter
 from pyinit.settings import INFO, WARNING
@@ -392,6 +393,20 @@ def test_name_cannot_pass_for_a_sentence():
 
     assert first.startswith("'x (pid 1) died' (pid 7), left behind")
     assert second.startswith('"x\' (pid 1)" (pid 7), left behind')
+
+
+@pytest.mark.parametrize(
+    ("event", "keys"),
+    [
+        ("drain_survivor", {**SH, "reason": events.DEAF}),
+        ("kill_refused", events.kill_refused(9, lifecycle.CHILD, 7, PermissionError(1, ""))),
+    ],
+)
+def test_advice_comes_after_a_semicolon(event, keys):
+    """A colon comes before the reason, and another one would hide which of the two is which."""
+    told = messages.of(event, keys)
+
+    assert (1, 1) == (told.count(": "), told.count("; "))
 
 
 def test_console_shows_the_local_time(run):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEAF = (
     "it is PID 1 of its own PID namespace and has no handler for SIGTERM, so the kernel drops that "
-    "signal: run it under its own init, or give it a handler"
+    "signal; run it under its own init, or give it a handler"
 )
 
 
@@ -219,7 +219,7 @@ def _target(kind: int, child: int) -> str:
 def _refusal(error: OSError) -> "Keys":
     if error.errno == EPERM:
         reason = (
-            "permission denied, most likely because it runs as another user: "
+            "permission denied, most likely because it runs as another user; "
             "run both as the same user, or give pyinit CAP_KILL"
         )
     else:
