@@ -12,6 +12,7 @@ from pyinit import lifecycle
 from pyinit.later import events, messages
 from pyinit.later import writer as log
 from pyinit.later.plain import plain_emitter
+from pyinit.later.waits import RUNS
 from pyinit.settings import INFO, WARNING
 
 SECTIONS = re.split(r"^### ", (ROOT_DIRECTORY / "docs/events.md").read_text(), flags=re.MULTILINE)
@@ -338,6 +339,7 @@ def test_stacks_stand_below_the_message(plain):
     keys = {**SH, "signal": "SIGTERM", "reason": "it is late", "stack": ["a.py:3 f", "a\nb:4 g"]}
     keys["below"] = [{**below, "waits_for": "read on a pipe", "stack": ["x\x1b.py:9 h"]}]
     keys["below"] += [{**below, "name": "c\nd", "waits_for": "", "no_stack": "no"}]
+    keys["below"] += [{**below, "waits_for": RUNS}, {**below, "waits_for": "", "state": None}]
     (text,) = lines("console", (WARNING, 0.0, "stop_is_slow", keys), plain=plain)
     first, *rest = (line.rstrip() for line in text.split("\n"))
 
@@ -345,9 +347,11 @@ def test_stacks_stand_below_the_message(plain):
     assert rest == [
         "    a.py:3 f",
         "    a\\nb:4 g",
-        "  'a b' (pid 8): read on a pipe",
+        "  'a b' (pid 8) is in read on a pipe",
         "    x\\x1b.py:9 h",
-        "  'c\\nd' (pid 8): sleeping",
+        "  'c\\nd' (pid 8) is sleeping",
+        "  'a b' (pid 8) is running",
+        "  'a b' (pid 8)",
     ]
 
 

@@ -82,14 +82,22 @@ def unfolded(keys: "Mapping[str, Any]") -> list[str]:
     """
     lines = [f"    {shown(frame)}" for frame in keys.get("stack", ())]
     for each in keys.get("below", ()):
-        from pyinit.later.proc import called
-
-        what = each["waits_for"] or each["state"]
-        lines.append(f"  {shown(called(each['name'], each['pid']))}: {shown(what)}")
+        lines.append(f"  {shown(_activity(each))}")
         lines += [f"    {shown(frame)}" for frame in each.get("stack", ())]
     for each in keys.get("processes", ()):
         lines.append(f"  {shown(_whence(each))}")
     return lines
+
+
+def _activity(below: "Mapping[str, Any]") -> str:
+    """Return what a process was doing."""
+    from pyinit.later.proc import called
+    from pyinit.later.waits import RUNS
+
+    waits_for = below["waits_for"]
+    does = "running" if waits_for == RUNS else f"in {waits_for}" if waits_for else below["state"]
+    name = called(below["name"], below["pid"])
+    return f"{name} is {does}" if does else name
 
 
 def _whence(left: "Mapping[str, Any]") -> str:
