@@ -209,6 +209,16 @@ def test_last_words_wait_for_earlier_ones(log, monkeypatch):
     assert "the last\n" == log.read_text()
 
 
+def test_last_words_do_not_wait_for_ever(log, monkeypatch):
+    """The disk of earlier ones may hang."""
+    monkeypatch.setattr(last_words, "EARLY_SECONDS", 0.01)
+    words = last_words.LastWords(str(log), 0.0, SimpleNamespace(kept=[], not_kept=0))
+    with words._writes:
+        words.leave([("the last", [])])
+
+    assert "the last\n" == log.read_text()
+
+
 def test_slow_stop_that_cannot_be_written_is_passed_over(tmp_path, monkeypatch):
     """It is told at the end."""
     monkeypatch.setattr(last_words, "start_new_thread", lambda function, words: function(*words))
