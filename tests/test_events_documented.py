@@ -101,8 +101,8 @@ def a_rewritten_signal(start):
     return type(rest)(0, "", "".join(line.decode() for line in seen) + rest.err)
 
 
-def a_kill(start):
-    run = start(["-k", "3"], victim("listener"))
+def a_kill(start, seconds="3"):
+    run = start(["-k", seconds], victim("listener"))
     run.ready()
     return run.stop()
 
@@ -123,10 +123,10 @@ def a_leak(start):
     return start(["--leftovers", "9"], ["sh", "-c", "sleep 1000 >/dev/null & exit 0"]).finish()
 
 
-def a_kill_of_a_shell(start):
+def a_kill_of_a_shell(start, seconds="3"):
     """Its child runs no Python, and is below it."""
     command = ["sh", "-c", "trap : TERM; echo 'ready (pid: 2)'; sleep 1000; :"]
-    run = start(["-k", "3"], command)
+    run = start(["-k", seconds], command)
     run.ready()
     return run.stop()
 
@@ -236,10 +236,10 @@ def test_what_was_found_out_is_told(start):
     """Of a process that does not stop: why, what it waits for, and its stack or why there is none.
 
     Below `stop_is_slow` it may be less, as there is little time for the look: what is found out
-    before the kill counts.
+    before the kill counts. That takes two looks of 2 s at most, with -k 10.
     """
-    python = a_kill(start).named("kill_after_expired")[0]
-    shell = a_kill_of_a_shell(start).named("kill_after_expired")[0]
+    python = a_kill(start, "10").named("kill_after_expired")[0]
+    shell = a_kill_of_a_shell(start, "10").named("kill_after_expired")[0]
     (sleep,) = shell["below"]
 
     assert DOCUMENTED["kill_after_expired"] - set(python) == {"no_stack", "below"}
