@@ -65,6 +65,11 @@ def nested(command):
 
 DEAF = nested(["sh", "-c", "echo deaf; exec sleep 1000"])
 
+# In a shell: enters the namespace of what `nested` has just begun in the background.
+USER = "" if ROOT else "--user --preserve-credentials "  # as another user it takes that one's
+ENTER = f"nsenter --target $(cat /proc/$!/task/$!/children) {USER}--pid"
+CAN_ENTER = f"until {ENTER} true; do :; done"
+
 
 def deaf(run):
     """Tell whether the deaf one has become what it is to be killed as."""
@@ -207,11 +212,7 @@ def test_what_is_below_a_deaf_nested_init_has_its_time(leave, gate, namespace):
 def test_what_was_brought_into_a_deaf_namespace_has_its_time(leave, gate, namespace):
     """A process with a parent elsewhere may finish as well; the init is killed after it."""
     worker = shlex.join(["bash", "-c", WORK, str(gate)])
-    init = "$(cat /proc/$!/task/$!/children)"
-    user = "" if ROOT else "--user --preserve-credentials "  # as another user it takes that one's
-    enter = f"nsenter --target {init} {user}--pid"
-    bring = f"until {enter} true; do :; done; {enter}"
-    guest = f"{{ {nested(['sleep', '999'])} & {bring} {worker}; }} 2>/dev/null"
+    guest = f"{{ {nested(['sleep', '999'])} & {CAN_ENTER}; {ENTER} {worker}; }} 2>/dev/null"
     run = leave(guest, DEAF, namespace=namespace)
     ready(run, "ready", "deaf")
     run.close_stdin()
@@ -285,11 +286,8 @@ def test_who_is_slow_to_die_is_killed_and_told_of_once(leave, tmp_path, namespac
     for each in gates:
         os.mkfifo(each)
     begin, reap = gates
-    init = "$(cat /proc/$!/task/$!/children)"
-    user = "" if ROOT else "--user --preserve-credentials "
-    enter = f"nsenter --target {init} {user}--pid"
     holder = shlex.join([*PYTHON, "-c", LEAVES_A_ZOMBIE.format(gate=str(reap))])
-    dying = f"{{ {DEAF} & until {enter} true; do :; done; exec {enter} --no-fork {holder}; }}"
+    dying = f"{{ {DEAF} & {CAN_ENTER}; exec {ENTER} --no-fork {holder}; }}"
     later = nested([*PYTHON, "-c", BEGINNING.format(gate=str(begin))])
     run = leave(f"{dying} 2>/dev/null", later, namespace=namespace)
     ready(run, "deaf", "left", "ready")
