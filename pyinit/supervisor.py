@@ -151,11 +151,13 @@ class Supervisor:
             return
         target, signum = order
         if life.asked is not None and self.asked_by is None:
-            pid = received.si_pid if received.si_code <= 0 else 0
-            self.asked_by = received, _name(pid) if pid > 0 else None  # the sender may exit soon
+            sender = received.si_pid if received.si_code <= 0 else 0
+            self.asked_by = received, _name(sender) if sender > 0 else None  # it may exit soon
         if child.terminal is not None and pid:
             child.terminal.passes(signum, pid)
         error = self._send(target, (signum,))
+        if child.terminal is not None and signum == signals.SIGCONT:
+            child.terminal.note_undone()
         facts = (received, signum, target, child.pid)
         if error is None:
             self.report.tell(INFO, "signal_forwarded", *facts)

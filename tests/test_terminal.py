@@ -685,6 +685,37 @@ def test_fg_right_before_it_stops_is_not_lost(terminal, sabotage):
     terminal.ask(END_OF_INPUT, PROMPT)
 
 
+# Takes the SIGCONT of the first fg, and is held up until the next ^Z.
+FORWARDS_LATE = """
+import _signal, os
+real = {name: getattr(_signal, name) for name in ("sigwaitinfo", "sigtimedwait")}
+def late(name):
+    def wait(*arguments):
+        received = real[name](*arguments)
+        if received and received.si_signo == _signal.SIGCONT:
+            for each in real:
+                setattr(_signal, each, real[each])
+            while _signal.SIGTSTP not in _signal.sigpending():
+                os.sched_yield()
+        return received
+    return wait
+for name in real:
+    setattr(_signal, name, late(name))
+"""
+
+
+def test_suspend_key_right_after_fg_is_not_undone(terminal, sabotage):
+    """The SIGCONT of fg reaches the command from the shell; forwarded late, it comes after ^Z."""
+    shell = terminal.shell()
+    terminal.job("cat", [*sabotage(FORWARDS_LATE), PYINIT, "--"])
+    for word in ("one", "two"):
+        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
+        terminal.suspend(shell)
+        terminal.ask("fg\n", "exec cat'\r\n")
+    terminal.ask("three\n", "three\r\nthree\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+
+
 def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal):
     """If only the child is stopped, as by cpulimit, no shell would continue pyinit."""
     shell = terminal.shell()

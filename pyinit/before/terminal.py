@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 else:
     import _signal
 
+SIGTSTP = _signal.SIGTSTP
+
 # What a background process and its group get when it reads from the terminal or writes to it.
 BACKGROUND = frozenset({_signal.SIGTTIN, _signal.SIGTTOU})
 
@@ -146,6 +148,15 @@ class Terminal:
                 self.descriptor = _foreground()
                 self.hand_over(child)
 
+    def note_undone(self) -> None:
+        """Note whether ^Z came before the SIGCONT that pyinit has just forwarded, perhaps late.
+
+        Then the child, which the shell had continued already, does not stop after all: SIGCONT
+        discards stop signals (signal(7)). So this ^Z is forwarded.
+        """
+        if self.is_job:
+            self._early = self._early - {SIGTSTP} | signals.pending() & {SIGTSTP}
+
     def follow_stop(self, child: int) -> None:
         """Check whether the terminal has stopped the child, and make sure that it is continued.
 
@@ -241,13 +252,13 @@ def _suspend(whom: int) -> None:
     heard: list[int] = []
     action = _signal.signal(SIGCONT, lambda signum, _: heard.append(signum))
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {SIGCONT})
-    processes.send_to(whom, None, _signal.SIGTSTP)
+    processes.send_to(whom, None, SIGTSTP)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {SIGCONT})
     _signal.signal(SIGCONT, action)
     if heard:
         processes.send_to(whom, None, SIGCONT)  # which discards SIGTSTP
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTSTP})
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTSTP})
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {SIGTSTP})
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, {SIGTSTP})
 
 
 def _is_continued() -> bool:
