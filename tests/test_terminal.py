@@ -19,10 +19,11 @@ from pexpect.fdpexpect import fdspawn
 
 from testkit.marks import BOTH
 from testkit.namespaces import UNSHARE
-from testkit.processes import children, descendants, only_child, state, until
+from testkit.processes import children, descendants, only_child, state, status, until
 from testkit.programs import INSTALLED, PYINIT, PYTHON, victim
 from testkit.refusals import refusing
 from testkit.running import Run, command_line
+from testkit.signalsets import signal_set
 
 from pyinit import signals
 from pyinit.before import terminal as shared
@@ -711,6 +712,54 @@ def test_suspend_key_right_after_fg_is_not_undone(terminal, sabotage):
     for word in ("one", "two"):
         terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
         terminal.suspend(shell)
+        terminal.ask("fg\n", "exec cat'\r\n")
+    terminal.ask("three\n", "three\r\nthree\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+
+
+# Blocks SIGCONT again, and goes on when the shell has sent it.
+BLOCKS_EARLY = """
+import _signal, os
+real = _signal.pthread_sigmask
+def early(how, signals):
+    before = real(how, signals)
+    if (how, signals) == (_signal.SIG_BLOCK, {_signal.SIGCONT}):
+        while _signal.SIGCONT not in _signal.sigpending():
+            os.sched_yield()
+    return before
+_signal.pthread_sigmask = early
+"""
+
+
+def test_fg_right_after_init_has_stopped_the_job_is_not_lost(terminal, sabotage):
+    """PID 1 stops the job around it, not itself, and the shell may be faster."""
+    shell = terminal.shell()
+    terminal.job("cat", [*sabotage(BLOCKS_EARLY), *PID1_GROUP])
+    for word in ("one", "two"):
+        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
+        terminal.suspend(shell)
+        terminal.ask("fg\n", "exec cat'\r\n")
+    terminal.ask("three\n", "three\r\nthree\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+
+
+def test_job_is_stopped_once(terminal):
+    """Whatever PID 1 does while the job is stopped: by then the shell may be about to continue it.
+
+    Nor is it forgotten that the job was stopped once: ^Z works again.
+    """
+    shell = terminal.shell()
+    terminal.job("cat", PID1_GROUP)
+    for word in ("one", "two"):
+        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
+        terminal.suspend(shell)
+        job, init, _ = descendants(shell.process.pid)
+        for signum in (signal.SIGWINCH, signal.SIGURG, signal.SIGCHLD, signal.SIGWINCH):
+            os.kill(init, signum)  # and PID 1 has looked at its child before it takes the next
+            assert until(lambda init=init: not signal_set(status(init)["ShdPnd"]))
+
+        assert signal.SIGTSTP not in signal_set(status(job)["ShdPnd"])
+
         terminal.ask("fg\n", "exec cat'\r\n")
     terminal.ask("three\n", "three\r\nthree\r\n")
     terminal.ask(INTERRUPT, PROMPT)

@@ -51,6 +51,7 @@ class Terminal:
 
     __slots__ = (
         "_early",
+        "_is_suspended",
         "_settings",
         "_was_asked_to_stop",
         "_was_interrupted",
@@ -70,6 +71,7 @@ class Terminal:
         self.descriptor = _foreground()
         self._early: set[int] = set()
         self._was_asked_to_stop = False  # by a key or a signal, after the child was last continued
+        self._is_suspended = False  # a job whose PID 1 this is, with the child
         self._was_interrupted = False  # by ^C, which a script around pyinit gets as well
         self._settings: list[Any] | None = None  # of a terminal that was lent
 
@@ -143,7 +145,7 @@ class Terminal:
         if signum in JOB_CONTROL:
             self._was_asked_to_stop = True
         elif signum == SIGCONT:
-            self._was_asked_to_stop = False
+            self._was_asked_to_stop = self._is_suspended = False
             if self.is_job:
                 self.descriptor = _foreground()
                 self.hand_over(child)
@@ -169,8 +171,9 @@ class Terminal:
         signum = processes.stopped_by(child)
         if not signum or not self._is_by_terminal(signum, child):
             return
-        if self.is_job and not _is_continued():
+        if self.is_job and not self._is_suspended and not _is_continued():
             _suspend(0 if self.own_group else posix.getpid())
+            self._is_suspended = posix.getpid() == 1  # any other process has been continued here
         is_sent = self._was_asked_to_stop and not self.is_job
         if not is_sent and not _is_continued() and (posix.getpid() != 1 or not self.is_job):
             self._continue(child)
@@ -244,17 +247,17 @@ def _suspend(whom: int) -> None:
     stop (kernel/signal.c, get_signal()). A SIGCONT that comes meanwhile stays pending.
 
     But SIGTSTP discards a SIGCONT that is pending when SIGTSTP is sent (prepare_signal()). Such a
-    SIGCONT is what the shell wants now, so a handler notes it, and it is sent again.
+    SIGCONT is what the shell wants now, so a handler notes it, and it is sent again. The handler
+    stays: to set SIG_DFL discards a SIGCONT as well, even a blocked one (do_sigaction()).
 
     Args:
         whom: the pid of pyinit, or 0 for its whole process group (kill(2)).
     """
     heard: list[int] = []
-    action = _signal.signal(SIGCONT, lambda signum, _: heard.append(signum))
+    _signal.signal(SIGCONT, lambda signum, _: heard.append(signum))
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {SIGCONT})
     processes.send_to(whom, None, SIGTSTP)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {SIGCONT})
-    _signal.signal(SIGCONT, action)
     if heard:
         processes.send_to(whom, None, SIGCONT)  # which discards SIGTSTP
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {SIGTSTP})
