@@ -82,14 +82,33 @@ PATIENT = """
 from pyinit import lifecycle
 from pyinit.later import survivors
 lifecycle.LAST_SECONDS, survivors.NAMING_SECONDS = {last}, {naming}
+
+LOOKED_FOR, HELD = (lifecycle.EXPLAIN, *lifecycle.PEEKED_BEFORE), 60.0
+due, peeked = lifecycle.Lifecycle.due, lifecycle.Lifecycle.peeked
+held = set()
+
+def put_off(life, now):
+    step = due(life, now)
+    if step is not None and step[0] == lifecycle.PEEK:
+        held.update(life._clocks.keys() & LOOKED_FOR)
+        life._clocks |= {{each: life._clocks[each] + HELD for each in held}}
+    return step
+
+def go_on(life, now):
+    life._clocks |= {{each: life._clocks[each] - HELD for each in held & life._clocks.keys()}}
+    held.clear()
+    peeked(life, now)
+
+lifecycle.Lifecycle.due, lifecycle.Lifecycle.peeked = put_off, go_on
 """
 
 
 @pytest.fixture
 def patient(sabotage):
-    """Return what gives pyinit the time to name processes, and those that it kills to end.
+    """Return what gives pyinit the time to look at processes, and those that it kills to end.
 
-    Where other work starves them, both may take longer than pyinit usually waits.
+    Where other work starves them, both may take longer than pyinit usually waits. What comes after
+    a look is put off until the look is over.
     """
 
     def prepare(*, last: float = 60.0, naming: float = 60.0) -> list[str]:

@@ -118,9 +118,9 @@ def test_it_can_be_turned_off(start, hanging, how):
 
 
 @BOTH
-def test_the_killed_are_looked_at(start, hanging, namespace):
+def test_the_killed_are_looked_at(start, patient, hanging, namespace):
     """What -k kills is named with where it hung."""
-    run = start(["-k", "4"], hanging, namespace=namespace)
+    run = start(["-k", "4"], hanging, wrap=patient(), namespace=namespace)
     run.ready()
     (killed,) = run.stop().named("kill_after_expired")
 
@@ -129,12 +129,11 @@ def test_the_killed_are_looked_at(start, hanging, namespace):
 
 
 @BOTH
-def test_survivors_of_the_drain_are_looked_at(start, hanging, namespace):
+def test_survivors_of_the_drain_are_looked_at(start, patient, hanging, namespace):
     """So is what the drain kills."""
-    script = '"$@" & read x'
-    run = start(
-        ["-d", "4"], ["sh", "-c", script, "-", *hanging], namespace=namespace, stdin=subprocess.PIPE
-    )
+    command = ["sh", "-c", '"$@" & read x', "-", *hanging]
+    how = {"wrap": patient(), "namespace": namespace, "stdin": subprocess.PIPE}
+    run = start(["-d", "4"], command, **how)
     pid = run.ready()
     run.close_stdin()
     (killed,) = run.finish().named("drain_survivor")

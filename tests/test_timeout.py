@@ -257,9 +257,10 @@ def test_command_reads_from_the_terminal(launch, tool, seconds, code):
 
 @BOTH
 @pytest.mark.parametrize("how", ["option", "variable"])
-def test_what_it_was_doing_is_told(start, namespace, how):
+def test_what_it_was_doing_is_told(start, patient, namespace, how):
     """One warning has how long it ran, what it gets, and where it was."""
     options, wrap = (["-t", "2.5"], []) if how == "option" else ([], ["env", "PYINIT_TIMEOUT=2.5"])
+    wrap += patient()
     run = start(options, victim("listener", 5), wrap=wrap, namespace=namespace)
     pid = run.ready()
     result = run.finish()
@@ -345,11 +346,12 @@ def test_request_that_is_refused_is_told(start):
     assert TOO_LATE == run.finish().code
 
 
-def test_last_words_tell_of_the_limit(run, tmp_path):
+def test_last_words_tell_of_the_limit(run, patient, tmp_path):
     """With its position, as for one that had to be killed."""
     log = tmp_path / "log"
     command = [*PYTHON, "-c", "import time\ntime.sleep(1000)"]
-    run(["-t", "2.5", f"--termination-log={log}"], command, wrap=["env", "PYINIT_VERBOSITY=1"])
+    wrap = ["env", "PYINIT_VERBOSITY=1", *patient()]
+    run(["-t", "2.5", f"--termination-log={log}"], command, wrap=wrap)
     how, late, *rest = log.read_text().splitlines()
 
     assert "was killed by SIGTERM" in how
