@@ -717,17 +717,25 @@ def test_suspend_key_right_after_fg_is_not_undone(terminal, sabotage):
     terminal.ask(INTERRUPT, PROMPT)
 
 
-# Blocks SIGCONT again, and goes on when the shell has sent it.
+# Blocks SIGCONT again, and goes on when the shell has sent it, before or after that.
 BLOCKS_EARLY = """
 import _signal, os
-real = _signal.pthread_sigmask
+real, set_handler = _signal.pthread_sigmask, _signal.signal
+heard = []
+def noted(signum, action):
+    def handler(*arguments):
+        heard.append(signum)
+        action(*arguments)
+    is_asked = signum == _signal.SIGCONT and callable(action)
+    return set_handler(signum, handler if is_asked else action)
 def early(how, signals):
     before = real(how, signals)
     if (how, signals) == (_signal.SIG_BLOCK, {_signal.SIGCONT}):
-        while _signal.SIGCONT not in _signal.sigpending():
+        while not heard and _signal.SIGCONT not in _signal.sigpending():
             os.sched_yield()
+        heard.clear()
     return before
-_signal.pthread_sigmask = early
+_signal.pthread_sigmask, _signal.signal = early, noted
 """
 
 
