@@ -28,13 +28,17 @@ def begin(barrier: Barrier) -> None:
 
 
 def work(number: int) -> None:
-    """Take a second for an item, and exit after it if SIGTERM came."""
-    if number < WORKERS:
+    """Take a second for an item, and exit after it if SIGTERM came.
+
+    The first items take until then, so that each worker has one in hand when it comes.
+    """
+    is_first = number < WORKERS
+    if is_first:
         Worker.meeting.wait()  # until each worker has an item
     if number == 0:
         print("ready", flush=True)
     end = time.monotonic() + 1
-    while time.monotonic() < end:
+    while time.monotonic() < end or (is_first and not Worker.is_asked):
         time.sleep(0.01)
     if Worker.is_asked:
         print("item: done", flush=True)
