@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pexpect
@@ -478,6 +479,18 @@ def beside(**inits: tuple[str, ...]):
     return pytest.mark.parametrize("init", inits.values(), ids=inits)
 
 
+def suspend_twice(terminal: Screen, shell: Run, meanwhile: Callable[[], None] | None = None):
+    """Have ^Z stop a cat, and fg continue it, twice; then it still reads, and ^C ends it."""
+    for word in ("one", "two"):
+        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
+        terminal.suspend(shell)
+        if meanwhile is not None:
+            meanwhile()
+        terminal.ask("fg\n", "exec cat'\r\n")
+    terminal.ask("three\n", "three\r\nthree\r\n")
+    terminal.ask(INTERRUPT, PROMPT)
+
+
 def bash(script: str) -> str:
     """Return the command, as typed, of a bash that runs a script without job control."""
     return shlex.join(["bash", "--norc", "-c", script])
@@ -566,12 +579,7 @@ def test_suspended_job_is_continued(terminal, init):
     """fg continues a command in the foreground, each time that it was stopped."""
     shell = terminal.shell()
     terminal.job("cat", init)
-    for word in ("one", "two"):
-        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
-        terminal.suspend(shell)
-        terminal.ask("fg\n", "exec cat'\r\n")
-    terminal.ask("three\n", "three\r\nthree\r\n")
-    terminal.ask(INTERRUPT, PROMPT)
+    suspend_twice(terminal, shell)
     terminal.ask("echo $((6 * 7))\n", "\n42\r\n")
 
 
@@ -709,12 +717,7 @@ def test_suspend_key_right_after_fg_is_not_undone(terminal, sabotage):
     """The SIGCONT of fg reaches the command from the shell; forwarded late, it comes after ^Z."""
     shell = terminal.shell()
     terminal.job("cat", [*sabotage(FORWARDS_LATE), PYINIT, "--"])
-    for word in ("one", "two"):
-        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
-        terminal.suspend(shell)
-        terminal.ask("fg\n", "exec cat'\r\n")
-    terminal.ask("three\n", "three\r\nthree\r\n")
-    terminal.ask(INTERRUPT, PROMPT)
+    suspend_twice(terminal, shell)
 
 
 # Blocks SIGCONT again, and goes on when the shell has sent it, before or after that.
@@ -743,12 +746,7 @@ def test_fg_right_after_init_has_stopped_the_job_is_not_lost(terminal, sabotage)
     """PID 1 stops the job around it, not itself, and the shell may be faster."""
     shell = terminal.shell()
     terminal.job("cat", [*sabotage(BLOCKS_EARLY), *PID1_GROUP])
-    for word in ("one", "two"):
-        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
-        terminal.suspend(shell)
-        terminal.ask("fg\n", "exec cat'\r\n")
-    terminal.ask("three\n", "three\r\nthree\r\n")
-    terminal.ask(INTERRUPT, PROMPT)
+    suspend_twice(terminal, shell)
 
 
 def test_job_is_stopped_once(terminal):
@@ -758,19 +756,16 @@ def test_job_is_stopped_once(terminal):
     """
     shell = terminal.shell()
     terminal.job("cat", PID1_GROUP)
-    for word in ("one", "two"):
-        terminal.ask(f"{word}\n", f"{word}\r\n{word}\r\n")
-        terminal.suspend(shell)
-        job, init, _ = descendants(shell.process.pid)
+    job, init, _ = descendants(shell.process.pid)
+
+    def look_again() -> None:
         for signum in (signal.SIGWINCH, signal.SIGURG, signal.SIGCHLD, signal.SIGWINCH):
             os.kill(init, signum)  # and PID 1 has looked at its child before it takes the next
-            assert until(lambda init=init: not signal_set(status(init)["ShdPnd"]))
+            assert until(lambda: not signal_set(status(init)["ShdPnd"]))
 
         assert signal.SIGTSTP not in signal_set(status(job)["ShdPnd"])
 
-        terminal.ask("fg\n", "exec cat'\r\n")
-    terminal.ask("three\n", "three\r\nthree\r\n")
-    terminal.ask(INTERRUPT, PROMPT)
+    suspend_twice(terminal, shell, look_again)
 
 
 def test_child_that_is_stopped_and_continued_by_its_pid_goes_on(terminal):
